@@ -1,0 +1,162 @@
+"""The space that a study searches: one axis per control parameter, and the planned grid in it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from search_spaces.axes import AXES, NAME_AXES, Axis, ListAxis, LogAxis, parse_axis
+from search_spaces.choices import (
+    ACTIVATIONS,
+    DATA,
+    LOSSES,
+    MODELS,
+    InvalidSettingError,
+    check_name,
+)
+from search_spaces.point import Point, positive_integer, resolve_temperature
+from search_spaces.windows import presentation_budget, temperature_window
+
+WINDOW = "window"
+"""The value of `temperature` that asks for the default window of each alpha, depth and B."""
+
+NOISE_AXES = ("temperature", "learning_rate", "batch_size")
+
+DEFAULTS: dict[str, Any] = {
+    "data": "digits",
+    "model": "mlp",
+    "loss": "hinge",
+    "activation": "relu",
+    "width": 64,
+    "depth": 3,
+    "alpha": 100.0,
+    "n_train": [64, 128, 256, 512, 1024],
+}
+_NAMES = {"data": DATA, "model": MODELS, "loss": LOSSES, "activation": ACTIVATIONS}
+
+
+class SearchSpace:
+    """Product of axes; two of temperature, learning_rate and batch_size, and all the others.
+
+    Parameters
+    ----------
+    n_seeds, first_seed
+        Every configuration is trained with seeds first_seed .. first_seed + n_seeds - 1.
+    n_test, sampling, dtype, max_presentations
+        Fixed settings of every point; a budget of None is
+        :func:`search_spaces.windows.presentation_budget`.
+    **axes
+        Anything :func:`search_spaces.axes.parse_axis` reads; ``temperature="window"`` is the
+        stable window of each alpha, depth and batch size.
+
+    >>> space = SearchSpace(n_train=[64, 128], temperature=[0.1, 1.0], batch_size=1, n_seeds=2)
+    >>> len(space.points()), list(space.seeds)
+    (4, [0, 1])
+    """
+
+    def __init__(
+        self,
+        *,
+        n_seeds: int = 32,
+        first_seed: int = 0,
+        n_test: int = 600,
+        sampling: str = "without_replacement",
+        dtype: str = "float32",
+        max_presentations: int | None = None,
+        **axes: Any,
+    ) -> None:
+        self.n_seeds = positive_integer("n_seeds", n_seeds)
+        if isinstance(first_seed, bool) or not isinstance(first_seed, int) or first_seed < 0:
+            raise InvalidSettingError(f"first_seed={first_seed!r} must be a whole number >= 0")
+        self.first_seed = first_seed
+        self.fixed: dict[str, Any] = {"n_test": n_test, "sampling": sampling, "dtype": dtype}
+        self.max_presentations = max_presentations
+        self.uses_window = axes.get("temperature") == WINDOW
+        if self.uses_window:
+            axes.pop("temperature")
+        self.axes: dict[str, Axis] = {
+            name: parse_axis(name, raw)
+            for name, raw in {**DEFAULTS, **axes}.items()
+            if raw is not None
+        }
+        self._check()
+
+    @property
+    def seeds(self) -> range:
+        """Labels of the replicas; one label means the same split and w0 at every P and T."""
+        return range(self.first_seed, self.first_seed + self.n_seeds)
+
+    def points(self) -> tuple[Point, ...]:
+        """Return the planned grid, every point once, or raise at the first invalid one.
+
+        Raises
+        ------
+        InvalidSettingError
+            If any combination of the values is invalid, with the values of that combination.
+        """
+        unique: dict[str, Point] = {}
+        for values in self._combinations():
+            point = self.point(values)
+            unique.setdefault(point.identity, point)
+        return tuple(unique.values())
+
+    def point(self, values: Mapping[str, Any]) -> Point:
+        """Return the point with one value per axis, as a grid or a sampler chose them."""
+        temperature, batch_size = resolve_temperature(
+            values.get("temperature"), values.get("learning_rate"), values.get("batch_size")
+        )
+        budget = self.max_presentations or presentation_budget(
+            values["n_train"], temperature, batch_size, values["alpha"], values["depth"]
+        )
+        others = {name: value for name, value in values.items() if name not in NOISE_AXES}
+        return Point.create(
+            temperature=temperature,
+            batch_size=batch_size,
+            max_presentations=budget,
+            **others,
+            **self.fixed,
+        )
+
+    def is_continuous(self) -> bool:
+        """Whether some axis is a range, which a sampler can search between grid values."""
+        return any(isinstance(axis, LogAxis) for axis in self.axes.values())
+
+    def _combinations(self) -> Iterator[dict[str, Any]]:
+        names = list(self.axes)
+        for combination in itertools.product(*(self.axes[name].values() for name in names)):
+            values = dict(zip(names, combination, strict=True))
+            if not self.uses_window:
+                yield values
+                continue
+            batch_size = values.get("batch_size", 1)
+            for t in temperature_window(values["alpha"], values["depth"], batch_size):
+                yield {**values, "temperature": t}
+
+    def _check(self) -> None:
+        for name in NAME_AXES:
+            axis = self.axes[name]
+            if isinstance(axis, ListAxis):
+                for value in axis.values():
+                    check_name(name, value, _NAMES[name])
+        given = [name for name in NOISE_AXES if name in self.axes]
+        if self.uses_window:
+            given.append("temperature")
+        if len(given) < 2:
+            raise InvalidSettingError(
+                f"{' and '.join(given) or 'none'} of {', '.join(NOISE_AXES)} given; "
+                "give two, the third is T = eta/B"
+            )
+        if self.uses_window and "learning_rate" in self.axes:
+            raise InvalidSettingError(
+                "temperature=window chooses the temperatures itself and cannot be combined "
+                "with learning_rate; give batch_size instead"
+            )
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return every setting with its default written out, as YAML holds it."""
+        plain = {name: self.axes[name].to_plain() for name in AXES if name in self.axes}
+        if self.uses_window:
+            plain["temperature"] = WINDOW
+        seeds = {"n_seeds": self.n_seeds, "first_seed": self.first_seed}
+        return {**plain, **self.fixed, "max_presentations": self.max_presentations, **seeds}

@@ -1,0 +1,78 @@
+"""Where to look: the stable temperature window of a network and its budget of presentations.
+
+All numbers are functions of the mean diagonal K of the neural tangent kernel at initialization,
+K ~ L + 1 for inputs of norm sqrt(d) in 1/sqrt(fan-in) scaling, and of the initialization scale
+alpha. Calibrated on multilayer perceptrons with three hidden layers.
+"""
+
+from __future__ import annotations
+
+import math
+
+
+def kernel_diagonal(depth: int) -> float:
+    """Mean NTK diagonal K at initialization of an MLP with `depth` hidden layers."""
+    return depth + 1.0
+
+
+def _feature_factor(alpha: float, depth: int) -> float:
+    """alpha^k with k = (D-1)/(D+1) in the feature regime, 1 in the lazy one (alpha >= 1)."""
+    return min(1.0, math.pow(alpha, (depth - 1) / (depth + 1)))
+
+
+def onset_temperature(alpha: float, depth: int) -> float:
+    """Scale T_1 at which noise begins to matter: 1/(alpha K) when lazy, alpha^k/K otherwise.
+
+    The weight change doubles over its gradient-descent plateau at 1.1 to 3.2 T_1.
+    """
+    lazy = 1.0 if alpha < 1 else 1.0 / alpha
+    return lazy * _feature_factor(alpha, depth) / kernel_diagonal(depth)
+
+
+def stable_learning_rate(alpha: float, depth: int) -> float:
+    """Largest learning rate eta_max = 7/K min(1, alpha^k) at which most replicas are stable."""
+    return 7.0 / kernel_diagonal(depth) * _feature_factor(alpha, depth)
+
+
+def temperature_window(
+    alpha: float, depth: int, batch_size: int = 1, per_decade: int = 4
+) -> tuple[float, ...]:
+    """Temperatures from T_1/10 to eta_max/B on the lattice 10^(k/per_decade).
+
+    Both ends are rounded to the nearest lattice point, so that windows of different alpha and B
+    share their temperatures.
+
+    >>> t = temperature_window(alpha=100.0, depth=3)
+    >>> len(t), t[0], t[-1]
+    (16, 0.000316228, 1.77828)
+    """
+    low = onset_temperature(alpha, depth) / 10
+    high = stable_learning_rate(alpha, depth) / batch_size
+    first = round(math.log10(low) * per_decade)
+    last = round(math.log10(high) * per_decade)
+    return tuple(lattice_temperature(k, per_decade) for k in range(first, last + 1))
+
+
+def lattice_temperature(k: int, per_decade: int) -> float:
+    """10^(k/per_decade) to six digits, so that runs of different studies coincide."""
+    return float(f"{10 ** (k / per_decade):.6g}")
+
+
+def expected_presentations(
+    n_train: int, temperature: float, batch_size: int, alpha: float, depth: int
+) -> float:
+    """Sample presentations that a typical training needs until all data are fitted.
+
+    About 400 (P/64)^1.3 when noise dominates, growing like 1/T below T_noise = 2.1 T_1 and like
+    B for batches beyond the scale on which only T matters.
+    """
+    noise_onset = 2.1 * onset_temperature(alpha, depth)
+    size = 400 * math.pow(max(n_train, 64) / 64, 1.3)
+    return size * max(1.0, noise_onset / temperature) * max(1.0, batch_size / 16)
+
+
+def presentation_budget(
+    n_train: int, temperature: float, batch_size: int, alpha: float, depth: int
+) -> int:
+    """Default budget: twenty times :func:`expected_presentations`, beyond it a run is censored."""
+    return math.ceil(20 * expected_presentations(n_train, temperature, batch_size, alpha, depth))

@@ -128,11 +128,21 @@ def _list_axis(name: str, raw: Sequence[object]) -> ListAxis:
     return ListAxis(name, values)
 
 
+def number_from_text(value: object) -> object:
+    """Return the number that a string spells; YAML 1.1 reads 1e-3, without a point, as text."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
 def _checked_value(name: str, value: object) -> Any:
     if name in INTEGER_AXES:
-        return positive_integer(name, value)
+        return positive_integer(name, number_from_text(value))
     if name in NUMBER_AXES:
-        return positive_number(name, value)
+        return positive_number(name, number_from_text(value))
     if not isinstance(value, str):
         raise InvalidSettingError(f"{name}={value!r} is not a name")
     return value
@@ -159,6 +169,7 @@ def _log_axis_from_mapping(name: str, raw: Mapping[Any, Any]) -> LogAxis:
 def _log_axis(name: str, low: Any, high: Any, per_decade: Any = None) -> LogAxis:
     if name not in NUMBER_AXES:
         raise InvalidSettingError(f"{name} takes names, not a range")
+    low, high, per_decade = map(number_from_text, (low, high, per_decade))
     if name in INTEGER_AXES:
         low, high = positive_integer(f"{name} low", low), positive_integer(f"{name} high", high)
     return LogAxis(low=low, high=high, per_decade=per_decade, name=name)

@@ -1,0 +1,362 @@
+"""The command line: ``thermometer run | status | show | fit | report | ui | list``.
+
+Exit codes: 0 done (diverged and censored runs are results), 2 usage, 3 incomplete, 4 some points
+failed, 5 folder in use, 130 interrupted. Heavy packages load inside the commands that need them:
+``--help`` answers at once, and ``fit`` and ``report`` on a table load no torch, Ray or MLflow.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from search_spaces.choices import InvalidSettingError, nearest
+
+DONE, USAGE, INCOMPLETE, FAILED, IN_USE, INTERRUPTED = 0, 2, 3, 4, 5, 130
+
+
+class _Commands(click.Group):
+    """A group that names the nearest command for a mistyped one."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return ["run", "status", "show", "fit", "report", "ui", "list"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        command = super().get_command(ctx, cmd_name)
+        if command is None:
+            hint = nearest(cmd_name, self.commands)
+            allowed = ", ".join(self.list_commands(ctx))
+            raise click.UsageError(f"no command {cmd_name!r}; there are {allowed}{hint}")
+        return command
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 99},
+)
+@click.version_option(package_name="sgd-thermometer", prog_name="thermometer")
+def cli() -> None:
+    """Measure the noise of stochastic gradient descent."""
+    logging.basicConfig(level=logging.WARNING, format="thermometer: %(message)s")
+
+
+@cli.command()
+@click.argument("study")
+@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder; runs/STUDY by default.")
+@click.option("--preset", help="Named settings of the study: quick, standard or paper.")
+@click.option("--executor", default="ray", show_default=True, help="ray or serial.")
+@click.option("--workers", type=click.IntRange(min=1), help="Local cores; all by default.")
+@click.option("--address", help="A running Ray cluster, HOST:PORT.")
+@click.option("--max-points", type=click.IntRange(min=1), help="Stop after so many trainings.")
+@click.option("--max-hours", type=click.FloatRange(min=0, min_open=True), help="Stop after.")
+@click.option("--tracking-uri", help="MLflow store; the study's own folder by default.")
+@click.option("--experiment-name", help="MLflow experiment; the study's name by default.")
+@click.option("--no-tracking", is_flag=True, help="Do not log to MLflow.")
+@click.option("--dry-run", is_flag=True, help="Say what would be trained, write nothing.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def run(
+    study: str,
+    settings: tuple[str, ...],
+    out: Path | None,
+    preset: str | None,
+    dry_run: bool,
+    no_tracking: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Run STUDY, or continue it; STUDY is a name from `thermometer list` or a YAML file.
+
+    KEY=VALUE overrides a setting: temperature, learning_rate, batch_size, alpha, n_train, width,
+    depth, data, model and loss take a value, a list [a, b] or a range "log(low, high)". Running
+    the same command again trains only what is missing.
+    """
+    from studies.folder import StudyFolder
+    from studies.spec import parse_override, resolve_spec
+
+    folder = StudyFolder(out or Path("runs") / Path(study).stem)
+    overrides = dict(parse_override(text) for text in settings)
+    spec = resolve_spec(study, overrides, preset, folder.held_spec())
+
+    from studies.study import RunOptions, Study
+
+    instance = Study(spec.study, spec, folder.path)
+    if dry_run:
+        _print_plan(instance)
+        return DONE
+    command = f"thermometer {shlex.join(sys.argv[1:])}"
+    say = _say if not as_json else lambda text: click.echo(text, err=True)
+    summary = instance.run(
+        RunOptions(tracking=not no_tracking, command=command, say=say, **options)
+    )
+    _print_summary(summary, folder.path, as_json)
+    if summary.interrupted:
+        return INTERRUPTED
+    if summary.failed:
+        return FAILED
+    return DONE if summary.is_complete else INCOMPLETE
+
+
+def _print_plan(study: Any) -> None:
+    spec = study.spec
+    per = "planned" if spec.is_planned else f"to ask of {spec.sampler}"
+    click.echo(
+        f"{study.planned() // spec.space.n_seeds} configurations {per}, "
+        f"{spec.space.n_seeds} seeds each: {study.planned()} trainings in {study.folder.path}"
+    )
+
+
+def _print_summary(summary: Any, folder: Path, as_json: bool) -> None:
+    if as_json:
+        from dataclasses import asdict
+
+        click.echo(json.dumps({**asdict(summary), "complete": summary.is_complete}))
+        return
+    if summary.failed:
+        click.echo(f"{summary.failed} trainings failed; 'thermometer status {folder}' says why")
+    if summary.interrupted:
+        click.echo(
+            f"interrupted: {summary.done} of {summary.planned} trainings are saved in {folder}; "
+            "the same command continues"
+        )
+        return
+    if not summary.is_complete:
+        click.echo(f"incomplete: {summary.done} of {summary.planned} trainings are done")
+    shown = _relative(folder)
+    click.echo(summary.headline)
+    click.echo(f"report: {_relative(Path(summary.report)) if summary.report else 'none'}")
+    click.echo(f"compare in MLflow: thermometer ui {shown}")
+
+
+def _relative(path: Path) -> str:
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _say(text: str) -> None:
+    click.echo(text)
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status(folder: Path, as_json: bool) -> int:
+    """Say how far the study in FOLDER is; works while it runs."""
+    from studies.study import failure_reasons, read_status
+
+    now = read_status(folder)
+    if as_json:
+        from dataclasses import asdict
+
+        click.echo(json.dumps({**asdict(now), "done": now.done, "complete": now.is_complete}))
+    else:
+        state = f"driven by {now.driver}" if now.driver else "not running"
+        click.echo(f"{now.study}: {now.done} of {now.planned} trainings done, {state}")
+        for reason, count in now.counts.items():
+            click.echo(f"  {reason:12s} {count:7d}")
+        if now.failed:
+            click.echo(f"  {'failed':12s} {now.failed:7d}")
+            for reason in failure_reasons(folder):
+                click.echo(f"    {reason}")
+        if now.eta_seconds is not None:
+            click.echo(f"  about {now.eta_seconds:.0f} s left")
+    if now.failed:
+        return FAILED
+    return DONE if now.is_complete else INCOMPLETE
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+)
+@click.option("--where", multiple=True, help="Condition such as 'n_train==256'; repeat for and.")
+def show(folder: Path, form: str, where: tuple[str, ...]) -> int:
+    """Print the configurations measured in FOLDER, averaged over seeds."""
+    from studies.view import configuration_frame
+
+    frame = configuration_frame(folder, where)
+    if form == "csv":
+        click.echo(frame.to_csv(index=False), nl=False)
+    elif form == "json":
+        click.echo(frame.to_json(orient="records"))
+    else:
+        click.echo(frame.to_string(index=False, float_format=lambda value: f"{value:.4g}"))
+    return DONE
+
+
+def _table_and_thresholds(source: Path, thresholds: str | None) -> tuple[Any, dict[str, Any]]:
+    """Return the table of a CSV file or a study's folder, and the arguments of its analysis."""
+    from analysis import MeasurementTable
+
+    arguments: dict[str, Any] = {}
+    path = source
+    if source.is_dir():
+        from studies.folder import StudyFolder
+
+        folder = StudyFolder.existing(source)
+        spec = folder.read_spec()
+        arguments["thresholds"] = spec.thresholds
+        if spec.is_planned:
+            arguments["batch_sizes"] = spec.batch_sizes()
+        path = folder.table
+        if not path.exists():
+            raise InvalidSettingError(f"{source} has no table.csv yet; run the study first")
+    if thresholds is not None:
+        arguments["thresholds"] = _parse_thresholds(thresholds)
+    return MeasurementTable.read_csv(path), arguments
+
+
+def _parse_thresholds(text: str) -> tuple[float, ...]:
+    from search_spaces.point import positive_number
+
+    try:
+        return tuple(positive_number("threshold", float(part)) for part in text.split(","))
+    except ValueError:
+        raise InvalidSettingError(
+            f"--threshold {text!r} must be positive numbers such as 0.1 or 0.1,0.05"
+        ) from None
+
+
+@cli.command()
+@click.argument("source", type=click.Path(path_type=Path), metavar="FOLDER|TABLE.csv")
+@click.option(
+    "--quantity",
+    type=click.Choice(["critical-temperature"]),
+    default="critical-temperature",
+    show_default=True,
+)
+@click.option("--threshold", help="Weight changes c of T_lazy(c), headline first: 0.1,0.05.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def fit(source: Path, quantity: str, threshold: str | None, as_json: bool) -> int:
+    """Fit the scaling laws of a study or of a plain table of trainings."""
+    from analysis import analyse_scaling
+
+    table, arguments = _table_and_thresholds(source, threshold)
+    result = analyse_scaling(table, **arguments)
+    if as_json:
+        click.echo(json.dumps(result.to_dict(), allow_nan=False))
+    else:
+        click.echo(result.summary())
+    return DONE
+
+
+@cli.command()
+@click.argument("source", type=click.Path(path_type=Path), metavar="FOLDER|TABLE.csv")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Folder of the report; FOLDER itself, or TABLE-report for a table.",
+)
+@click.option("--threshold", help="Weight changes c of T_lazy(c), headline first: 0.1,0.05.")
+def report(source: Path, output: Path | None, threshold: str | None) -> int:
+    """Write the scaling report of a study or of a plain table of trainings."""
+    if source.is_dir() and output is None and threshold is None:
+        from studies.study import Study
+
+        click.echo(_relative(Study.open(source).report()))
+        return DONE
+    from analysis.report import ReportContext, write_report
+
+    from analysis import analyse_scaling
+
+    table, arguments = _table_and_thresholds(source, threshold)
+    folder = output or source.with_name(f"{source.stem}-report")
+    result = analyse_scaling(table, **arguments)
+    command = f"thermometer {shlex.join(sys.argv[1:])}"
+    context = ReportContext(study=source.stem, command=command)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        click.echo(_relative(write_report(result, folder, context)))
+    except OSError as error:
+        raise InvalidSettingError(f"cannot write to {folder}: {error.strerror}") from None
+    return DONE
+
+
+@cli.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+def ui(folder: Path, port: int) -> int:
+    """Serve the MLflow UI of the study in FOLDER on this machine until Ctrl-C."""
+    from studies.folder import StudyFolder
+    from studies.server import comparison_address, free_port, mlflow_server
+
+    existing = StudyFolder.existing(folder)
+    experiment = existing.read_state().get("mlflow", {}).get("experiment_id", "1")
+    click.echo("starting the MLflow server ...", err=True)
+    with mlflow_server(existing, free_port(port)) as (base, process):
+        click.echo(f"MLflow UI: {base}")
+        click.echo(f"comparison of the study: {comparison_address(base, experiment)}")
+        click.echo("Ctrl-C stops it", err=True)
+        process.wait()
+    return DONE
+
+
+@cli.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_studies(as_json: bool) -> int:
+    """List the studies and what each measures."""
+    from studies.spec import load_recipe, recipe_names
+
+    recipes = {name: load_recipe(name) for name in recipe_names()}
+    if as_json:
+        listed = [{"study": name, "measures": r["measures"]} for name, r in recipes.items()]
+        click.echo(json.dumps(listed))
+        return DONE
+    for name, recipe in recipes.items():
+        presets = ", ".join(recipe.get("presets", {}))
+        click.echo(f"{name}\n  {recipe['measures']}\n  presets: {presets}")
+    return DONE
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code; errors are one sentence, never a traceback."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        code = cli.main(args=arguments, prog_name="thermometer", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return USAGE
+    except click.ClickException as error:
+        return _complain(" ".join(error.format_message().split()), USAGE)
+    except (KeyboardInterrupt, click.Abort):
+        return _complain("stopped; what was finished is saved", INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return DONE
+    except Exception as error:
+        # Only errors whose message is a sentence for the user; anything else is our own fault.
+        if not hasattr(error, "exit_code") and not _is_users(error):
+            raise
+        return _complain(str(error), getattr(error, "exit_code", USAGE))
+    return int(code or 0)
+
+
+def _is_users(error: Exception) -> bool:
+    """Whether the message of an error is a sentence meant for the user."""
+    from analysis import ReadTableError
+
+    return isinstance(error, InvalidSettingError | ReadTableError)
+
+
+def _complain(message: str, code: int) -> int:
+    click.echo(f"thermometer: {message}", err=True)
+    return code

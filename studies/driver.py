@@ -1,0 +1,140 @@
+"""The one loop that plans, submits, and writes down what came back.
+
+Workers compute, the driver writes. Every finished pack is in the ledger before the next one is
+awaited, so a driver killed at any moment loses only what was still being trained.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+
+from studies.executors import Executor, Results, WorkerDiedError
+from studies.interrupt import Interrupt
+from studies.ledger import Ledger
+from studies.packs import Pack, Unit, Work, halve
+from studies.progress import Progress
+
+_log = logging.getLogger(__name__)
+
+Listener = Callable[[Unit, list[dict[str, Any]]], None]
+
+
+@dataclass
+class Budget:
+    """Limits after which a run stops early; it can be continued later."""
+
+    max_points: int | None = None
+    """Trainings to do in this run."""
+    max_hours: float | None = None
+    _start: float = field(default_factory=time.monotonic)
+
+    def is_spent(self, trainings: int) -> bool:
+        """Whether the run has to stop after this many trainings."""
+        if self.max_points is not None and trainings >= self.max_points:
+            return True
+        hours = (time.monotonic() - self._start) / 3600
+        return self.max_hours is not None and hours >= self.max_hours
+
+
+@dataclass
+class Outcome:
+    """What one run did."""
+
+    trained: int = 0
+    """Trainings finished in this run."""
+    failed: int = 0
+    """Trainings given up in this run."""
+    interrupted: bool = False
+    budget_spent: bool = False
+
+
+class Driver:
+    """Keeps the executor busy and the ledger up to date.
+
+    Parameters
+    ----------
+    on_unit
+        Called after a unit is in the ledger, for tracking.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        executor: Executor,
+        distributions: dict[str, BaseDistribution],
+        objective: str,
+        commit: str,
+        on_unit: Listener,
+    ) -> None:
+        self._ledger = ledger
+        self._executor = executor
+        self._distributions = distributions
+        self._objective = objective
+        self._commit = commit
+        self._on_unit = on_unit
+
+    def run(
+        self,
+        work: Work,
+        progress: Progress,
+        budget: Budget,
+        interrupt: Interrupt,
+    ) -> Outcome:
+        """Train until the work is done, the budget is spent or the user interrupts."""
+        outcome = Outcome()
+        while True:
+            outcome.interrupted = interrupt.requested
+            outcome.budget_spent = bool(work) and budget.is_spent(outcome.trained)
+            if not (outcome.interrupted or outcome.budget_spent):
+                self._submit(work)
+            if self._executor.in_flight == 0:
+                return outcome
+            if outcome.interrupted:
+                progress.say("finishing what is running; Ctrl-C again stops at once")
+            for pack, results in self._executor.wait(0.5):
+                self._settle(work, pack, results, progress, outcome)
+
+    def _submit(self, work: Work) -> None:
+        while work and self._executor.in_flight < self._executor.capacity:
+            pack = work.take()
+            if not pack:
+                return
+            self._executor.submit(pack)
+
+    def _settle(
+        self,
+        work: Work,
+        pack: Pack,
+        results: Results | WorkerDiedError,
+        progress: Progress,
+        outcome: Outcome,
+    ) -> None:
+        if isinstance(results, WorkerDiedError):
+            parts = halve(pack)
+            if len(parts) > 1:
+                for part in parts:
+                    work.put_back(part)
+                return
+            results = [{"error": f"the worker died: {results}"} for _ in pack]
+        seconds = 0.0
+        for unit, result in zip(pack, results, strict=True):
+            if "error" in result:
+                self._ledger.record_failure(unit, result["error"], self._distributions)
+                _log.warning("%s failed: %s", unit.point.identity, result["error"])
+                outcome.failed += len(unit.seeds)
+                continue
+            provenance = {**result["provenance"], "commit": self._commit}
+            self._ledger.record(
+                unit, result["rows"], provenance, self._objective, self._distributions
+            )
+            seconds += provenance.get("seconds", 0.0)
+            outcome.trained += len(unit.seeds)
+            progress.advance(len(unit.seeds))
+            self._on_unit(unit, result["rows"])
+        work.settled(pack, seconds)

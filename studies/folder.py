@@ -1,0 +1,148 @@
+"""The folder of one study: where its files are, and who owns it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from search_spaces import InvalidSettingError
+from studies.spec import StudySpec, read_yaml
+
+
+class LockFolderError(RuntimeError):
+    """Another driver owns the folder; the message names its process."""
+
+    exit_code = 5
+
+
+class StudyFolder:
+    """Paths of a study, atomic writes, and the lock that admits one driver at a time."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).expanduser().absolute()
+        self.spec = self.path / "spec.yaml"
+        self.ledger = self.path / "ledger.journal"
+        self.table = self.path / "table.csv"
+        self.provenance = self.path / "provenance.csv"
+        self.report = self.path / "report.html"
+        self.state = self.path / "state.json"
+        self.mlflow_db = self.path / "mlflow.db"
+        self.artifacts = self.path / "mlartifacts"
+        self._lock = self.path / "driver.lock"
+
+    @classmethod
+    def existing(cls, path: str | Path) -> StudyFolder:
+        """Return the folder if it holds a study.
+
+        Raises
+        ------
+        InvalidSettingError
+            If it does not.
+        """
+        folder = cls(path)
+        if not folder.path.exists():
+            raise InvalidSettingError(f"{path} does not exist; a study's folder is runs/NAME")
+        if not folder.spec.is_file():
+            raise InvalidSettingError(f"{path} is not a study's folder; it has no spec.yaml")
+        return folder
+
+    def held_spec(self) -> dict[str, Any] | None:
+        """Return the plain spec the folder holds, or None for a new folder."""
+        if self.path.exists() and not self.path.is_dir():
+            raise InvalidSettingError(f"{self.path} is a file; --out needs a folder")
+        return read_yaml(self.spec) if self.spec.is_file() else None
+
+    def read_spec(self) -> StudySpec:
+        """Return the validated spec the folder holds."""
+        return StudySpec.from_plain(read_yaml(self.spec))
+
+    def check_writable(self) -> None:
+        """Raise InvalidSettingError, creating nothing, if the folder could not be written."""
+        parent = self.path
+        while not parent.exists():
+            parent = parent.parent
+        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+            raise InvalidSettingError(f"cannot write to {self.path}: {parent} is not writable")
+
+    def create(self) -> None:
+        """Create the folder."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InvalidSettingError(f"cannot write to {self.path}: {error.strerror}") from None
+
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Hold the folder against other drivers for as long as the context lasts.
+
+        The kernel releases the lock when its process ends, however it ends.
+
+        Raises
+        ------
+        LockFolderError
+            If another process holds it.
+        """
+        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            if not _take(descriptor):
+                raise LockFolderError(
+                    f"{self.path} is in use by {self.owner() or 'another driver'}; "
+                    "wait for it or choose another folder with --out"
+                )
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+            yield
+            os.ftruncate(descriptor, 0)
+        finally:
+            os.close(descriptor)
+
+    def owner(self) -> str | None:
+        """Return who drives the study now, or None."""
+        try:
+            descriptor = os.open(self._lock, os.O_RDONLY)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return os.read(descriptor, 200).decode() or "another driver"
+        else:
+            return None
+        finally:
+            os.close(descriptor)
+
+    def write(self, path: Path, text: str) -> None:
+        """Write a file whole or not at all."""
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            temporary.write_text(text, encoding="utf-8")
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def read_state(self) -> dict[str, Any]:
+        """Return what the last finished run left: hash of its table, MLflow ids."""
+        try:
+            state = json.loads(self.state.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return state if isinstance(state, dict) else {}
+
+
+def _take(descriptor: int) -> bool:
+    """Lock an open file; a reader that asks who owns it holds it for an instant, so try again."""
+    for _ in range(5):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.05)
+        else:
+            return True
+    return False

@@ -1,0 +1,127 @@
+"""Units of work and how many of them make a pack.
+
+A unit is one configuration with a block of its seeds: one trial of the ledger. A pack is what
+one worker trains in one go; it lasts about a second, so that neither the cost of a task nor the
+loss of a killed one matters. What a replica measures does not depend on its pack.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from search_spaces import Point
+from search_spaces.windows import expected_presentations, onset_temperature
+
+PACK_SECONDS = 0.7
+"""Intended duration of a pack."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One configuration with some of its seeds."""
+
+    point: Point
+    seeds: tuple[int, ...]
+    trial: int | None = None
+    """Number of the Optuna trial that asked for it; None for a planned point."""
+
+    def halves(self) -> tuple[Unit, ...]:
+        """Return two units with half of the seeds each, or the unit itself if it has one."""
+        if len(self.seeds) < 2 or self.trial is not None:
+            return (self,)
+        middle = len(self.seeds) // 2
+        return (
+            Unit(self.point, self.seeds[:middle]),
+            Unit(self.point, self.seeds[middle:]),
+        )
+
+    def to_payload(self) -> dict[str, Any]:
+        """Return plain data for a worker."""
+        return {"point": self.point.to_dict(), "seeds": list(self.seeds)}
+
+
+Pack = tuple[Unit, ...]
+
+
+def halve(pack: Pack) -> tuple[Pack, ...]:
+    """Split a pack in two to isolate the unit or replica that kills its worker."""
+    if len(pack) > 1:
+        middle = len(pack) // 2
+        return pack[:middle], pack[middle:]
+    return tuple((unit,) for unit in pack[0].halves())
+
+
+def expected_seconds(point: Point) -> float:
+    """Rough time of one training; the driver corrects it by what it observes."""
+    width, depth, p = point.width, point.depth, point.n_train
+    n_weights = 64 * width + (depth - 1) * width**2 + width
+    presentations = expected_presentations(
+        p, point.temperature, point.batch_size, point.alpha, depth
+    )
+    onset = 2.1 * onset_temperature(point.alpha, depth)
+    updates = 34 * (max(p, 64) / 64) ** 0.73 * max(1.0, onset / point.temperature)
+    return 5e-4 + n_weights * (3e-11 * presentations + 1.5e-9 * updates)
+
+
+class Work(Protocol):
+    """What is still to be trained, handed out in packs."""
+
+    def __bool__(self) -> bool:
+        """Whether anything is left to hand out or to wait for."""
+
+    def take(self) -> Pack:
+        """Return the next pack, or an empty one if nothing can be handed out now."""
+
+    def put_back(self, pack: Pack) -> None:
+        """Take back a pack that has to be trained again."""
+
+    def settled(self, pack: Pack, seconds: float) -> None:
+        """Note that a pack is in the ledger, after so many seconds of training."""
+
+
+class PackQueue:
+    """Planned work, costliest first, handed out in packs of about equal duration."""
+
+    def __init__(self, work: Iterable[tuple[Point, Sequence[int]]]) -> None:
+        items = [(point, tuple(seeds)) for point, seeds in work if seeds]
+        items.sort(key=lambda item: (-expected_seconds(item[0]), item[0].identity))
+        self._items = deque(items)
+        self._retries: deque[Pack] = deque()
+        self._observed = 0.0
+        self._expected = 0.0
+
+    def __bool__(self) -> bool:
+        return bool(self._items or self._retries)
+
+    def put_back(self, pack: Pack) -> None:
+        """Take back a pack that has to be trained again."""
+        self._retries.append(pack)
+
+    def settled(self, pack: Pack, seconds: float) -> None:
+        """Learn how long a pack took."""
+        self._expected += sum(expected_seconds(u.point) * len(u.seeds) for u in pack)
+        self._observed += seconds
+
+    def take(self) -> Pack:
+        """Return the next pack; a configuration is split only if it is too long for one."""
+        if self._retries:
+            return self._retries.popleft()
+        # The prior of one second keeps the first packs from being missized by one outlier.
+        slowness = (self._observed + 1.0) / (self._expected + 1.0)
+        left, units = PACK_SECONDS, []
+        while self._items:
+            point, seeds = self._items[0]
+            cost = expected_seconds(point) * slowness
+            if units and cost * len(seeds) > left:
+                break
+            self._items.popleft()
+            size = max(1, int(1.5 * PACK_SECONDS / cost))
+            if size < len(seeds):
+                self._items.appendleft((point, seeds[size:]))
+                seeds = seeds[:size]
+            units.append(Unit(point, seeds))
+            left -= cost * len(seeds)
+        return tuple(units)

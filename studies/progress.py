@@ -1,0 +1,43 @@
+"""Progress of a long run: done/total, rate and ETA on a terminal, silence in a pipe."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+
+from tqdm import tqdm
+
+
+class Progress:
+    """A bar over trainings, drawn on standard error if that is a terminal."""
+
+    def __init__(self, total: int, done: int = 0, quiet: bool = False) -> None:
+        self._bar = tqdm(
+            total=total,
+            initial=done,
+            desc="training",
+            unit=" trainings",
+            dynamic_ncols=True,
+            mininterval=0.2,
+            disable=quiet or not sys.stderr.isatty(),
+            file=sys.stderr,
+        )
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.close()
+
+    def advance(self, trainings: int) -> None:
+        """Count finished trainings."""
+        self._bar.update(trainings)
+
+    def say(self, text: str) -> None:
+        """Show a short note beside the bar."""
+        self._bar.set_postfix_str(text)

@@ -1,0 +1,62 @@
+"""Which code, on which machine, in which environment: what a referee needs to repeat a run."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = ("numpy", "numba", "scipy", "torch", "optuna", "ray", "mlflow", "scikit-learn")
+
+
+def commit() -> str:
+    """Return the commit of the source tree, marked ``+dirty`` if changed, or ``unknown``."""
+    folder = Path(__file__).resolve().parent.parent
+    if not (folder / ".git").exists():
+        return "unknown"
+    head = _git(folder, "rev-parse", "--short=12", "HEAD")
+    if not head:
+        return "unknown"
+    dirty = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return f"{head}+dirty" if dirty else head
+
+
+def environment() -> dict[str, Any]:
+    """Return host, processor and versions; reads metadata only, imports nothing heavy."""
+    versions = {name: metadata.version(name) for name in _PACKAGES}
+    return {
+        "sgd-thermometer": metadata.version("sgd-thermometer"),
+        "host": socket.gethostname(),
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        **versions,
+    }
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

@@ -1,0 +1,244 @@
+"""Optuna's side of a search: distributions of the axes, samplers, and what they ask for."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import FrozenTrial, TrialState
+from scipy.stats import qmc
+
+from search_spaces import InvalidSettingError, ListAxis, LogAxis, Point, temperature_window
+from search_spaces.axes import AXES
+from search_spaces.choices import ACTIVATIONS, DATA, LOSSES, MODELS
+from studies.ledger import REASON, Ledger
+from studies.packs import Pack, Unit
+from studies.spec import StudySpec
+
+GENERATION = 8
+"""Trials asked at once of an adaptive sampler; fixed, so that results do not depend on timing."""
+
+_NAMES = {"data": DATA, "model": MODELS, "loss": LOSSES, "activation": ACTIVATIONS}
+_MAIN = ("n_train", "temperature", "batch_size", "alpha")
+_OTHERS = ("width", "depth", *_NAMES)
+
+
+def planned_distributions(points: Sequence[Point]) -> dict[str, BaseDistribution]:
+    """Return one distribution per main axis and per other axis that varies over `points`."""
+    settings = [point.to_dict() for point in points]
+    varying = [name for name in _OTHERS if len({s[name] for s in settings}) > 1]
+    return {name: _spanning(name, [s[name] for s in settings]) for name in (*_MAIN, *varying)}
+
+
+def _spanning(name: str, values: list[Any]) -> BaseDistribution:
+    if name in _NAMES:
+        return CategoricalDistribution(_NAMES[name])
+    if isinstance(values[0], int):
+        return IntDistribution(min(values), max(values), log=True)
+    return FloatDistribution(min(values), max(values), log=True)
+
+
+def asked_distributions(spec: StudySpec) -> dict[str, BaseDistribution]:
+    """Return the distribution of every axis of the space that a sampler has to choose."""
+    axes = dict(spec.space.axes)
+    if spec.space.uses_window:
+        axes["temperature"] = _window_axis(spec)
+    distributions: dict[str, BaseDistribution] = {}
+    for name, axis in axes.items():
+        if isinstance(axis, LogAxis):
+            kind = IntDistribution if axis.is_integer else FloatDistribution
+            distributions[name] = kind(axis.low, axis.high, log=True)
+        elif len(axis.values()) > 1:
+            distributions[name] = CategoricalDistribution(axis.values())
+    if not distributions:
+        raise InvalidSettingError(
+            f"sampler={spec.sampler} has nothing to choose; give an axis a range, "
+            "for example temperature=log(0.01, 1)"
+        )
+    return distributions
+
+
+def _window_axis(spec: StudySpec) -> LogAxis:
+    axes = spec.space.axes
+    windows = [
+        temperature_window(alpha, depth, batch_size)
+        for alpha in axes["alpha"].values()
+        for depth in axes["depth"].values()
+        for batch_size in axes["batch_size"].values()
+    ]
+    return LogAxis(low=min(w[0] for w in windows), high=max(w[-1] for w in windows))
+
+
+class SobolSampler(optuna.samplers.BaseSampler):
+    """Scrambled Sobol points; point i is a function of the seed and the trial's number alone.
+
+    Optuna's own quasi-Monte Carlo sampler needs a completed trial before its first Sobol point,
+    so it cannot plan many trials at once.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Return nothing: every coordinate is drawn in :meth:`sample_independent`."""
+        return {}
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Return nothing, see :meth:`infer_relative_search_space`."""
+        return {}
+
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Return coordinate j of Sobol point i for the j-th parameter of trial i."""
+        coordinate = len(trial.params)
+        engine = qmc.Sobol(d=len(AXES), scramble=True, rng=self._seed)
+        if trial.number > 0:
+            engine.fast_forward(trial.number)
+        return _at_fraction(param_distribution, float(engine.random(1)[0, coordinate]))
+
+
+def _at_fraction(distribution: BaseDistribution, fraction: float) -> Any:
+    """Return the value below which a `fraction` of the distribution lies."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[int(fraction * len(distribution.choices))]
+    if isinstance(distribution, IntDistribution):
+        span = math.log((distribution.high + 1) / distribution.low)
+        value = int(distribution.low * math.exp(fraction * span))
+        return min(max(value, distribution.low), distribution.high)
+    assert isinstance(distribution, FloatDistribution)
+    return distribution.low * (distribution.high / distribution.low) ** fraction
+
+
+def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
+    """Return the sampler named `sobol`, `random`, `tpe`, or by the dotted path of its class.
+
+    Raises
+    ------
+    InvalidSettingError
+        If the dotted path cannot be imported or is no Optuna sampler.
+    """
+    if name == "sobol":
+        return SobolSampler(seed=seed)
+    if name == "random":
+        return optuna.samplers.RandomSampler(seed=seed)
+    if name == "tpe":
+        return optuna.samplers.TPESampler(seed=seed)
+    module_name, _, class_name = name.rpartition(".")
+    try:
+        sampler_class = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError) as error:
+        raise InvalidSettingError(f"sampler={name!r} cannot be imported: {error}") from None
+    if not (
+        inspect.isclass(sampler_class) and issubclass(sampler_class, optuna.samplers.BaseSampler)
+    ):
+        raise InvalidSettingError(f"sampler={name!r} is not an optuna.samplers.BaseSampler")
+    takes_seed = "seed" in inspect.signature(sampler_class).parameters
+    return sampler_class(seed=seed) if takes_seed else sampler_class()
+
+
+class AskedWork:
+    """Configurations that an Optuna sampler asks for, in generations.
+
+    Trials left running by a killed driver are trained again under their own number, and an
+    unfinished generation is completed first, so that a restart asks for the same points.
+    """
+
+    def __init__(self, spec: StudySpec, ledger: Ledger) -> None:
+        if spec.n_trials is None:
+            raise InvalidSettingError(f"sampler={spec.sampler} needs n_trials")
+        self._spec = spec
+        self._ledger = ledger
+        self._n_trials = spec.n_trials
+        self._distributions = asked_distributions(spec)
+        adaptive = spec.sampler not in ("sobol", "random")
+        self._generation = GENERATION if adaptive else spec.n_trials
+        self._outstanding = 0
+        self._queue = [self._unit(trial.number, trial.params) for trial in self._left_running()]
+        self._asked = len(ledger.trials())
+
+    @property
+    def unfinished(self) -> int:
+        """How many trials are still to be finished."""
+        return self._n_trials - self._asked + len(self._queue) + self._outstanding
+
+    def __bool__(self) -> bool:
+        return self.unfinished > 0
+
+    def take(self) -> Pack:
+        """Return the next pack, or an empty one while a generation is not finished."""
+        while not self._queue and self._asked < self._n_trials and self._may_ask():
+            self._ask_generation()
+        if not self._queue:
+            return ()
+        self._outstanding += 1
+        return (self._queue.pop(0),)
+
+    def put_back(self, pack: Pack) -> None:
+        """Take back a pack that has to be trained again."""
+        self._outstanding -= 1
+        self._queue.extend(pack)
+
+    def settled(self, pack: Pack, seconds: float) -> None:
+        """Note that a pack is in the ledger."""
+        self._outstanding -= 1
+
+    def _may_ask(self) -> bool:
+        return self._outstanding == 0 or self._asked % self._generation != 0
+
+    def _ask_generation(self) -> None:
+        end = (self._asked // self._generation + 1) * self._generation
+        for number in range(self._asked, min(end, self._n_trials)):
+            self._ledger.study.sampler = make_sampler(self._spec.sampler, self._seed(number))
+            trial = self._ledger.study.ask(fixed_distributions=self._distributions)
+            self._asked += 1
+            try:
+                self._queue.append(self._unit(trial.number, trial.params))
+            except InvalidSettingError as error:
+                trial.set_user_attr(REASON, str(error))
+                self._ledger.study.tell(trial, state=TrialState.PRUNED)
+
+    def _seed(self, number: int) -> int:
+        """Return a new seed for every trial; Sobol points are one sequence with one seed."""
+        if self._spec.sampler == "sobol":
+            return self._spec.sampler_seed
+        text = f"{self._spec.sampler_seed}/{number}"
+        return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)
+
+    def _left_running(self) -> list[FrozenTrial]:
+        """Return the trials to train again; one whose asking was cut short is given up."""
+        left = []
+        for trial in self._ledger.trials(TrialState.RUNNING):
+            if set(self._distributions) <= set(trial.params):
+                left.append(trial)
+            else:
+                self._ledger.study.tell(trial.number, state=TrialState.FAIL)
+        return left
+
+    def _unit(self, number: int, params: dict[str, Any]) -> Unit:
+        fixed = {
+            name: axis.values()[0]
+            for name, axis in self._spec.space.axes.items()
+            if isinstance(axis, ListAxis) and len(axis.values()) == 1
+        }
+        point = self._spec.space.point({**fixed, **params})
+        return Unit(point, tuple(self._spec.space.seeds), trial=number)

@@ -1,0 +1,101 @@
+"""The MLflow UI on a study's own store, served on the loopback interface."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+from search_spaces import InvalidSettingError
+from studies.folder import StudyFolder
+from studies.tracking import local_uri
+
+HOST = "127.0.0.1"
+_START_SECONDS = 120
+
+
+def comparison_address(base: str, experiment_id: str) -> str:
+    """Return the address at which MLflow compares the study's configurations in charts."""
+    return f"{base}/#/experiments/{experiment_id}/runs?compareRunsMode=CHART"
+
+
+def free_port(wanted: int) -> int:
+    """Return `wanted` if nothing listens there, else a port chosen by the system."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            chosen: int = probe.getsockname()[1]
+            return chosen
+    raise InvalidSettingError(f"no free port on {HOST}")
+
+
+@contextmanager
+def mlflow_server(folder: StudyFolder, port: int) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Serve the study's store for as long as the context lasts.
+
+    Yields
+    ------
+    tuple
+        Base address and the server's process, once it answers.
+
+    Raises
+    ------
+    InvalidSettingError
+        If the study has no store, or the server does not start.
+    """
+    if not folder.mlflow_db.exists():
+        raise InvalidSettingError(f"{folder.path} has no MLflow store; run the study first")
+    base = f"http://{HOST}:{port}"
+    command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
+    command += ["--backend-store-uri", local_uri(folder), "--workers", "1"]
+    command += ["--artifacts-destination", folder.artifacts.as_uri()]
+    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            command, env=environment, stdout=log, stderr=log, text=True, start_new_session=True
+        )
+        try:
+            _await_health(base, process, log)
+            yield base, process
+        finally:
+            _stop(process)
+
+
+def _await_health(base: str, process: subprocess.Popen[str], log: IO[str]) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            log.seek(0)
+            reason = " ".join(log.read()[-300:].split())
+            raise InvalidSettingError(f"the MLflow server stopped: {reason}")
+        try:
+            with urllib.request.urlopen(f"{base}/health", timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.3)
+    raise InvalidSettingError(f"the MLflow server did not answer within {_START_SECONDS} s")
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    """End the server and its worker processes, which share its process group."""
+    try:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=10)
+    except ProcessLookupError:
+        pass
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

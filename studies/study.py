@@ -1,0 +1,435 @@
+"""A study: create or reopen its folder, run what is missing, read its table, write its report."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainers.data import check_size, dataset_size
+from trainers.trainer import prepare_backend, resolve_backend
+
+from analysis import MeasurementTable, analyse_scaling
+from search_spaces import InvalidSettingError, Point, SearchSpace, temperature_window
+from studies import provenance
+from studies.driver import Budget, Driver, Outcome
+from studies.executors import Executor, RayExecutor, SerialExecutor, check_reachable
+from studies.folder import StudyFolder
+from studies.interrupt import Interrupt
+from studies.ledger import Ledger
+from studies.packs import PackQueue, Unit, Work
+from studies.progress import Progress
+from studies.records import provenance_rows, table_rows, to_csv
+from studies.samplers import AskedWork, asked_distributions, planned_distributions
+from studies.spec import StudySpec, check_growth
+from studies.tracking import MlflowTracker, NullTracker, check_tracking_uri
+
+if TYPE_CHECKING:
+    from analysis.scaling import ScalingResult
+
+EXECUTORS = ("ray", "serial")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a study is run; nothing here changes a result."""
+
+    executor: str = "ray"
+    workers: int | None = None
+    """Local cores; None for all."""
+    address: str | None = None
+    """A running Ray cluster instead of a private local one."""
+    max_points: int | None = None
+    max_hours: float | None = None
+    tracking: bool = True
+    """Whether to log to MLflow."""
+    tracking_uri: str | None = None
+    """An MLflow store; None for the one in the study's folder."""
+    experiment_name: str | None = None
+    quiet: bool = False
+    command: str = ""
+    """The command that reproduces the run, for the report."""
+    say: Callable[[str], None] = lambda text: None
+    """Receives one-line messages for the user."""
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run did and where its results are."""
+
+    planned: int
+    """Trainings the spec asks for."""
+    done: int
+    """Trainings in the ledger."""
+    trained: int
+    """Trainings done by this run."""
+    failed: int
+    interrupted: bool
+    headline: str
+    """The measured law in one line, or why there is none."""
+    report: str | None
+    """Path of the report, None if this run wrote none."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every training the spec asks for is done or has failed."""
+        return self.done + self.failed >= self.planned
+
+
+class Study:
+    """A named, resumable collection of points in one folder.
+
+    Parameters
+    ----------
+    name
+        Name of the study.
+    space
+        What to scan, or a complete :class:`studies.spec.StudySpec`.
+    folder
+        Where it lives; ``runs/NAME`` by default.
+
+    Raises
+    ------
+    InvalidSettingError
+        If the folder holds another study, or one that cannot grow into this one.
+    """
+
+    def __init__(
+        self, name: str, space: SearchSpace | StudySpec, folder: str | Path | None = None
+    ) -> None:
+        if isinstance(space, SearchSpace):
+            space = StudySpec.from_plain({"study": name, **space.to_plain()})
+        self.spec = space
+        self.folder = StudyFolder(folder or Path("runs") / name)
+        held = self.folder.held_spec()
+        if held is not None:
+            before = StudySpec.from_plain(held)
+            if before.study != self.spec.study:
+                raise InvalidSettingError(
+                    f"{self.folder.path} holds the study {before.study!r}, not {name!r}"
+                )
+            check_growth(before, self.spec)
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Study:
+        """Return the study that a folder holds."""
+        existing = StudyFolder.existing(folder)
+        spec = existing.read_spec()
+        return cls(spec.study, spec, existing.path)
+
+    def table(self) -> MeasurementTable:
+        """Return what was measured so far."""
+        return MeasurementTable.read_csv(self.folder.table)
+
+    def planned(self) -> int:
+        """Return the number of trainings the spec asks for."""
+        if not self.spec.is_planned:
+            return (self.spec.n_trials or 0) * self.spec.space.n_seeds
+        return len(self.spec.points()) * self.spec.space.n_seeds
+
+    def run(self, options: RunOptions | None = None) -> RunSummary:
+        """Train what is missing, then write table, report and MLflow runs.
+
+        Raises
+        ------
+        InvalidSettingError
+            Before anything is written, if the settings cannot be run here.
+        LockFolderError
+            If another driver owns the folder.
+        """
+        options = options or RunOptions()
+        backend = self._check(options)
+        self.folder.create()
+        with self.folder.owned():
+            self.folder.write(self.folder.spec, self.spec.to_yaml())
+            ledger = Ledger(self.folder.ledger, self.spec.study, writable=True)
+            for repair in ledger.repairs:
+                options.say(f"repaired the ledger: {repair}")
+            work = self._work(ledger)
+            if not work and self._is_current(ledger):
+                return self._nothing_to_do(ledger, options)
+            return self._run(ledger, work, backend, options)
+
+    def report(self, command: str = "") -> Path:
+        """Analyse the table again and rewrite report, tables and figures."""
+        ledger = Ledger(self.folder.ledger, self.spec.study)
+        return self._write_report(self._analyse(), ledger, command)
+
+    def _check(self, options: RunOptions) -> str:
+        """Refuse what cannot work, before anything is written; return the backend."""
+        for point in self._sample_points():
+            check_size(point)
+        backend = resolve_backend(self._sample_points()[0], self.spec.backend)
+        if options.executor not in EXECUTORS:
+            raise InvalidSettingError(
+                f"executor={options.executor!r} is unknown; allowed: {', '.join(EXECUTORS)}"
+            )
+        if options.address is not None:
+            check_reachable(options.address)
+        if options.tracking and options.tracking_uri is not None:
+            check_tracking_uri(options.tracking_uri)
+        self.folder.check_writable()
+        return backend
+
+    def _sample_points(self) -> tuple[Point, ...]:
+        """Return the planned points, or for a sampler its smallest and its largest P."""
+        if self.spec.is_planned:
+            return self.spec.points()
+        asked_distributions(self.spec)
+        space = self.spec.space
+        smallest = {name: axis.values()[0] for name, axis in space.axes.items()}
+        if space.uses_window:
+            smallest["temperature"] = temperature_window(smallest["alpha"], smallest["depth"])[0]
+        largest = {**smallest, "n_train": max(space.axes["n_train"].values())}
+        return space.point(smallest), space.point(largest)
+
+    def _work(self, ledger: Ledger) -> Work:
+        if not self.spec.is_planned:
+            return AskedWork(self.spec, ledger)
+        done, seeds = ledger.done(), self.spec.space.seeds
+        return PackQueue(
+            (point, [seed for seed in seeds if seed not in done.get(point.identity, ())])
+            for point in self.spec.points()
+        )
+
+    def _run(self, ledger: Ledger, work: Work, backend: str, options: RunOptions) -> RunSummary:
+        tracker = self._tracker(options)
+        feed = ConfigurationFeed(self.spec.space.n_seeds, tracker)
+        for block in ledger.blocks():
+            feed.add(Unit(block.point, block.seeds), block.rows)
+        outcome = Outcome()
+        if work:
+            outcome = self._train(ledger, work, backend, options, feed)
+        blocks = ledger.blocks()
+        self.folder.write(self.folder.table, to_csv(table_rows(blocks)))
+        self.folder.write(self.folder.provenance, to_csv(provenance_rows(blocks)))
+        if outcome.interrupted or not blocks:
+            tracker.finish({}, "", [])
+            return self._summary(ledger, outcome, "no law yet: the run was interrupted", None)
+        result = self._analyse()
+        report = self._write_report(result, ledger, options.command)
+        estimates = result.to_dict()["estimates"]
+        ids = tracker.finish(estimates, _note(self.spec, result), self._artifacts())
+        self._write_state(ids, options, result.headline())
+        return self._summary(ledger, outcome, result.headline(), report)
+
+    def _train(
+        self,
+        ledger: Ledger,
+        work: Work,
+        backend: str,
+        options: RunOptions,
+        feed: ConfigurationFeed,
+    ) -> Outcome:
+        prepare_backend(backend, self._sample_points())
+        distributions = (
+            planned_distributions(self.spec.points())
+            if self.spec.is_planned
+            else asked_distributions(self.spec)
+        )
+        executor = _executor(backend, options)
+        done = sum(len(block.seeds) for block in ledger.blocks())
+        driver = Driver(
+            ledger, executor, distributions, self.spec.objective, provenance.commit(), feed.add
+        )
+        budget = Budget(options.max_points, options.max_hours)
+        try:
+            with (
+                Interrupt() as interrupt,
+                Progress(self.planned(), min(done, self.planned()), options.quiet) as progress,
+            ):
+                return driver.run(work, progress, budget, interrupt)
+        finally:
+            executor.shutdown()
+
+    def _tracker(self, options: RunOptions) -> MlflowTracker | NullTracker:
+        if not options.tracking:
+            return NullTracker()
+        plain = self.spec.to_plain()
+        settings = {key: value for key, value in plain.items() if value is not None}
+        uri, name = options.tracking_uri, options.experiment_name
+        return MlflowTracker(self.folder, self.spec.study, settings, uri, name)
+
+    def _analyse(self) -> ScalingResult:
+        batch_sizes = self.spec.batch_sizes() if self.spec.is_planned else None
+        return analyse_scaling(
+            self.table(), thresholds=self.spec.thresholds, batch_sizes=batch_sizes
+        )
+
+    def _write_report(self, result: ScalingResult, ledger: Ledger, command: str) -> Path:
+        from analysis.report import ReportContext, write_report
+
+        n_images, kind = dataset_size(self._sample_points()[0].data), "images"
+        commits = sorted({str(b.provenance.get("commit", "unknown")) for b in ledger.blocks()})
+        context = ReportContext(
+            study=self.spec.study,
+            question=self.spec.texts.get("question", ""),
+            command=command or f"thermometer run {self.spec.study}",
+            spec_hash=self.spec.digest,
+            spec=self.spec.to_plain(),
+            counts_planned=self.planned(),
+            counts_failed=sum(len(failure.seeds) for failure in ledger.failures()),
+            data_sentence=f"these {n_images} {kind}",
+            environment=provenance.environment(),
+            date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            commit=", ".join(commits),
+        )
+        return write_report(result, self.folder.path, context)
+
+    def _artifacts(self) -> list[Path]:
+        names = ("report.html", "report.json", "table.csv", "t_c.csv", "spec.yaml", "figures")
+        return [self.folder.path / name for name in names]
+
+    def _fingerprint(self, table: str) -> str:
+        return hashlib.sha256(f"{self.spec.digest}\n{table}".encode()).hexdigest()
+
+    def _is_current(self, ledger: Ledger) -> bool:
+        """Whether report and MLflow already show everything that is in the ledger."""
+        state = self.folder.read_state()
+        table = to_csv(table_rows(ledger.blocks()))
+        return (
+            state.get("fingerprint") == self._fingerprint(table)
+            and self.folder.report.exists()
+            and self.folder.table.exists()
+            and self.folder.table.read_text(encoding="utf-8") == table
+        )
+
+    def _write_state(self, ids: Mapping[str, str], options: RunOptions, headline: str) -> None:
+        table = self.folder.table.read_text(encoding="utf-8")
+        tracked = bool(ids) or not options.tracking
+        state = {
+            "fingerprint": self._fingerprint(table) if tracked else None,
+            "headline": headline,
+            "mlflow": dict(ids),
+            "written": time.time(),
+        }
+        self.folder.write(self.folder.state, json.dumps(state, indent=1) + "\n")
+
+    def _nothing_to_do(self, ledger: Ledger, options: RunOptions) -> RunSummary:
+        summary = self._summary(
+            ledger,
+            Outcome(),
+            self.folder.read_state().get("headline", ""),
+            self.folder.report,
+        )
+        options.say(
+            f"nothing to train: all {summary.done} trainings are in {self.folder.path} already"
+        )
+        return summary
+
+    def _summary(
+        self, ledger: Ledger, outcome: Outcome, headline: str, report: Path | None
+    ) -> RunSummary:
+        return RunSummary(
+            planned=self.planned(),
+            done=sum(len(seeds) for seeds in ledger.done().values()),
+            trained=outcome.trained,
+            failed=sum(len(failure.seeds) for failure in ledger.failures()),
+            interrupted=outcome.interrupted,
+            headline=headline,
+            report=str(report) if report is not None else None,
+        )
+
+
+class ConfigurationFeed:
+    """Collects the replicas of each configuration and logs it once, when all are there."""
+
+    def __init__(self, n_seeds: int, tracker: MlflowTracker | NullTracker) -> None:
+        self._n_seeds = n_seeds
+        self._tracker = tracker
+        self._rows: dict[str, dict[int, dict[str, Any]]] = {}
+
+    def add(self, unit: Unit, rows: list[dict[str, Any]]) -> None:
+        """Take the rows of a finished unit."""
+        held = self._rows.setdefault(unit.point.identity, {})
+        held.update(zip(unit.seeds, rows, strict=True))
+        if len(held) >= self._n_seeds:
+            replicas = [held[seed] for seed in sorted(held)]
+            self._tracker.log_configuration(unit.point, replicas)
+
+
+def _executor(backend: str, options: RunOptions) -> Executor:
+    if options.executor == "serial":
+        return SerialExecutor(backend)
+    return RayExecutor(backend, workers=options.workers, address=options.address)
+
+
+def _note(spec: StudySpec, result: ScalingResult) -> str:
+    title = spec.texts.get("title", spec.study)
+    return f"**{title}**\n\n{result.headline()}\n\n```\n{result.summary()}\n```\n"
+
+
+@dataclass(frozen=True)
+class StudyStatus:
+    """How far a study is, read without disturbing its driver."""
+
+    study: str
+    planned: int
+    counts: dict[str, int]
+    """Trainings by stop reason."""
+    failed: int
+    driver: str | None
+    """Who drives it now."""
+    eta_seconds: float | None
+    """Time left at the rate of the last trials, None if nobody drives it."""
+
+    @property
+    def done(self) -> int:
+        """Number of trainings in the ledger."""
+        return sum(self.counts.values())
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every training the spec asks for is done or has failed."""
+        return self.done + self.failed >= self.planned
+
+
+def read_status(folder: str | Path) -> StudyStatus:
+    """Return the status of the study in a folder.
+
+    Raises
+    ------
+    InvalidSettingError
+        If the folder holds no study.
+    """
+    study = Study.open(folder)
+    driver = study.folder.owner()
+    counts: Counter[str] = Counter()
+    finished: list[tuple[float, int]] = []
+    failed = 0
+    with contextlib.suppress(InvalidSettingError):
+        ledger = Ledger(study.folder.ledger, study.spec.study)
+        for block in ledger.blocks():
+            counts.update(row["stop_reason"] for row in block.rows)
+            finished.append((block.finished, len(block.seeds)))
+        failed = sum(len(failure.seeds) for failure in ledger.failures())
+    left = study.planned() - sum(counts.values()) - failed
+    eta = _eta(finished, left) if driver else None
+    return StudyStatus(
+        study.spec.study, study.planned(), dict(sorted(counts.items())), failed, driver, eta
+    )
+
+
+def _eta(finished: list[tuple[float, int]], left: int) -> float | None:
+    recent = sorted(finished)[-20:]
+    if len(recent) < 2 or recent[-1][0] <= recent[0][0]:
+        return None
+    trainings = sum(size for _, size in recent[1:])
+    return left * (recent[-1][0] - recent[0][0]) / trainings
+
+
+def failure_reasons(folder: str | Path) -> list[str]:
+    """Return one line per unit of the study in a folder that could not be trained."""
+    study = Study.open(folder)
+    return [
+        f"P={f.point.n_train} T={f.point.temperature:g} B={f.point.batch_size} "
+        f"alpha={f.point.alpha:g}, seeds {f.seeds[0]}..{f.seeds[-1]}: {f.reason}"
+        for f in Ledger(study.folder.ledger, study.spec.study).failures()
+    ]

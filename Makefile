@@ -1,0 +1,50 @@
+# Every target sets up what it needs: a virtual environment with pinned versions in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := runs/critical-temperature
+
+.PHONY: install demo test lint verify wheel clean
+
+install: $(VENV)/installed
+
+$(VENV)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "sgd-thermometer needs Python 3.11 or later; set PYTHON=..." >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/installed: $(VENV)/pip pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/python -m trainers.kernels
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# From nothing to a critical-temperature scaling report on real images.
+demo: $(VENV)/installed
+	$(BIN)/thermometer run critical-temperature --out $(DEMO)
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Slow physics and calibration; rewrites docs/verification.
+verify: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m verify --timeout 3000
+
+# The wheel, in an empty environment, from another folder.
+wheel: $(VENV)/installed-dev
+	rm -rf build dist
+	$(BIN)/python -m build --wheel --quiet
+	bash .ci/wheel
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

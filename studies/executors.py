@@ -123,7 +123,7 @@ class RayExecutor(Executor):
             _start_local_ray(ray, workers or os.cpu_count() or 1)
         else:
             _join_cluster(ray, address)
-        self._remote = ray.remote(task).options(num_cpus=1, max_retries=2)
+        self._remote = ray.remote(task).options(num_cpus=1, max_retries=1)
         self._packs: dict[Any, Pack] = {}
 
     @property

@@ -1,4 +1,4 @@
-"""Small real studies, trained in seconds, and a command line to drive them."""
+"""A command line in a new process, in an empty folder, from the source tree."""
 
 from __future__ import annotations
 
@@ -8,48 +8,50 @@ import sys
 from pathlib import Path
 
 import pytest
-
-SMALL = (
-    "n_train=[16,32,64,128]",
-    "temperature=[0.03,0.1,0.3,1,1.7]",
-    "n_seeds=4",
-    "width=16",
-    "comparison_batch_size=4",
-    "comparison_temperature=[0.1]",
-)
-"""Settings of a study of 4 x 6 configurations that takes about a second to train."""
-
-N_SMALL = 4 * 6 * 4
+from small_study import command_environment
 
 
-@pytest.fixture
-def thermometer(tmp_path):
-    """Run the command line in a new process, in an empty folder."""
+@pytest.fixture(scope="session")
+def run_thermometer():
+    """Return a function that runs ``thermometer`` and waits for it."""
 
-    def run(*arguments: str, check: int | None = None, **options):
-        done = subprocess.run(
-            [sys.executable, "-m", "studies", *arguments],
-            cwd=tmp_path,
+    def run(folder: Path, *arguments: str, program: str = "") -> subprocess.CompletedProcess:
+        start = ["-c", program] if program else ["-m", "studies"]
+        return subprocess.run(
+            [sys.executable, *start, *arguments],
+            cwd=folder,
             env=command_environment(),
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=240,
-            **options,
+            check=False,
         )
-        if check is not None:
-            assert done.returncode == check, (done.returncode, done.stdout, done.stderr)
-        return done
 
     return run
 
 
-def command_environment() -> dict[str, str]:
-    """Return the environment in which the source tree is importable from any folder."""
-    root = Path(__file__).resolve().parents[2]
-    return {**os.environ, "PYTHONPATH": str(root), "MLFLOW_DISABLE_TELEMETRY": "true"}
+@pytest.fixture(scope="session")
+def start_thermometer():
+    """Return a function that starts ``thermometer`` in its own process group."""
+    started = []
 
+    def start(folder: Path, *arguments: str) -> subprocess.Popen:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "studies", *arguments],
+            cwd=folder,
+            env=command_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
 
-@pytest.fixture
-def small() -> tuple[str, ...]:
-    """Settings of the small study."""
-    return SMALL
+    yield start
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, 9)
+        process.communicate()

@@ -1,0 +1,113 @@
+"""Bad input gets one sentence and exit code 2, and nothing is written."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from studies.cli import _run
+
+STUDY = "critical-temperature"
+
+
+@pytest.fixture
+def in_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["rnu", STUDY], "did you mean 'run'"),
+        (["run", "critical-temprature"], "did you mean 'critical-temperature'"),
+        (["run", STUDY, "--wokers", "2"], "--workers"),
+        (["run", STUDY, "alhpa=3"], "did you mean 'alpha'"),
+        (["run", STUDY, "alpha"], "'alpha' is not key=value"),
+        (["run", STUDY, "alpha=0"], "alpha=0 must be a positive finite number"),
+        (["run", STUDY, "alpha=nan"], "must be a positive finite number"),
+        (["run", STUDY, "temperature=-1"], "temperature=-1 must be"),
+        (["run", STUDY, "batch_size=128"], "batch_size=128 exceeds n_train=64"),
+        (["run", STUDY, "n_train=1500"], "exceed"),
+        (["run", STUDY, "temperature=0.1", "learning_rate=0.5", "batch_size=4"], "contradict"),
+        (["run", STUDY, "n_seeds=many"], "n_seeds='many' must be a whole number"),
+        (["run", STUDY, "backend=nubma"], "did you mean 'numba'"),
+        (["run", STUDY, "--preset", "papre"], "did you mean 'paper'"),
+        (["run", STUDY, "--executor", "rai"], "allowed: ray, serial"),
+        (["run", STUDY, "--address", "127.0.0.1:9"], "no Ray cluster answers at 127.0.0.1:9"),
+        (["run", STUDY, "--address", "nonsense"], "is not HOST:PORT"),
+        (["run", STUDY, "--tracking-uri", "http://127.0.0.1:9"], "no MLflow server answers"),
+        (["run", STUDY, "--out", "/proc/nowhere/here"], "cannot write to /proc/nowhere/here"),
+        (["run", STUDY, "--max-points", "0"], "max-points"),
+        (["run", "missing.yaml"], "cannot read missing.yaml"),
+        (["run", STUDY, "sampler=tpe", "n_trials=3"], "has nothing to choose"),
+        (["run", STUDY, "sampler=no.such.Sampler", "n_trials=3", "alpha=log(1,9)"], "imported"),
+        (["run", STUDY, "sampler=json.JSONDecoder", "n_trials=3", "alpha=log(1,9)"], "is not an"),
+        (["status", "nowhere"], "does not exist"),
+        (["status", "."], "is not a study's folder"),
+        (["show", "."], "is not a study's folder"),
+        (["report", "."], "is not a study's folder"),
+        (["fit", "."], "is not a study's folder"),
+        (["ui", "."], "is not a study's folder"),
+        (["fit", "missing.csv"], "missing.csv"),
+    ],
+)
+def test_bad_input(in_folder, capsys, arguments, sentence):
+    assert _run(arguments) == 2
+    captured = capsys.readouterr()
+    assert sentence in captured.err
+    assert len(captured.err.strip().splitlines()) == 1
+    assert captured.out == ""
+    assert list(in_folder.iterdir()) == []
+
+
+def test_folder_that_is_a_file(in_folder, capsys):
+    (in_folder / "file").write_text("")
+    assert _run(["run", STUDY, "--out", "file"]) == 2
+    assert "is a file; --out needs a folder" in capsys.readouterr().err
+
+
+def test_spec_of_another_study_in_the_folder(in_folder, capsys):
+    (in_folder / "other.yaml").write_text(
+        "temperature: [0.1, 1]\nbatch_size: 1\nn_train: [16, 32]\nn_seeds: 1\n"
+    )
+    arguments = ["--executor", "serial", "--no-tracking", "--out", "here"]
+    assert _run(["run", "other.yaml", *arguments]) == 0
+    before = {p.name: p.read_bytes() for p in (in_folder / "here").iterdir() if p.is_file()}
+    capsys.readouterr()
+    assert _run(["run", STUDY, *arguments]) == 2
+    assert "the folder holds the study 'other'" in capsys.readouterr().err
+    after = {p.name: p.read_bytes() for p in (in_folder / "here").iterdir() if p.is_file()}
+    assert after == before
+
+
+def test_dry_run_writes_nothing(in_folder, capsys):
+    assert _run(["run", STUDY, "--dry-run"]) == 0
+    assert "100 configurations planned, 32 seeds each: 3200 trainings" in capsys.readouterr().out
+    assert list(in_folder.iterdir()) == []
+
+
+def test_list_names_every_study(capsys):
+    assert _run(["list"]) == 0
+    assert STUDY in capsys.readouterr().out
+    assert _run(["list", "--json"]) == 0
+    assert STUDY in [entry["study"] for entry in json.loads(capsys.readouterr().out)]
+
+
+@pytest.mark.parametrize("command", ["run", "status", "show", "fit", "report", "ui", "list"])
+def test_every_command_has_help(command, capsys):
+    assert _run([command, "--help"]) == 0
+    assert "Usage: thermometer" in capsys.readouterr().out
+
+
+def test_help_loads_nothing_heavy():
+    program = (
+        "import sys; from studies.cli import _run; _run(['run', '--help']); "
+        "heavy = {'ray', 'mlflow', 'optuna', 'torch', 'numba', 'pandas', 'scipy', 'sklearn'}; "
+        "sys.exit(','.join(heavy & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,188 @@
+"""Whatever dies, nothing finished is lost or repeated, and the table comes out the same."""
+
+import json
+import os
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+STUDY = "critical-temperature"
+LONGER = (
+    "n_train=[64,128,256,512]",
+    "temperature=[0.001,0.003,0.01,0.1,1]",
+    "n_seeds=16",
+    "comparison_batch_size=4",
+    "comparison_temperature=[0.1]",
+)
+N_LONGER = 4 * 6 * 16
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, run_thermometer) -> bytes:
+    """The table of the study when nothing happens to it."""
+    home = tmp_path_factory.mktemp("undisturbed")
+    done = run_thermometer(
+        home, "run", STUDY, *LONGER, "--executor", "serial", "--no-tracking", "--out", "study"
+    )
+    assert done.returncode == 0, done.stderr
+    return (home / "study/table.csv").read_bytes()
+
+
+def recorded(folder: Path) -> Counter:
+    """Count how often each replica is in the ledger, reading complete lines only."""
+    ledger = folder / "ledger.journal"
+    if not ledger.exists():
+        return Counter()
+    counted: Counter = Counter()
+    for line in ledger.read_bytes().split(b"\n")[:-1]:
+        record = json.loads(line).get("user_attrs", {}).get("record", {})
+        if "rows" in record:
+            point = json.dumps(record["point"], sort_keys=True)
+            counted.update((point, seed) for seed in record["seeds"])
+    return counted
+
+
+def wait_for(folder: Path, replicas: int, process) -> None:
+    deadline = time.monotonic() + 120
+    while len(recorded(folder)) < replicas:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def finish(run_thermometer, home: Path, *arguments: str) -> None:
+    done = run_thermometer(home, "run", STUDY, "--out", "study", *arguments)
+    assert done.returncode == 0, done.stderr
+
+
+def check(home: Path, undisturbed: bytes, before: Counter) -> None:
+    after = recorded(home / "study")
+    assert before <= after, "a finished training was lost"
+    assert set(after.values()) == {1}, "a finished training was repeated"
+    assert len(after) == N_LONGER
+    assert (home / "study/table.csv").read_bytes() == undisturbed
+
+
+@pytest.mark.parametrize("replicas", [1, 150])
+def test_kill_9_of_the_driver(tmp_path, start_thermometer, run_thermometer, undisturbed, replicas):
+    process = start_thermometer(tmp_path, "run", STUDY, *LONGER, "--out", "study")
+    wait_for(tmp_path / "study", replicas, process)
+    process.kill()
+    process.wait()
+    before = recorded(tmp_path / "study")
+    assert 0 < len(before) < N_LONGER
+    finish(run_thermometer, tmp_path)
+    check(tmp_path, undisturbed, before)
+
+
+def test_kill_9_during_start_leaves_a_folder_that_works(
+    tmp_path, start_thermometer, run_thermometer, undisturbed
+):
+    process = start_thermometer(tmp_path, "run", STUDY, *LONGER, "--out", "study")
+    while not (tmp_path / "study/spec.yaml").exists():
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    finish(run_thermometer, tmp_path, "--executor", "serial", "--no-tracking")
+    check(tmp_path, undisturbed, Counter())
+
+
+def test_kill_9_of_a_worker(tmp_path, start_thermometer, undisturbed):
+    process = start_thermometer(tmp_path, "run", STUDY, *LONGER, "--out", "study")
+    wait_for(tmp_path / "study", 30, process)
+    before = recorded(tmp_path / "study")
+    workers = ray_workers(process.pid)
+    assert workers
+    for worker in workers:
+        os.kill(worker, signal.SIGKILL)
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors
+    check(tmp_path, undisturbed, before)
+
+
+def ray_workers(driver: int) -> list[int]:
+    """Return the processes, below the driver, that run Ray tasks."""
+    parents = {}
+    names = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                status = (entry / "stat").read_text()
+                names[int(entry.name)] = (entry / "cmdline").read_text()
+            except OSError:
+                continue
+            parents[int(entry.name)] = int(status.rpartition(")")[2].split()[1])
+
+    def below(pid: int) -> bool:
+        while pid > 1:
+            pid = parents.get(pid, 0)
+            if pid == driver:
+                return True
+        return False
+
+    return [pid for pid, name in names.items() if name.startswith("ray::") and below(pid)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_first_signal_finishes_and_saves_what_is_running(
+    tmp_path, start_thermometer, run_thermometer, undisturbed, number
+):
+    process = start_thermometer(tmp_path, "run", STUDY, *LONGER, "--out", "study")
+    wait_for(tmp_path / "study", 1, process)
+    # A terminal sends Ctrl-C to every process of its group.
+    os.killpg(process.pid, number)
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert "the same command continues" in output
+    assert "Traceback" not in errors
+    before = recorded(tmp_path / "study")
+    assert len(before) < N_LONGER
+    rows = (tmp_path / "study/table.csv").read_text().count("\n") - 1
+    assert rows == len(before)
+    finish(run_thermometer, tmp_path)
+    check(tmp_path, undisturbed, before)
+
+
+def test_second_signal_stops_at_once(tmp_path, start_thermometer, run_thermometer, undisturbed):
+    process = start_thermometer(tmp_path, "run", STUDY, *LONGER, "--out", "study")
+    wait_for(tmp_path / "study", 1, process)
+    for _ in range(2):
+        os.kill(process.pid, signal.SIGINT)
+        time.sleep(0.05)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    before = recorded(tmp_path / "study")
+    finish(run_thermometer, tmp_path)
+    check(tmp_path, undisturbed, before)
+
+
+def test_truncated_ledger_and_stale_lock(tmp_path, run_thermometer, undisturbed):
+    arguments = ["--executor", "serial", "--no-tracking", "--out", "study"]
+    done = run_thermometer(tmp_path, "run", STUDY, *LONGER, *arguments, "--max-points", "200")
+    assert done.returncode == 3
+    ledger = tmp_path / "study/ledger.journal"
+    ledger.write_bytes(ledger.read_bytes()[:-100])
+    (tmp_path / "study/ledger.journal.lock").symlink_to(ledger)
+    before = recorded(tmp_path / "study")
+    done = run_thermometer(tmp_path, "run", STUDY, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "repaired the ledger: removed the stale lock" in done.stdout
+    assert "repaired the ledger: dropped an unfinished record" in done.stdout
+    check(tmp_path, undisturbed, before)
+
+
+def test_second_driver_is_refused(tmp_path, start_thermometer, run_thermometer):
+    process = start_thermometer(tmp_path, "run", STUDY, *LONGER, "--out", "study")
+    wait_for(tmp_path / "study", 1, process)
+    refused = run_thermometer(tmp_path, "run", STUDY, "--out", "study")
+    status = run_thermometer(tmp_path, "status", "study")
+    assert refused.returncode == 5
+    assert f"in use by process {process.pid} on" in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
+    assert f"driven by process {process.pid}" in status.stdout
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors

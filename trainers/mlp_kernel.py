@@ -1,0 +1,198 @@
+"""Compiled arithmetic of the multilayer perceptron: outputs, gradients and updates.
+
+Two paths compute the same output. The *block path* evaluates many points in matrix products; it
+is fast, and its rounding depends on how many points share a product. The *fixed path* evaluates
+one point in loops whose order depends on nothing else. Only the fixed path enters the dynamics;
+the block path only rules out points that are farther from the margin than its rounding error.
+
+Weights are kept scaled (:func:`trainers.models.layer_scales`) as `first` (d, h), `hidden`
+(L-1, h, h) and `out` (h,), so that a layer is relu(a @ U). Non-finite numbers must propagate:
+relu keeps a NaN, and the floating-point freedom granted to the compiler excludes `nnan` and
+`ninf`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+FASTMATH = {"contract", "reassoc", "nsz"}
+BLOCK = 128
+"""Rows per matrix product: three such blocks of width 64 and the weights stay in the L2 cache."""
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
+def rectify(rows, n):
+    """Replace the first `n` rows (n, h) by their positive part; NaN stays NaN."""
+    zero = rows.dtype.type(0)
+    for r in range(n):
+        for j in range(rows.shape[1]):
+            z = rows[r, j]
+            rows[r, j] = zero if z < zero else z
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
+def block_outputs(rows, n, first, hidden, out, buffers, outputs):
+    """Evaluate f for `n` gathered input rows by matrix products.
+
+    Parameters
+    ----------
+    rows : array (BLOCK, d)
+    buffers : array (2, BLOCK, h)
+    outputs : array (BLOCK,)
+        Receives f.
+
+    Returns
+    -------
+    float
+        Largest squared norm of the last hidden layer, the scale of rounding errors.
+    """
+    current, other = buffers[0], buffers[1]
+    np.dot(rows[:n], first, current[:n])
+    rectify(current, n)
+    for layer in range(hidden.shape[0]):
+        np.dot(current[:n], hidden[layer], other[:n])
+        rectify(other, n)
+        current, other = other, current
+    zero = out.dtype.type(0)
+    largest = zero
+    for r in range(n):
+        f = zero
+        square = zero
+        for j in range(out.shape[0]):
+            f += current[r, j] * out[j]
+            square += current[r, j] * current[r, j]
+        outputs[r] = f
+        if not square <= largest:
+            largest = square
+    return largest
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
+def evaluate_all(x, network, workspace, results):
+    """Evaluate f of all rows of `x` in blocks of fixed shape; return the largest |a_L|^2."""
+    first, hidden, out = network
+    rows, buffers, outputs = workspace
+    largest = 0.0
+    for start in range(0, x.shape[0], BLOCK):
+        n = min(BLOCK, x.shape[0] - start)
+        rows[:n] = x[start : start + n]
+        square = block_outputs(rows, n, first, hidden, out, buffers, outputs)
+        results[start : start + n] = outputs[:n]
+        if not square <= largest:
+            largest = square
+    return largest
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
+def positive_indices(values, active):
+    """List the indices of the non-zero (or NaN) entries of `values`; return how many."""
+    n = 0
+    zero = values.dtype.type(0)
+    for j in range(values.shape[0]):
+        active[n] = j
+        n += values[j] != zero
+    return n
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
+def layer_forward(values, active, n_active, matrix, result):
+    """Compute result = relu(values @ matrix) from the listed entries of `values`, in order."""
+    zero = result.dtype.type(0)
+    width = result.shape[0]
+    for o in range(width):
+        result[o] = zero
+    k = 0
+    while k + 4 <= n_active:
+        j0, j1, j2, j3 = active[k], active[k + 1], active[k + 2], active[k + 3]
+        a0, a1, a2, a3 = values[j0], values[j1], values[j2], values[j3]
+        for o in range(width):
+            pair = a0 * matrix[j0, o] + a1 * matrix[j1, o]
+            result[o] += pair + (a2 * matrix[j2, o] + a3 * matrix[j3, o])
+        k += 4
+    while k < n_active:
+        j0 = active[k]
+        a0 = values[j0]
+        for o in range(width):
+            result[o] += a0 * matrix[j0, o]
+        k += 1
+    for o in range(width):
+        z = result[o]
+        result[o] = zero if z < zero else z
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
+def fixed_output(x, first, hidden, out, activations, active):
+    """Evaluate f at one point on the fixed path, keeping its activations (L, h).
+
+    `active` is int64 work space of at least max(d, h) entries.
+    """
+    n = positive_indices(x, active)
+    layer_forward(x, active, n, first, activations[0])
+    for layer in range(hidden.shape[0]):
+        n = positive_indices(activations[layer], active)
+        layer_forward(activations[layer], active, n, hidden[layer], activations[layer + 1])
+    f = out.dtype.type(0)
+    last = activations[hidden.shape[0]]
+    for j in range(out.shape[0]):
+        f += last[j] * out[j]
+    return f
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
+def back_propagate(hidden, out, activations, deltas):
+    """Compute deltas (L, h) = df/dz of every hidden layer, at the given activations."""
+    zero = out.dtype.type(0)
+    width = out.shape[0]
+    depth = hidden.shape[0] + 1
+    for j in range(width):
+        deltas[depth - 1, j] = zero if activations[depth - 1, j] == zero else out[j]
+    for layer in range(depth - 2, -1, -1):
+        upper = deltas[layer + 1]
+        matrix = hidden[layer]
+        for j in range(width):
+            if activations[layer, j] == zero:
+                deltas[layer, j] = zero
+                continue
+            total = zero
+            for o in range(width):
+                total += matrix[j, o] * upper[o]
+            deltas[layer, j] = total
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
+def add_outer(matrix, step, values, delta):
+    """Add step * outer(values, delta) to `matrix`, row by row."""
+    zero = values.dtype.type(0)
+    for j in range(values.shape[0]):
+        if values[j] == zero:
+            continue
+        factor = step * values[j]
+        for o in range(delta.shape[0]):
+            matrix[j, o] += factor * delta[o]
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
+def add_gradient(step, squared_scales, x, activations, deltas, first, hidden, out):
+    """Add step * grad f of one sample to the scaled weights.
+
+    `squared_scales` (3,) holds s^2 of the first, the other hidden and the output layer.
+    """
+    add_outer(first, step * squared_scales[0], x, deltas[0])
+    for layer in range(hidden.shape[0]):
+        factor = step * squared_scales[1]
+        add_outer(hidden[layer], factor, activations[layer], deltas[layer + 1])
+    factor = step * squared_scales[2]
+    last = activations[hidden.shape[0]]
+    for j in range(out.shape[0]):
+        out[j] += factor * last[j]
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
+def squared_distance(a, b):
+    """Return the sum of (a - b)^2 over flat arrays, in double precision."""
+    total = 0.0
+    for i in range(a.shape[0]):
+        difference = np.float64(a[i]) - np.float64(b[i])
+        total += difference * difference
+    return total

@@ -1,0 +1,39 @@
+"""When a training ends, in definitions that every backend shares.
+
+A step moves the weights when its batch holds a violator, a training point with y F < 1. The
+training is fitted after the first step that leaves no violator among all P points; training
+time is counted to the last step that moved the weights, never to the step at which a check
+noticed.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from search_spaces import Point
+
+DIVERGENCE_CHECK = 64
+"""The weight change is compared with its limit after every 64 updates, and at the end."""
+
+
+class StopReason(StrEnum):
+    """Why a training ended; results of every kind are data."""
+
+    FITTED = "fitted"
+    """No training point is a violator."""
+    STEP_BUDGET = "step_budget"
+    """The budget of presentations was consumed first: the training time is censored."""
+    WALL_BUDGET = "wall_budget"
+    """A limit on computing time was reached first; such a row is trained again on resume."""
+    DIVERGED = "diverged"
+    """An output was not finite, or the weights moved further than any stable training does."""
+
+
+def divergence_limit(alpha: float) -> float:
+    """Return the relative weight change beyond which a training counts as diverged."""
+    return 30.0 if alpha >= 1 else 300.0
+
+
+def step_limit(point: Point) -> int:
+    """Return the number of whole batches in the budget of presentations, at least one."""
+    return max(1, point.max_presentations // point.batch_size)

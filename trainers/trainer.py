@@ -1,0 +1,93 @@
+"""The door of this package: points and seeds in, measurements out.
+
+Backends sit behind it: *numba*, a compiled kernel for one replica at a time, and *torch*, the
+readable reference. A pack is a plain loop: replicas share nothing, so that a result does not
+depend on its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from threadpoolctl import ThreadpoolController
+
+from search_spaces import Point, Seeds
+from search_spaces.choices import check_name
+from trainers.kernels import train_replica
+from trainers.measurement import Measurement
+from trainers.models import Replica, prepare_replica
+
+BACKENDS = ("numba", "torch")
+"""Implementations by name; ``auto`` chooses the fastest one that can train a point."""
+
+
+def train(point: Point, seeds: Seeds, backend: str = "auto") -> Measurement:
+    """Train one replica until it is fitted, or its budget is consumed, or it diverges.
+
+    >>> point = Point.create(n_train=64, temperature=0.1, batch_size=1, max_presentations=10**4)
+    >>> row = train(point, Seeds.shared(0)).to_row()
+    >>> row["stop_reason"], row["train_error"]
+    ('fitted', 0.0)
+
+    Raises
+    ------
+    InvalidSettingError
+        For an unknown backend, or if P + n_test exceeds the size of the data set.
+    """
+    return train_pack([(point, seeds)], backend)[0]
+
+
+def train_pack(tasks: Sequence[tuple[Point, Seeds]], backend: str = "auto") -> list[Measurement]:
+    """Train several replicas one after the other on one thread, in the order given.
+
+    Raises
+    ------
+    InvalidSettingError
+        Like :func:`train`, before anything is trained for an unknown backend.
+    """
+    names = [resolve_backend(point, backend) for point, _ in tasks]
+    with _one_thread(use_torch="torch" in names):
+        return [
+            _train_replica(prepare_replica(point, seeds), name)
+            for (point, seeds), name in zip(tasks, names, strict=True)
+        ]
+
+
+def resolve_backend(point: Point, backend: str = "auto") -> str:
+    """Return the name of the backend that trains `point`.
+
+    Raises
+    ------
+    InvalidSettingError
+        For an unknown name.
+    """
+    check_name("backend", backend, ("auto", *BACKENDS))
+    return "numba" if backend == "auto" else backend
+
+
+def _train_replica(replica: Replica, backend: str) -> Measurement:
+    if backend == "numba":
+        return train_replica(replica)
+    # torch takes seconds to import, which workers that use the kernel need not pay.
+    from trainers.dynamics import train_reference
+
+    return train_reference(replica)
+
+
+@contextmanager
+def _one_thread(use_torch: bool) -> Iterator[None]:
+    """Limit BLAS, and torch if it is used, to one thread: products here are small."""
+    if not use_torch:
+        with ThreadpoolController().limit(limits=1, user_api="blas"):
+            yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadpoolController().limit(limits=1):
+            yield
+    finally:
+        torch.set_num_threads(before)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from analysis.curves import Curves, IntArray, build_curves
 from analysis.estimates import FloatArray, bootstrap_stderr
@@ -260,7 +260,7 @@ class _Scan:
         with np.errstate(invalid="ignore"):
             spread = np.std(np.diff(self.y_replicates, axis=1), axis=0) * math.sqrt(n / (n - 1))
         # Three standard errors of a normal, in the Student law of so few seeds.
-        three = stats.t.isf(stats.norm.sf(3.0), n - 1)
+        three = special.stdtrit(n - 1, special.ndtr(3.0))
         return np.flatnonzero(steps < -three * np.maximum(spread, 1e-12))
 
     def all_crossings(self) -> tuple[float, ...]:

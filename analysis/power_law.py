@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from analysis.curves import IntArray
 from analysis.estimates import (
@@ -71,7 +71,7 @@ class PowerLawFit:
     """Probability of a larger chi2 if the law holds; None without degrees of freedom."""
     r_squared: float | None
     """Weighted fraction of variance explained."""
-    leave_one_out: dict[int, float]
+    leave_one_out: dict[int, Estimate]
     """a without each size in turn."""
     local_slopes: tuple[LocalSlope, ...]
     """a between neighbouring sizes."""
@@ -214,9 +214,9 @@ def fit_log_log(
         residuals=residuals,
         chi2=chi2,
         dof=dof,
-        p_value=float(stats.chi2.sf(chi2, dof)) if dof > 0 else None,
+        p_value=float(special.chdtrc(dof, chi2)) if dof > 0 else None,
         r_squared=r_squared(y, s, chi2),
-        leave_one_out=exponents_without_each(p, y, s),
+        leave_one_out=exponents_without_each(p, y, s, log_replicates, n_clusters),
         local_slopes=slopes,
         aic=aic,
         refused=tuple(refused),
@@ -259,7 +259,7 @@ def _parameters(
         )
     scale = math.sqrt(float((pulls**2).sum()) / dof)
     errors = np.sqrt(np.diag(covariance)) * scale
-    t = float(stats.t.ppf(0.975, dof))
+    t = float(special.stdtrit(dof, 0.975))
     a_value, c_value = float(best[1]), math.exp(best[0])
     note = " (error from the residuals)"
     return (

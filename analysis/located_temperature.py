@@ -1,0 +1,123 @@
+"""What a located critical temperature is made of, and the words in which one is refused."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+
+import pandas as pd
+
+from analysis.estimates import FloatArray, format_value
+
+LOCATED = "located"
+BELOW_WINDOW = "Tc < Tmin"
+ABOVE_WINDOW = "Tc > Tmax_stable"
+DIVERGENCE = "limited by divergence"
+CENSORED = "Tc upper side censored"
+NO_PLATEAU = "plateau not reached"
+
+
+@dataclass(frozen=True)
+class CriticalTemperature:
+    """The critical temperature at one size, or why there is none."""
+
+    n_train: int
+    """P."""
+    value: float | None
+    """T_c, or None if it was refused."""
+    log_stderr: float | None
+    """Standard error of ln T_c from the bootstrap, or None where the data give none."""
+    bracket: tuple[float | None, float | None]
+    """Measured temperatures that enclose T_c; None on an open side."""
+    n_replicas: int
+    """Smallest number of fitted runs at the ends of the bracket."""
+    n_temperatures: int
+    """Temperatures measured at this size."""
+    n_censored: int
+    """Censored runs at this size."""
+    n_diverged: int
+    """Diverged runs at this size."""
+    status: str
+    """``located`` or the reason of the refusal, in fixed words."""
+    message: str
+    """One sentence with the numbers behind the status; empty when there is nothing to say."""
+    crossings: tuple[float, ...] = ()
+    """All temperatures at which the observable crosses the threshold, either way."""
+
+    @property
+    def stderr(self) -> float | None:
+        """Standard error of T_c, to first order."""
+        if self.value is None or self.log_stderr is None:
+            return None
+        return self.value * self.log_stderr
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"P = {self.n_train}: {self.status}"
+        return f"P = {self.n_train}: T_c = {format_value(self.value, self.stderr)}"
+
+
+@dataclass(frozen=True)
+class CriticalTemperatures:
+    """Critical temperatures of one law, one per size, with their bootstrap replicates."""
+
+    name: str
+    """``lazy`` or ``noise``."""
+    observable: str
+    """Column whose crossing or onset defines the temperature."""
+    threshold: float | None
+    """c of T_lazy(c); None for T_noise."""
+    definition: str
+    """One sentence that defines the number."""
+    points: tuple[CriticalTemperature, ...]
+    """One per size, refused ones included."""
+    log_replicates: FloatArray = field(repr=False)
+    """ln T_c of the bootstrap samples, NaN where refused; shape (n_bootstrap, P)."""
+    n_clusters: int
+    """Number S of independent replicas."""
+
+    @property
+    def symbol(self) -> str:
+        """``T_lazy(0.1)`` or ``T_noise``."""
+        return f"T_{self.name}" + ("" if self.threshold is None else f"({self.threshold:g})")
+
+    @property
+    def key(self) -> str:
+        """``lazy,c=0.1`` or ``noise``."""
+        return self.name + ("" if self.threshold is None else f",c={self.threshold:g}")
+
+    @property
+    def located(self) -> tuple[CriticalTemperature, ...]:
+        """The points that may enter a fit."""
+        return tuple(point for point in self.points if point.value is not None)
+
+    @property
+    def refused(self) -> tuple[CriticalTemperature, ...]:
+        """The points that may not, with their reasons."""
+        return tuple(point for point in self.points if point.value is None)
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row per size."""
+        rows = []
+        for point in self.points:
+            row = asdict(point)
+            low, high = row.pop("bracket")
+            row.pop("crossings")
+            rows.append(
+                {
+                    "definition": self.name,
+                    "observable": self.observable,
+                    "threshold": self.threshold,
+                    "n_train": row.pop("n_train"),
+                    "critical_temperature": row.pop("value"),
+                    "stderr": point.stderr,
+                    "log_stderr": row.pop("log_stderr"),
+                    "bracket_low": low,
+                    "bracket_high": high,
+                    **row,
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def __str__(self) -> str:
+        lines = [f"{self.symbol}: {self.definition}", *(f"  {point}" for point in self.points)]
+        return "\n".join(lines)

@@ -1,0 +1,310 @@
+"""From results to a page that a referee can read, and to files that a script can.
+
+The page is one self-contained HTML file: drawings inline, nothing loaded, no script. Every file is
+written under a temporary name and then moved, so that a reader never meets half of one.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import platform
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from analysis import captions, figures
+from analysis.law import ScalingLaw
+from analysis.report_tables import (
+    ReportTable,
+    counts_table,
+    exponent_table,
+    interval_text,
+    temperature_tables,
+    verdict_table,
+)
+from analysis.scaling import ScalingResult
+
+MOST_LAWS_DRAWN = 4
+"""Figures are drawn for the first laws only; the tables hold all of them."""
+
+_QUESTION = (
+    "How does the temperature T_c = η/B at which SGD noise takes a network out of the lazy regime "
+    "depend on the number P of training points?"
+)
+_DATA = "the data in this table"
+_SOFTWARE = ("numpy", "scipy", "pandas", "matplotlib")
+
+
+class WriteReportError(OSError):
+    """A report that cannot be written; the message is one sentence meant for the user."""
+
+
+@dataclass(frozen=True)
+class ReportContext:
+    """What the table cannot know about itself; everything is optional."""
+
+    study: str = "critical temperature"
+    """Name of the study."""
+    question: str = _QUESTION
+    """The question in one sentence."""
+    command: str = ""
+    """The command that makes the same study again."""
+    spec_hash: str = ""
+    """Identity of the study's specification."""
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    """The specification, for the table of fixed parameters."""
+    counts_planned: int | None = None
+    """Runs that were planned."""
+    counts_failed: int | None = None
+    """Runs that raised an error and left no row."""
+    data_sentence: str = _DATA
+    """What the intervals are conditional on, e.g. ``these 1797 images``."""
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    """Host, device, versions, wall time."""
+    date: str = ""
+    """When the study was run."""
+    commit: str = ""
+    """Version of the code, with a mark if it was changed."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Texts and addresses of further pages."""
+
+
+@dataclass(frozen=True)
+class DrawnFigure:
+    """A figure, ready for the page and for the folder."""
+
+    name: str
+    """File name without suffix."""
+    svg: Markup
+    """Drawing for the page."""
+    pdf: bytes
+    """Drawing for a paper."""
+    caption: str
+    """What stands under it."""
+
+
+def write_report(
+    result: ScalingResult, folder: str | Path, context: ReportContext | None = None
+) -> Path:
+    """Write report.html, report.json, t_c.csv and figures/*.pdf into `folder`.
+
+    Returns
+    -------
+    path
+        The HTML page.
+
+    Raises
+    ------
+    WriteReportError
+        If the folder cannot be written.
+    """
+    context = context or ReportContext()
+    folder = Path(folder)
+    drawn = draw_figures(result)
+    page = render_page(result, context, drawn)
+    numbers = json.dumps(report_numbers(result, context), indent=2, allow_nan=False) + "\n"
+    table = result.critical_temperatures().to_csv(index=False, lineterminator="\n")
+    try:
+        (folder / "figures").mkdir(parents=True, exist_ok=True)
+        for figure in drawn:
+            _write(folder / "figures" / f"{figure.name}.pdf", figure.pdf)
+        _write(folder / "t_c.csv", table.encode())
+        _write(folder / "report.json", numbers.encode())
+        _write(folder / "report.html", page.encode())
+    except OSError as error:
+        raise WriteReportError(f"cannot write the report to {folder}: {error.strerror}") from None
+    return folder / "report.html"
+
+
+def report_numbers(result: ScalingResult, context: ReportContext) -> dict[str, Any]:
+    """Return what report.json holds: the numbers of the result under the study's name."""
+    numbers = result.to_dict()
+    counts = {
+        **numbers.pop("counts"),
+        "planned": context.counts_planned,
+        "failed": context.counts_failed,
+    }
+    return {
+        "study": context.study,
+        "spec_hash": context.spec_hash,
+        "date": context.date or None,
+        "commit": context.commit or None,
+        "conditional_on": context.data_sentence,
+        "counts": counts,
+        **numbers,
+    }
+
+
+def draw_figures(result: ScalingResult) -> list[DrawnFigure]:
+    """Draw the figures of the first laws, leaving out those without data."""
+    drawn: list[DrawnFigure] = []
+    with matplotlib.rc_context(figures.STYLE):
+        for law in result.laws[:MOST_LAWS_DRAWN]:
+            for name, plot, caption in _figures_of(law):
+                suffix = re.sub(r"[^A-Za-z0-9.=_-]+", "-", f"-{law.label}") if law.label else ""
+                number = len(drawn) + 1
+                drawn.append(_draw(f"{name}{suffix}", number, plot(law), caption(law)))
+    return drawn
+
+
+_Plot = Callable[[ScalingLaw], Figure]
+_Caption = Callable[[ScalingLaw], str]
+
+
+def _figures_of(law: ScalingLaw) -> list[tuple[str, _Plot, _Caption]]:
+    chosen: list[tuple[str, _Plot, _Caption]] = [
+        ("weight-change", figures.plot_weight_change, captions.weight_change_caption)
+    ]
+    if any(temperatures.located for temperatures in law.lazy.values()):
+        plot = figures.plot_critical_temperatures
+        chosen.append(("critical-temperature", plot, captions.critical_temperature_caption))
+    if any(fit.determined for fit in law.fits.values()):
+        chosen.append(("stability", figures.plot_stability, captions.stability_caption))
+    if law.companions.weight_change is not None:
+        plot = figures.plot_companion_laws
+        chosen.append(("companion-laws", plot, captions.companion_caption))
+    if law.batches.measured:
+        chosen.append(("batch-sizes", figures.plot_batch_comparison, captions.batch_caption))
+    if law.curves.has("test_error"):
+        chosen.append(("test-error", figures.plot_test_error, captions.test_error_caption))
+    return chosen
+
+
+def _draw(name: str, number: int, figure: Figure, caption: str) -> DrawnFigure:
+    vector, paper = io.StringIO(), io.BytesIO()
+    figure.savefig(vector, format="svg", transparent=True, metadata={"Date": None})
+    # The layout is settled by now; solving it again would double the time.
+    figure.set_layout_engine("none")
+    figure.savefig(paper, format="pdf", metadata={"CreationDate": None})
+    svg = _inline(vector.getvalue(), f"f{number}-", name)
+    return DrawnFigure(name, svg, paper.getvalue(), caption)
+
+
+def _inline(svg: str, prefix: str, title: str) -> Markup:
+    """Make a drawing part of a page: no header, no metadata, ids of its own, width by style."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\bid="', f'id="{prefix}', svg)
+    svg = svg.replace('href="#', f'href="#{prefix}').replace("url(#", f"url(#{prefix}")
+    svg = re.sub(r'<svg ([^>]*?)height="[^"]*"', r"<svg \1", svg, count=1)
+    svg = re.sub(r'<svg ([^>]*?)width="([^"]*)"', r'<svg \1style="width: \2"', svg, count=1)
+    name = str(Markup.escape(title))
+    return Markup(svg.replace("<svg ", f'<svg role="img" aria-label="{name}" ', 1))
+
+
+def render_page(result: ScalingResult, context: ReportContext, drawn: list[DrawnFigure]) -> str:
+    """Return the page as text."""
+    environment = Environment(
+        loader=PackageLoader("analysis", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    template = environment.get_template("report.html.j2")
+    return template.render(
+        context=context,
+        links={text: to for text, to in context.links.items() if _is_safe_address(to)},
+        answers=[_answer(result, law) for law in result.laws],
+        figures=drawn,
+        n_laws=len(result.laws),
+        most_laws=MOST_LAWS_DRAWN,
+        tables=_tables(result, context),
+        fixed=_fixed_parameters(result, context),
+        environment=_environment(context),
+        n_bootstrap=result.n_bootstrap,
+    )
+
+
+def _answer(result: ScalingResult, law: ScalingLaw) -> dict[str, Any]:
+    fit = law.fit
+    verdict = result.verdicts[law.key("power_law")]
+    answer: dict[str, Any] = {
+        "label": law.label,
+        "status": verdict.status,
+        "reason": verdict.reason,
+        "lights": result.lights[law.label],
+        "definition": law.lazy[law.headline].definition,
+        "symbol": fit.symbol,
+        "determined": fit.determined,
+        "remarks": fit.remarks,
+        "seeds": law.n_seeds,
+        "range": fit.fit_range,
+        "sizes": len(fit.sizes),
+        "others": _verdicts_beside(result, law),
+    }
+    if fit.determined and fit.exponent is not None:
+        answer["a"] = str(fit.exponent)
+        answer["prefactor"] = str(fit.prefactor)
+        answer["interval"] = interval_text(fit.exponent)
+        answer["chi2"] = f"{fit.chi2:.1f}/{fit.dof}"
+        answer["p"] = "" if fit.p_value is None else f"{fit.p_value:.2g}"
+        spread = sorted(law.exponents_over_thresholds().items())
+        answer["systematic"] = "" if law.systematic is None else f"{law.systematic:.3f}"
+        answer["thresholds"] = ", ".join(f"{c:g}" for c, _ in spread)
+    return answer
+
+
+def _verdicts_beside(result: ScalingResult, law: ScalingLaw) -> list[Any]:
+    names = ("a_equals_gamma_over_delta", "T_noise_independent_of_P")
+    return [result.verdicts[law.key(name)] for name in names]
+
+
+def _tables(result: ScalingResult, context: ReportContext) -> list[tuple[str, list[ReportTable]]]:
+    sections = [
+        (
+            f"Measured temperatures and exponents{f', {law.label}' if law.label else ''}",
+            [*temperature_tables(law), exponent_table(law)],
+        )
+        for law in result.laws
+    ]
+    counts = counts_table(result, context.counts_planned, context.counts_failed)
+    return [*sections, ("Verdicts and runs", [verdict_table(result), counts])]
+
+
+def _fixed_parameters(result: ScalingResult, context: ReportContext) -> dict[str, str]:
+    fixed = {**result.table.fixed_settings(), **context.spec}
+    return {name: _short(value) for name, value in fixed.items()}
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(_short(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _environment(context: ReportContext) -> dict[str, str]:
+    versions = {name: metadata.version(name) for name in _SOFTWARE}
+    own = {"python (analysis)": platform.python_version()}
+    own |= {f"{name} (analysis)": version for name, version in versions.items()}
+    return own | {name: _short(value) for name, value in context.environment.items()}
+
+
+def _is_safe_address(address: str) -> bool:
+    """Whether a link may stand on the page: relative, http(s) or file, never a script."""
+    scheme, colon, _ = address.partition(":")
+    return not colon or scheme.lower() in ("http", "https", "file")
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name and move it into place."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

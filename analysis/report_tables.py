@@ -1,0 +1,174 @@
+"""The tables of the report as rows of text, ready to be set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from analysis.estimates import Estimate, format_value
+from analysis.law import ScalingLaw
+from analysis.located_temperature import CriticalTemperature, CriticalTemperatures
+from analysis.power_law import PowerLawFit
+from analysis.scaling import ScalingResult
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """A table with a title."""
+
+    title: str
+    """What it shows."""
+    columns: tuple[str, ...]
+    """Column heads."""
+    rows: tuple[tuple[str, ...], ...]
+    """Cells."""
+
+
+def temperature_tables(law: ScalingLaw) -> list[ReportTable]:
+    """One table of critical temperatures per definition."""
+    columns = (
+        "P",
+        "T_c",
+        "95 % interval",
+        "bracket",
+        "replicas",
+        "temperatures",
+        "censored",
+        "diverged",
+        "remark",
+    )
+    estimates = law.estimates()
+    tables = []
+    for temperatures in (*law.lazy.values(), law.noise.temperatures):
+        rows = tuple(
+            _temperature_row(law, temperatures, point, estimates) for point in temperatures.points
+        )
+        title = f"{temperatures.symbol}: {temperatures.definition}"
+        tables.append(ReportTable(title, columns, rows))
+    return tables
+
+
+def _temperature_row(
+    law: ScalingLaw,
+    temperatures: CriticalTemperatures,
+    point: CriticalTemperature,
+    estimates: dict[str, Estimate],
+) -> tuple[str, ...]:
+    lazy = temperatures.name == "lazy"
+    key = law.key(
+        "T_c" if lazy else "T_noise",
+        temperatures.key if lazy else "",
+        f"n_train={point.n_train}",
+    )
+    estimate = estimates.get(key)
+    low, high = (("" if end is None else f"{end:.4g}") for end in point.bracket)
+    return (
+        str(point.n_train),
+        point.status if estimate is None else str(estimate),
+        "" if estimate is None else interval_text(estimate),
+        f"{low} … {high}",
+        str(point.n_replicas),
+        str(point.n_temperatures),
+        str(point.n_censored),
+        str(point.n_diverged),
+        point.message,
+    )
+
+
+def exponent_table(law: ScalingLaw) -> ReportTable:
+    """All exponents with errors, quality of fit, range and definition."""
+    columns = (
+        "quantity",
+        "value (68 %)",
+        "95 % interval",
+        "χ²/dof (p)",
+        "AIC const - power",
+        "AIC power - quadratic",
+        "n",
+        "fit range",
+        "definition",
+    )
+    fits = {
+        law.key("a", temperatures.key): fit
+        for temperatures, fit in (
+            *((law.lazy[c], law.fits[c]) for c in law.thresholds),
+            (law.noise.temperatures, law.noise_fit),
+        )
+    }
+    rows = []
+    for key, estimate in law.estimates().items():
+        if "n_train=" not in key:
+            rows.append(
+                (
+                    key,
+                    str(estimate),
+                    interval_text(estimate),
+                    *_quality(fits.get(key)),
+                    str(estimate.n),
+                    estimate.fit_range,
+                    estimate.definition,
+                )
+            )
+    rows += [
+        (key, "not determined", "", "", "", "", "", fit.fit_range, fit.remarks[0])
+        for key, fit in fits.items()
+        if not fit.determined
+    ]
+    return ReportTable("Exponents and amplitudes", columns, tuple(rows))
+
+
+def _quality(fit: PowerLawFit | None) -> tuple[str, str, str]:
+    if fit is None or fit.p_value is None or "quadratic" not in fit.aic:
+        return "", "", ""
+    return (
+        f"{fit.chi2:.1f}/{fit.dof} ({fit.p_value:.2g})",
+        f"{fit.aic['constant'] - fit.aic['power law']:.1f}",
+        f"{fit.aic['power law'] - fit.aic['quadratic']:.1f}",
+    )
+
+
+def verdict_table(result: ScalingResult) -> ReportTable:
+    """All verdicts with their reasons."""
+    rows = tuple(
+        (
+            verdict.claim,
+            verdict.status,
+            verdict.reason,
+            "" if verdict.pull is None else f"{verdict.pull:+.1f}",
+            verdict.literature or "",
+        )
+        for verdict in result.verdicts.values()
+    )
+    columns = ("claim", "status", "reason", "pull (s.e.)", "literature")
+    return ReportTable("Verdicts", columns, rows)
+
+
+def counts_table(result: ScalingResult, planned: int | None, failed: int | None) -> ReportTable:
+    """How the runs of every size ended; planned and failed ones are known as totals only."""
+    frame = result.table.frame
+    ended = frame["stop_reason"].replace({"step_budget": "censored", "wall_budget": "censored"})
+    names = ("fitted", "censored", "diverged")
+    rows = []
+    for size, reasons in ended.groupby(frame["n_train"]):
+        counts = reasons.value_counts()
+        rows.append((str(size), "", *(str(counts.get(name, 0)) for name in names), ""))
+    totals = ended.value_counts()
+    rows.append(
+        (
+            "all",
+            "unknown" if planned is None else str(planned),
+            *(str(totals.get(name, 0)) for name in names),
+            "unknown" if failed is None else str(failed),
+        )
+    )
+    return ReportTable("Runs", ("P", "planned", *names, "failed"), tuple(rows))
+
+
+def interval_text(estimate: Estimate) -> str:
+    """Return ``[0.321, 0.345]`` with the digits that the error allows, or nothing."""
+    if estimate.interval95 is None:
+        return ""
+    texts = (format_value(end, estimate.stderr).split("(")[0] for end in estimate.interval95)
+    exponent = str(estimate).rpartition("e")[2] if "e" in str(estimate) else ""
+    if exponent:
+        texts = (f"{end:.3g}" for end in estimate.interval95)
+    return f"[{', '.join(texts)}]"

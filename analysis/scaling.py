@@ -1,0 +1,224 @@
+"""From a table to the critical-temperature scaling: the one call behind every report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from analysis.batch_comparison import compare_batch_sizes
+from analysis.curves import Curves, build_curves
+from analysis.estimates import Estimate, json_number
+from analysis.law import ScalingLaw, analyse_law
+from analysis.table import MeasurementTable, ReadTableError, TableGroup, plain
+from analysis.verdicts import Light, Verdict, judge, lights
+
+DEFAULT_THRESHOLDS = (0.1, 0.02, 0.05, 0.2)
+
+
+@dataclass(frozen=True)
+class ScalingResult:
+    """All laws of a table with their estimates and verdicts."""
+
+    table: MeasurementTable = field(repr=False)
+    """The data."""
+    laws: tuple[ScalingLaw, ...] = field(repr=False)
+    """One per combination of settings (and batch size, where several were asked for)."""
+    n_bootstrap: int
+    """Bootstrap samples behind every error."""
+
+    @property
+    def estimates(self) -> dict[str, Estimate]:
+        """Every number by key, e.g. ``a[lazy,c=0.1]``."""
+        return {key: value for law in self.laws for key, value in law.estimates().items()}
+
+    @property
+    def verdicts(self) -> dict[str, Verdict]:
+        """Every verdict by key, e.g. ``power_law``."""
+        return {key: value for law in self.laws for key, value in judge(law).items()}
+
+    @property
+    def lights(self) -> dict[str, tuple[Light, ...]]:
+        """The conditions of each law's answer, by the law's label."""
+        return {law.label: lights(law) for law in self.laws}
+
+    @property
+    def counts(self) -> dict[str, int | None]:
+        """Runs by how they ended; what was planned and what failed is not in a table."""
+        reasons = self.table.frame["stop_reason"].value_counts()
+        censored = int(reasons.get("step_budget", 0)) + int(reasons.get("wall_budget", 0))
+        return {
+            "planned": None,
+            "fitted": int(reasons.get("fitted", 0)),
+            "censored": censored,
+            "diverged": int(reasons.get("diverged", 0)),
+            "failed": None,
+        }
+
+    def critical_temperatures(self) -> pd.DataFrame:
+        """Return T_lazy(c) and T_noise of every law and size, refused ones with their reason."""
+        frames = []
+        for law in self.laws:
+            for temperatures in (*law.lazy.values(), law.noise.temperatures):
+                frame = temperatures.frame()
+                for position, (name, value) in enumerate(law.settings.items()):
+                    frame.insert(position, name, value)
+                if "batch_size" not in frame and law.batch_size is not None:
+                    frame.insert(len(law.settings), "batch_size", law.batch_size)
+                frames.append(frame.astype(object))
+        return pd.concat(frames, ignore_index=True)
+
+    def headline(self) -> str:
+        """Return the answer in one line, or one line per law where there are several."""
+        return "\n".join(_headline(law) for law in self.laws)
+
+    def summary(self) -> str:
+        """Return the answer, the exponents and the verdicts as text for a terminal."""
+        lines = []
+        for law in self.laws:
+            lines += [_headline(law), ""]
+            lines += [f"  {point}" for point in law.lazy[law.headline].points]
+            lines += [""]
+            for key, estimate in law.estimates().items():
+                if not key.startswith(("T_c[", "C[")) and "n_train" not in key:
+                    lines.append(f"  {key:<28} {estimate!s:<12} {_interval(estimate)}")
+            if law.systematic is not None:
+                lines.append(f"  systematic of a over c: +-{law.systematic:.3f} (half spread)")
+            lines += [""]
+            for key, verdict in judge(law).items():
+                lines.append(f"  {key}: {verdict.status}: {verdict.reason}")
+            lines += [""]
+        counts = ", ".join(f"{n} {name}" for name, n in self.counts.items() if n is not None)
+        return "\n".join([*lines, f"runs: {counts}"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return estimates, verdicts and counts as plain values for strict JSON."""
+        return {
+            "headline": self.headline().splitlines(),
+            "counts": self.counts,
+            "estimates": {key: value.to_dict() for key, value in self.estimates.items()},
+            "verdicts": {key: value.to_dict() for key, value in self.verdicts.items()},
+            "lights": {
+                label: [vars(light) for light in lights_] for label, lights_ in self.lights.items()
+            },
+            "systematics": {
+                law.key("a", law.lazy[law.headline].key): json_number(law.systematic)
+                for law in self.laws
+            },
+        }
+
+
+def _headline(law: ScalingLaw) -> str:
+    fit = law.fit
+    prefix = f"{law.label}: " if law.label else ""
+    if not fit.determined or fit.exponent is None or fit.prefactor is None:
+        return prefix + fit.remarks[0]
+    negative = Estimate(-fit.exponent.value, fit.exponent.stderr, None, 0, "", "")
+    interval = _interval(fit.exponent).replace("interval", "interval of a")
+    return (
+        f"{prefix}{fit.symbol} = {fit.prefactor} P^{negative}"
+        f"{', ' + interval if interval else ''}, "
+        f"{fit.fit_range}, {law.n_seeds} seed{'s' if law.n_seeds > 1 else ''}"
+    )
+
+
+def _interval(estimate: Estimate) -> str:
+    if estimate.interval95 is None:
+        return ""
+    low, high = estimate.interval95
+    return f"95% interval [{low:.3g}, {high:.3g}]"
+
+
+def analyse_scaling(
+    table: MeasurementTable,
+    thresholds: Sequence[float] = DEFAULT_THRESHOLDS,
+    batch_sizes: Iterable[int] | None = None,
+    *,
+    n_bootstrap: int = 1000,
+    seed: int = 0,
+) -> ScalingResult:
+    """Measure T_lazy(c), T_noise, gamma, delta and b of every law in a table.
+
+    Parameters
+    ----------
+    table
+        One row per replica.
+    thresholds
+        Values c of T_lazy(c). The first is the headline, the others its systematic.
+    batch_sizes
+        Batch sizes that get a law of their own; by default only the smallest of each combination
+        of settings. The others serve the comparison at equal T.
+    n_bootstrap, seed
+        Bootstrap samples and the seed that draws them.
+
+    Raises
+    ------
+    ReadTableError
+        If a batch size asked for is not in the table.
+    ValueError
+        If thresholds are empty, repeated or not positive, or n_bootstrap < 2.
+    """
+    thresholds = _checked_thresholds(thresholds)
+    if n_bootstrap < 2:
+        raise ValueError(f"n_bootstrap={n_bootstrap} must be at least 2")
+    wanted = None if batch_sizes is None else sorted(set(batch_sizes))
+    _check_batch_sizes(table, wanted)
+    laws: list[ScalingLaw] = []
+    for group in table.groups(without=("batch_size",)):
+        by_batch = _by_batch_size(group)
+        comparison = compare_batch_sizes({b: c for b, c in by_batch.items() if b is not None})
+        chosen = _chosen(by_batch, wanted)
+        for batch_size in chosen:
+            settings = {name: plain(value) for name, value in group.settings.items()}
+            if wanted is not None and len(wanted) > 1:
+                settings["batch_size"] = batch_size
+            laws.append(
+                analyse_law(
+                    by_batch[batch_size],
+                    thresholds,
+                    comparison,
+                    settings=settings,
+                    batch_size=batch_size,
+                    n_bootstrap=n_bootstrap,
+                    seed=seed,
+                )
+            )
+    return ScalingResult(table, tuple(laws), n_bootstrap)
+
+
+def _checked_thresholds(thresholds: Sequence[float]) -> tuple[float, ...]:
+    values = tuple(float(c) for c in thresholds)
+    for c in values:
+        if not (math.isfinite(c) and c > 0):
+            raise ValueError(f"threshold={c!r} must be a positive finite number")
+    if not values or len(set(values)) < len(values):
+        raise ValueError(f"thresholds={list(values)} must hold at least one value, each once")
+    return values
+
+
+def _check_batch_sizes(table: MeasurementTable, wanted: list[int] | None) -> None:
+    if wanted is None:
+        return
+    present = sorted(table.frame["batch_size"].unique()) if "batch_size" in table.frame else []
+    for batch_size in wanted:
+        if batch_size not in present:
+            listed = ", ".join(str(b) for b in present) or "none"
+            raise ReadTableError(f"batch_size={batch_size} is not in the table; it has {listed}")
+
+
+def _by_batch_size(group: TableGroup) -> dict[int | None, Curves]:
+    if "batch_size" not in group.frame:
+        return {None: build_curves(group.frame)}
+    return {
+        int(plain(batch_size)): build_curves(rows)
+        for batch_size, rows in group.frame.groupby("batch_size", sort=True)
+    }
+
+
+def _chosen(by_batch: dict[int | None, Curves], wanted: list[int] | None) -> list[int | None]:
+    if wanted is None:
+        return list(by_batch)[:1]
+    return [batch_size for batch_size in by_batch if batch_size in wanted]

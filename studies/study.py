@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainers.data import check_size, dataset_size
-from trainers.trainer import prepare_backend, resolve_backend
+from trainers.kernels import compile_kernels
+from trainers.trainer import resolve_backend
 
 from analysis import MeasurementTable, analyse_scaling
 from search_spaces import InvalidSettingError, Point, SearchSpace, temperature_window
@@ -165,7 +166,7 @@ class Study:
     def _check(self, options: RunOptions) -> str:
         """Refuse what cannot work, before anything is written; return the backend."""
         for point in self._sample_points():
-            check_size(point)
+            check_size(point, dataset_size(point.data))
         backend = resolve_backend(self._sample_points()[0], self.spec.backend)
         if options.executor not in EXECUTORS:
             raise InvalidSettingError(
@@ -228,7 +229,9 @@ class Study:
         options: RunOptions,
         feed: ConfigurationFeed,
     ) -> Outcome:
-        prepare_backend(backend, self._sample_points())
+        if backend == "numba":
+            # Once here, rather than in every worker at the same time.
+            compile_kernels(self.spec.space.fixed["dtype"])
         distributions = (
             planned_distributions(self.spec.points())
             if self.spec.is_planned

@@ -64,6 +64,15 @@ def dataset_size(name: str) -> int:
     return load_dataset(name).size
 
 
+def check_size(point: Point, size: int) -> None:
+    """Raise InvalidSettingError unless `size` points suffice for training and test set."""
+    if point.n_train + point.n_test > size:
+        raise InvalidSettingError(
+            f"n_train={point.n_train} + n_test={point.n_test} exceed the {size} "
+            f"images of {point.data}"
+        )
+
+
 def split(
     dataset: Dataset, point: Point, seeds: Seeds
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -77,11 +86,7 @@ def split(
     InvalidSettingError
         If P + n_test exceeds the size of the data set.
     """
-    if point.n_train + point.n_test > dataset.size:
-        raise InvalidSettingError(
-            f"n_train={point.n_train} + n_test={point.n_test} exceed the {dataset.size} "
-            f"images of {dataset.name}"
-        )
+    check_size(point, dataset.size)
     order = generator(seeds.testset, Purpose.TESTSET).permutation(dataset.size)
     test, rest = order[: point.n_test], order[point.n_test :]
     train = rest[generator(seeds.trainset, Purpose.TRAINSET).permutation(rest.size)]

@@ -28,7 +28,12 @@ from studies.ledger import Ledger
 from studies.packs import PackQueue, Unit, Work
 from studies.progress import Progress
 from studies.records import provenance_rows, table_rows, to_csv
-from studies.samplers import AskedWork, asked_distributions, planned_distributions
+from studies.samplers import (
+    AskedWork,
+    asked_distributions,
+    make_sampler,
+    planned_distributions,
+)
 from studies.spec import StudySpec, check_growth
 from studies.tracking import MlflowTracker, NullTracker, check_tracking_uri
 
@@ -184,6 +189,7 @@ class Study:
         if self.spec.is_planned:
             return self.spec.points()
         asked_distributions(self.spec)
+        make_sampler(self.spec.sampler, self.spec.sampler_seed)
         space = self.spec.space
         smallest = {name: axis.values()[0] for name, axis in space.axes.items()}
         if space.uses_window:

@@ -41,7 +41,10 @@ def in_folder(tmp_path, monkeypatch):
         (["run", STUDY, "--out", "/proc/nowhere/here"], "cannot write to /proc/nowhere/here"),
         (["run", STUDY, "--max-points", "0"], "max-points"),
         (["run", "missing.yaml"], "cannot read missing.yaml"),
-        (["run", STUDY, "sampler=tpe", "n_trials=3"], "has nothing to choose"),
+        (
+            ["run", STUDY, "sampler=tpe", "n_trials=3", "temperature=0.1", "n_train=64"],
+            "has nothing to choose",
+        ),
         (["run", STUDY, "sampler=no.such.Sampler", "n_trials=3", "alpha=log(1,9)"], "imported"),
         (["run", STUDY, "sampler=json.JSONDecoder", "n_trials=3", "alpha=log(1,9)"], "is not an"),
         (["status", "nowhere"], "does not exist"),

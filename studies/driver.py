@@ -34,12 +34,12 @@ class Budget:
     max_hours: float | None = None
     _start: float = field(default_factory=time.monotonic)
 
-    def is_spent(self, trainings: int) -> bool:
-        """Whether the run has to stop after this many trainings."""
-        if self.max_points is not None and trainings >= self.max_points:
-            return True
+    def left(self, submitted: int) -> int | None:
+        """Return how many more trainings may be submitted; None for any number."""
         hours = (time.monotonic() - self._start) / 3600
-        return self.max_hours is not None and hours >= self.max_hours
+        if self.max_hours is not None and hours >= self.max_hours:
+            return 0
+        return None if self.max_points is None else max(0, self.max_points - submitted)
 
 
 @dataclass
@@ -51,7 +51,6 @@ class Outcome:
     failed: int = 0
     """Trainings given up in this run."""
     interrupted: bool = False
-    budget_spent: bool = False
 
 
 class Driver:
@@ -78,6 +77,7 @@ class Driver:
         self._objective = objective
         self._commit = commit
         self._on_unit = on_unit
+        self._submitted = 0
 
     def run(
         self,
@@ -90,9 +90,8 @@ class Driver:
         outcome = Outcome()
         while True:
             outcome.interrupted = interrupt.requested
-            outcome.budget_spent = bool(work) and budget.is_spent(outcome.trained)
-            if not (outcome.interrupted or outcome.budget_spent):
-                self._submit(work)
+            if not outcome.interrupted:
+                self._submit(work, budget)
             if self._executor.in_flight == 0:
                 return outcome
             if outcome.interrupted:
@@ -100,11 +99,13 @@ class Driver:
             for pack, results in self._executor.wait(0.5):
                 self._settle(work, pack, results, progress, outcome)
 
-    def _submit(self, work: Work) -> None:
+    def _submit(self, work: Work, budget: Budget) -> None:
         while work and self._executor.in_flight < self._executor.capacity:
-            pack = work.take()
+            left = budget.left(self._submitted)
+            pack = work.take(left) if left != 0 else ()
             if not pack:
                 return
+            self._submitted += sum(len(unit.seeds) for unit in pack)
             self._executor.submit(pack)
 
     def _settle(
@@ -120,6 +121,7 @@ class Driver:
             if len(parts) > 1:
                 for part in parts:
                     work.put_back(part)
+                self._submitted -= sum(len(unit.seeds) for unit in pack)
                 return
             results = [{"error": f"the worker died: {results}"} for _ in pack]
         seconds = 0.0

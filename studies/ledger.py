@@ -66,16 +66,13 @@ class Ledger:
         self.repairs = repair_journal(path) if writable else []
         if not writable and not path.exists():
             raise InvalidSettingError(f"{path} does not exist; nothing was measured here yet")
+        self._storage = JournalStorage(JournalFileBackend(str(path)))
         try:
-            self._storage = JournalStorage(JournalFileBackend(str(path)))
-            if writable:
-                self.study = optuna.create_study(
-                    storage=self._storage, study_name=study_name, load_if_exists=True
-                )
-            else:
-                self.study = optuna.load_study(storage=self._storage, study_name=study_name)
+            self.study = optuna.load_study(storage=self._storage, study_name=study_name)
         except KeyError:
-            raise InvalidSettingError(f"{path} holds no study named {study_name!r}") from None
+            if not writable:
+                raise InvalidSettingError(f"{path} holds no study {study_name!r}") from None
+            self.study = optuna.create_study(storage=self._storage, study_name=study_name)
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """Return the trials in these states, in the order of their numbers."""

@@ -7,6 +7,7 @@ loss of a killed one matters. What a replica measures does not depend on its pac
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -72,8 +73,11 @@ class Work(Protocol):
     def __bool__(self) -> bool:
         """Whether anything is left to hand out or to wait for."""
 
-    def take(self) -> Pack:
-        """Return the next pack, or an empty one if nothing can be handed out now."""
+    def take(self, limit: int | None = None) -> Pack:
+        """Return the next pack, or an empty one if nothing can be handed out now.
+
+        A planned pack has at most `limit` replicas.
+        """
 
     def put_back(self, pack: Pack) -> None:
         """Take back a pack that has to be trained again."""
@@ -105,23 +109,25 @@ class PackQueue:
         self._expected += sum(expected_seconds(u.point) * len(u.seeds) for u in pack)
         self._observed += seconds
 
-    def take(self) -> Pack:
+    def take(self, limit: int | None = None) -> Pack:
         """Return the next pack; a configuration is split only if it is too long for one."""
         if self._retries:
             return self._retries.popleft()
         # The prior of one second keeps the first packs from being missized by one outlier.
         slowness = (self._observed + 1.0) / (self._expected + 1.0)
+        room = sys.maxsize if limit is None else limit
         left, units = PACK_SECONDS, []
-        while self._items:
+        while self._items and room > 0:
             point, seeds = self._items[0]
             cost = expected_seconds(point) * slowness
             if units and cost * len(seeds) > left:
                 break
             self._items.popleft()
-            size = max(1, int(1.5 * PACK_SECONDS / cost))
+            size = min(room, max(1, int(1.5 * PACK_SECONDS / cost)))
             if size < len(seeds):
                 self._items.appendleft((point, seeds[size:]))
                 seeds = seeds[:size]
             units.append(Unit(point, seeds))
             left -= cost * len(seeds)
+            room -= len(seeds)
         return tuple(units)

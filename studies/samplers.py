@@ -184,7 +184,7 @@ class AskedWork:
     def __bool__(self) -> bool:
         return self.unfinished > 0
 
-    def take(self) -> Pack:
+    def take(self, limit: int | None = None) -> Pack:
         """Return the next pack, or an empty one while a generation is not finished."""
         while not self._queue and self._asked < self._n_trials and self._may_ask():
             self._ask_generation()

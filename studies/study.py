@@ -13,10 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainers.data import check_size, dataset_size
-from trainers.kernels import compile_kernels
-from trainers.trainer import resolve_backend
-
 from analysis import MeasurementTable, analyse_scaling
 from search_spaces import InvalidSettingError, Point, SearchSpace, temperature_window
 from studies import provenance
@@ -36,6 +32,9 @@ from studies.samplers import (
 )
 from studies.spec import StudySpec, check_growth
 from studies.tracking import MlflowTracker, NullTracker, check_tracking_uri
+from trainers.data import check_size, dataset_size
+from trainers.kernels import compile_kernels
+from trainers.trainer import resolve_backend
 
 if TYPE_CHECKING:
     from analysis.scaling import ScalingResult

@@ -32,7 +32,7 @@ def poison_pack(payload, backend):
     ]
 
 
-@pytest.fixture(scope="module", params=["serial", "ray"])
+@pytest.fixture(scope="class", params=["serial", "ray"])
 def executor(request):
     made: Executor = SerialExecutor("numba")
     if request.param == "ray":
@@ -51,24 +51,23 @@ def gather(executor, packs):
     return results
 
 
-def test_every_pack_comes_back_once_with_its_rows(executor):
-    packs = [(Unit(point, (0, 1)),) for point in SPACE.points()]
-    results = gather(executor, packs)
-    assert set(results) == set(packs)
-    for pack, result in results.items():
-        assert [len(unit["rows"]) for unit in result] == [len(unit.seeds) for unit in pack]
+class TestEveryExecutor:
+    def test_every_pack_comes_back_once_with_its_rows(self, executor):
+        packs = [(Unit(point, (0, 1)),) for point in SPACE.points()]
+        results = gather(executor, packs)
+        assert set(results) == set(packs)
+        for pack, result in results.items():
+            assert [len(unit["rows"]) for unit in result] == [len(unit.seeds) for unit in pack]
 
+    def test_rows_do_not_depend_on_the_pack(self, executor):
+        units = [Unit(point, (0, 1, 2)) for point in SPACE.points()]
+        together = gather(executor, [tuple(units)])[tuple(units)]
+        apart = gather(executor, [(unit,) for unit in reversed(units)])
+        for unit, result in zip(units, together, strict=True):
+            assert result["rows"] == apart[(unit,)][0]["rows"]
 
-def test_rows_do_not_depend_on_the_pack(executor):
-    units = [Unit(point, (0, 1, 2)) for point in SPACE.points()]
-    together = gather(executor, [tuple(units)])[tuple(units)]
-    apart = gather(executor, [(unit,) for unit in reversed(units)])
-    for unit, result in zip(units, together, strict=True):
-        assert result["rows"] == apart[(unit,)][0]["rows"]
-
-
-def test_waiting_for_nothing_returns_nothing(executor):
-    assert executor.wait(0.1) == []
+    def test_waiting_for_nothing_returns_nothing(self, executor):
+        assert executor.wait(0.1) == []
 
 
 def drive(ledger, executor):

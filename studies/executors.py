@@ -19,6 +19,8 @@ from search_spaces import InvalidSettingError
 from studies.packs import Pack
 from studies.worker import Task, run_pack
 
+_log = logging.getLogger(__name__)
+
 Results = list[dict[str, Any]]
 
 
@@ -119,11 +121,12 @@ class RayExecutor(Executor):
         import ray
 
         self._ray = ray
+        self._cores = workers or os.cpu_count() or 1
+        self._is_local = address is None
         if address is None:
-            _start_local_ray(ray, workers or os.cpu_count() or 1)
+            _start_local_ray(ray, self._cores)
         else:
             _join_cluster(ray, address)
-        self._remote = ray.remote(task).options(num_cpus=1, max_retries=1)
         self._packs: dict[Any, Pack] = {}
 
     @property
@@ -136,7 +139,8 @@ class RayExecutor(Executor):
         return len(self._packs)
 
     def submit(self, pack: Pack) -> None:
-        reference = self._remote.remote([unit.to_payload() for unit in pack], self.backend)
+        remote = self._ray.remote(self.task).options(num_cpus=1, max_retries=1)
+        reference = remote.remote([unit.to_payload() for unit in pack], self.backend)
         self._packs[reference] = pack
 
     def wait(self, seconds: float) -> list[tuple[Pack, Results | WorkerDiedError]]:
@@ -146,11 +150,29 @@ class RayExecutor(Executor):
         ready, _ = self._ray.wait(references, num_returns=len(references), timeout=0)
         if not ready:
             ready, _ = self._ray.wait(references, num_returns=1, timeout=seconds)
+        if not ready and self._is_local and not self._has_live_node():
+            self._restart()
         return [(self._packs.pop(reference), self._result(reference)) for reference in ready]
 
     def shutdown(self) -> None:
         self._packs.clear()
         self._ray.shutdown()
+
+    def _has_live_node(self) -> bool:
+        return any(node["Alive"] for node in self._ray.nodes())
+
+    def _restart(self) -> None:
+        """Start a new local Ray after its only node died, and submit what was in flight.
+
+        Ray itself would wait for a node to join for ever.
+        """
+        _log.warning("the local Ray node died; starting a new one")
+        packs = list(self._packs.values())
+        self._packs.clear()
+        self._ray.shutdown()
+        _start_local_ray(self._ray, self._cores)
+        for pack in packs:
+            self.submit(pack)
 
     def _result(self, reference: Any) -> Results | WorkerDiedError:
         try:

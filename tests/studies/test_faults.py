@@ -13,11 +13,11 @@ STUDY = "critical-temperature"
 LONGER = (
     "n_train=[64,128,256,512]",
     "temperature=[0.001,0.003,0.01,0.1,1]",
-    "n_seeds=16",
+    "n_seeds=32",
     "comparison_batch_size=4",
     "comparison_temperature=[0.1]",
 )
-N_LONGER = 4 * 6 * 16
+N_LONGER = 4 * 6 * 32
 
 
 @pytest.fixture(scope="module")
@@ -90,28 +90,30 @@ def test_kill_9_during_start_leaves_a_folder_that_works(
     check(tmp_path, undisturbed, Counter())
 
 
-def test_kill_9_of_a_worker(tmp_path, start_thermometer, undisturbed):
+@pytest.mark.parametrize("name", ["ray::run_pack", "raylet"])
+def test_kill_9_of_the_workers_or_of_their_node(tmp_path, start_thermometer, undisturbed, name):
     process = start_thermometer(tmp_path, "run", STUDY, *LONGER, "--out", "study")
-    wait_for(tmp_path / "study", 30, process)
+    wait_for(tmp_path / "study", 1, process)
     before = recorded(tmp_path / "study")
-    workers = ray_workers(process.pid)
-    assert workers
-    for worker in workers:
-        os.kill(worker, signal.SIGKILL)
+    killed = processes_below(process.pid, name)
+    assert killed
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
     _, errors = process.communicate(timeout=240)
     assert process.returncode == 0, errors
     check(tmp_path, undisturbed, before)
 
 
-def ray_workers(driver: int) -> list[int]:
-    """Return the processes, below the driver, that run Ray tasks."""
+def processes_below(driver: int, name: str) -> list[int]:
+    """Return the processes started, directly or not, by the driver that have this name."""
     parents = {}
     names = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 status = (entry / "stat").read_text()
-                names[int(entry.name)] = (entry / "cmdline").read_text()
+                words = (entry / "cmdline").read_text().split("\0")
+                names[int(entry.name)] = Path(words[0]).name
             except OSError:
                 continue
             parents[int(entry.name)] = int(status.rpartition(")")[2].split()[1])
@@ -123,17 +125,21 @@ def ray_workers(driver: int) -> list[int]:
                 return True
         return False
 
-    return [pid for pid, name in names.items() if name.startswith("ray::") and below(pid)]
+    return [pid for pid, found in names.items() if found == name and below(pid)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_first_signal_finishes_and_saves_what_is_running(
     tmp_path, start_thermometer, run_thermometer, undisturbed, number
 ):
-    process = start_thermometer(tmp_path, "run", STUDY, *LONGER, "--out", "study")
+    arguments = ["--workers", "1", "--out", "study"]
+    process = start_thermometer(tmp_path, "run", STUDY, *LONGER, *arguments)
     wait_for(tmp_path / "study", 1, process)
-    # A terminal sends Ctrl-C to every process of its group.
-    os.killpg(process.pid, number)
+    # A terminal sends Ctrl-C to every process of the group, kill sends SIGTERM to one.
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors
     assert "the same command continues" in output

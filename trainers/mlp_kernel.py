@@ -106,19 +106,45 @@ def layer_forward(values, active, n_active, matrix, result):
     while k + 4 <= n_active:
         j0, j1, j2, j3 = active[k], active[k + 1], active[k + 2], active[k + 3]
         a0, a1, a2, a3 = values[j0], values[j1], values[j2], values[j3]
+        row0, row1, row2, row3 = matrix[j0], matrix[j1], matrix[j2], matrix[j3]
         for o in range(width):
-            pair = a0 * matrix[j0, o] + a1 * matrix[j1, o]
-            result[o] += pair + (a2 * matrix[j2, o] + a3 * matrix[j3, o])
+            pair = a0 * row0[o] + a1 * row1[o]
+            result[o] += pair + (a2 * row2[o] + a3 * row3[o])
         k += 4
     while k < n_active:
-        j0 = active[k]
-        a0 = values[j0]
+        a0, row0 = values[active[k]], matrix[active[k]]
         for o in range(width):
-            result[o] += a0 * matrix[j0, o]
+            result[o] += a0 * row0[o]
         k += 1
     for o in range(width):
         z = result[o]
         result[o] = zero if z < zero else z
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
+def layer_backward(matrix, upper, active, n_active, result):
+    """Compute result = matrix @ upper for the listed entries of `result`, 0 for the others."""
+    zero = result.dtype.type(0)
+    result[:] = zero
+    k = 0
+    while k + 4 <= n_active:
+        j0, j1, j2, j3 = active[k], active[k + 1], active[k + 2], active[k + 3]
+        row0, row1, row2, row3 = matrix[j0], matrix[j1], matrix[j2], matrix[j3]
+        s0, s1, s2, s3 = zero, zero, zero, zero
+        for o in range(upper.shape[0]):
+            u = upper[o]
+            s0 += row0[o] * u
+            s1 += row1[o] * u
+            s2 += row2[o] * u
+            s3 += row3[o] * u
+        result[j0], result[j1], result[j2], result[j3] = s0, s1, s2, s3
+        k += 4
+    while k < n_active:
+        row0, s0 = matrix[active[k]], zero
+        for o in range(upper.shape[0]):
+            s0 += row0[o] * upper[o]
+        result[active[k]] = s0
+        k += 1
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
@@ -140,24 +166,15 @@ def fixed_output(x, first, hidden, out, activations, active):
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
-def back_propagate(hidden, out, activations, deltas):
+def back_propagate(hidden, out, activations, deltas, active):
     """Compute deltas (L, h) = df/dz of every hidden layer, at the given activations."""
     zero = out.dtype.type(0)
-    width = out.shape[0]
-    depth = hidden.shape[0] + 1
-    for j in range(width):
-        deltas[depth - 1, j] = zero if activations[depth - 1, j] == zero else out[j]
-    for layer in range(depth - 2, -1, -1):
-        upper = deltas[layer + 1]
-        matrix = hidden[layer]
-        for j in range(width):
-            if activations[layer, j] == zero:
-                deltas[layer, j] = zero
-                continue
-            total = zero
-            for o in range(width):
-                total += matrix[j, o] * upper[o]
-            deltas[layer, j] = total
+    last = hidden.shape[0]
+    for j in range(out.shape[0]):
+        deltas[last, j] = zero if activations[last, j] == zero else out[j]
+    for layer in range(last - 1, -1, -1):
+        n = positive_indices(activations[layer], active)
+        layer_backward(hidden[layer], deltas[layer + 1], active, n, deltas[layer])
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
@@ -167,9 +184,9 @@ def add_outer(matrix, step, values, delta):
     for j in range(values.shape[0]):
         if values[j] == zero:
             continue
-        factor = step * values[j]
+        factor, row = step * values[j], matrix[j]
         for o in range(delta.shape[0]):
-            matrix[j, o] += factor * delta[o]
+            row[o] += factor * delta[o]
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)

@@ -18,7 +18,7 @@ from trainers.sgd_kernel import ADAPTIVE
 
 LOOK_AHEADS = ((1, 2.0), (1, 0.0), (3, 0.5), (1000, 2.0), (ADAPTIVE, 0.3))
 FAST = settings(
-    deadline=None, max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    deadline=None, max_examples=50, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 
 
@@ -45,7 +45,7 @@ def problems(draw, dtype="float64"):
         "loss": loss,
         "sampling": draw(st.sampled_from(SAMPLINGS)),
         "dtype": dtype,
-        "max_presentations": (30 if quadratic else 300) * batch_size,
+        "max_presentations": (30 if quadratic else 120) * batch_size,
     }
 
 

@@ -1,6 +1,8 @@
 """When a training ends, and what it then reports."""
 
+import dataclasses
 import json
+import math
 
 import numpy as np
 import pytest
@@ -85,7 +87,12 @@ def test_budget_that_ends_with_the_fitting_step_is_fitted(run, make_replica):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_divergence_is_a_result_with_a_plain_row(run, make_replica, temperature, dtype):
     replica = make_replica(
-        n_train=16, temperature=temperature, dtype=dtype, depth=3, width=16, max_presentations=10**4
+        n_train=16,
+        temperature=temperature,
+        dtype=dtype,
+        depth=3,
+        width=16,
+        max_presentations=10**4,
     )
     row = run(replica).to_row()
     assert row["stop_reason"] == "diverged"
@@ -101,6 +108,17 @@ def test_not_a_number_in_the_data_diverges(run, make_replica):
     assert row["stop_reason"] == "diverged"
     assert row["margin_min"] is None
     json.dumps(row, allow_nan=False)
+
+
+def test_dead_network_never_moves_and_uses_up_the_budget(run, make_replica):
+    """One neuron with a negative field everywhere: outputs and gradients vanish."""
+    replica = make_replica(n_train=3, x=np.ones((3, 4)), y=[1.0, -1.0, 1.0], width=1, depth=1)
+    weights = (-np.ones((4, 1)), np.ones(1))
+    row = run(dataclasses.replace(replica, weights=weights)).to_row()
+    assert (row["n_steps"], row["n_updates"], row["stop_reason"]) == (0, 0, "step_budget")
+    assert row["relative_weight_change"] == 0
+    assert row["train_error"] == 1
+    assert row["weight_norm"] == pytest.approx(math.sqrt(5))
 
 
 def test_row_holds_plain_python_scalars():

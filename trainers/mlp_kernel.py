@@ -14,6 +14,9 @@ relu keeps a NaN, and the floating-point freedom granted to the compiler exclude
 from __future__ import annotations
 
 import numpy as np
+
+# Compiled products call this BLAS; threads can only be limited once it is loaded.
+import scipy.linalg.cython_blas  # noqa: F401
 from numba import njit
 
 FASTMATH = {"contract", "reassoc", "nsz"}

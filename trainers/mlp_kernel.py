@@ -109,15 +109,15 @@ def layer_forward(values, active, n_active, matrix, result):
     while k + 4 <= n_active:
         j0, j1, j2, j3 = active[k], active[k + 1], active[k + 2], active[k + 3]
         a0, a1, a2, a3 = values[j0], values[j1], values[j2], values[j3]
-        row0, row1, row2, row3 = matrix[j0], matrix[j1], matrix[j2], matrix[j3]
         for o in range(width):
-            pair = a0 * row0[o] + a1 * row1[o]
-            result[o] += pair + (a2 * row2[o] + a3 * row3[o])
+            pair = a0 * matrix[j0, o] + a1 * matrix[j1, o]
+            result[o] += pair + (a2 * matrix[j2, o] + a3 * matrix[j3, o])
         k += 4
     while k < n_active:
-        a0, row0 = values[active[k]], matrix[active[k]]
+        j0 = active[k]
+        a0 = values[j0]
         for o in range(width):
-            result[o] += a0 * row0[o]
+            result[o] += a0 * matrix[j0, o]
         k += 1
     for o in range(width):
         z = result[o]
@@ -132,21 +132,20 @@ def layer_backward(matrix, upper, active, n_active, result):
     k = 0
     while k + 4 <= n_active:
         j0, j1, j2, j3 = active[k], active[k + 1], active[k + 2], active[k + 3]
-        row0, row1, row2, row3 = matrix[j0], matrix[j1], matrix[j2], matrix[j3]
         s0, s1, s2, s3 = zero, zero, zero, zero
         for o in range(upper.shape[0]):
             u = upper[o]
-            s0 += row0[o] * u
-            s1 += row1[o] * u
-            s2 += row2[o] * u
-            s3 += row3[o] * u
+            s0 += matrix[j0, o] * u
+            s1 += matrix[j1, o] * u
+            s2 += matrix[j2, o] * u
+            s3 += matrix[j3, o] * u
         result[j0], result[j1], result[j2], result[j3] = s0, s1, s2, s3
         k += 4
     while k < n_active:
-        row0, s0 = matrix[active[k]], zero
+        j0, s0 = active[k], zero
         for o in range(upper.shape[0]):
-            s0 += row0[o] * upper[o]
-        result[active[k]] = s0
+            s0 += matrix[j0, o] * upper[o]
+        result[j0] = s0
         k += 1
 
 
@@ -187,9 +186,9 @@ def add_outer(matrix, step, values, delta):
     for j in range(values.shape[0]):
         if values[j] == zero:
             continue
-        factor, row = step * values[j], matrix[j]
+        factor = step * values[j]
         for o in range(delta.shape[0]):
-            row[o] += factor * delta[o]
+            matrix[j, o] += factor * delta[o]
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)

@@ -23,6 +23,27 @@ REFERENCE = {
     (1.0, 64): (0.08289, 0.1463, 328, 33),
     (1.0, 256): (0.1300, 0.0649, 2070, 89),
 }
+SLOW_REFERENCE = {
+    (10**-3.5, 64): (0.0004344, 0.1230, 2360, 655),
+    (10**-3.5, 1024): (0.001297, 0.0274, 75100, 5284),
+    (0.001, 256): (0.000868, 0.0606, 5930, 683),
+    (0.001, 1024): (0.001457, 0.0268, 30600, 1849),
+    (10**-2.5, 128): (0.0008913, 0.0890, 1300, 168),
+    (10**-2.5, 512): (0.001505, 0.0411, 6910, 461),
+    (0.01, 1024): (0.00347, 0.0303, 13000, 405),
+    (10**-1.5, 128): (0.00396, 0.1000, 813, 67),
+    (10**-1.5, 1024): (0.008325, 0.0328, 11500, 294),
+    (0.1, 128): (0.01127, 0.1050, 766, 59),
+    (0.1, 512): (0.01864, 0.0503, 4850, 160),
+    (0.1, 1024): (0.02365, 0.0322, 11100, 256),
+    (10**-0.5, 256): (0.04433, 0.0711, 1900, 93),
+    (10**-0.5, 1024): (0.06919, 0.0312, 10900, 227),
+    (10**-0.25, 512): (0.09365, 0.0444, 4460, 139),
+    (1.0, 512): (0.1546, 0.0431, 4500, 138),
+    (1.0, 1024): (0.1901, 0.0253, 11000, 217),
+    (10**0.25, 64): (0.1463, 0.1425, 330, 34),
+    (10**0.25, 1024): (0.3351, 0.0227, 13000, 262),
+}
 N_SEEDS = 32
 
 
@@ -47,8 +68,18 @@ def assert_compatible(values, reference, n_reference=64):
 
 @pytest.mark.parametrize(("temperature", "n_train"), REFERENCE)
 def test_reference_table(temperature, n_train):
-    change, test_error, presentations, updates = REFERENCE[temperature, n_train]
-    results = pack(n_train, temperature)
+    assert_reproduced(pack(n_train, temperature), REFERENCE[temperature, n_train])
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize(("temperature", "n_train"), REFERENCE | SLOW_REFERENCE)
+def test_whole_reference_table(temperature, n_train):
+    reference = (REFERENCE | SLOW_REFERENCE)[temperature, n_train]
+    assert_reproduced(pack(n_train, temperature, n_seeds=64), reference)
+
+
+def assert_reproduced(results, reference):
+    change, test_error, presentations, updates = reference
     assert {m.stop_reason.value for m in results} == {"fitted"}
     # Weight change and times are multiplicative: their logarithms are averaged.
     for values, reference in (

@@ -40,7 +40,7 @@ def train_reference(replica: Replica) -> Measurement:
         batch = _batch(replica, step)
         f = output(weights, x[batch])
         margin = y[batch] * point.alpha * (f - f0[batch])
-        violators = margin < 1
+        violators = (margin < 1) & (f != 0)  # f = 0: a silent last layer, no gradient
         if not torch.isfinite(margin).all():
             reason = StopReason.DIVERGED
             break

@@ -80,8 +80,8 @@ class _KernelTraining:
         )
         self.f0_train, self.largest = self.outputs(self.x_train)
         self.f0_test, _ = self.outputs(self.x_test)
-        squares = np.array([self.scales[0], self.scales[-2], self.scales[-1]]) ** 2
-        self.squares = squares
+        scales = np.array([self.scales[0], self.scales[-2], self.scales[-1]])
+        self.squares = (scales**2).astype(self.dtype)
         self.initial_square = sum(float(np.vdot(w, w)) for w in replica.weights)
 
     def _scaled(self, weights: tuple[np.ndarray, ...], depth: int, width: int) -> tuple:

@@ -1,8 +1,9 @@
 """Which points are known at the present weights, and the compiled steps that look ahead.
 
 Every point has a status relative to the *version* of the weights, which grows by one with every
-update: ``3 version + SAFE``, ``+ CANDIDATE`` or ``+ QUEUED``; anything smaller is unknown. An
-update thus forgets everything at no cost.
+update: ``4 version + SAFE``, ``+ CANDIDATE``, ``+ QUEUED`` or ``+ INERT``; anything smaller is
+unknown. An update thus forgets everything at no cost. Inert points are violators without a
+gradient: they never move the weights, but as long as there is one the training is not fitted.
 
 Compiled functions take groups of arrays as tuples: a *network* (first, hidden, out), a *sample*
 (x, y, f0) of n points, and a *workspace* (rows, buffers, outputs) of the block path.
@@ -22,7 +23,7 @@ from trainers.mlp_kernel import (
     fixed_output,
 )
 
-SAFE, CANDIDATE, QUEUED = 0, 1, 2
+SAFE, CANDIDATE, QUEUED, INERT = 0, 1, 2, 3
 
 
 @njit(cache=True, nogil=True)
@@ -37,7 +38,7 @@ def queue_ahead(batches, row, end, target, version, status, queue):
         Number of queued points and the row behind the last batch that was looked at.
     """
     n_queue = 0
-    known = 3 * version
+    known = 4 * version
     found = False
     while row < end and n_queue < target and not found:
         for j in range(batches.shape[1]):
@@ -57,7 +58,7 @@ def queue_unknown(version, status, queue):
     """Queue every point that is unknown at the present weights; return how many."""
     n_queue = 0
     for p in range(status.shape[0]):
-        if status[p] < 3 * version:
+        if status[p] < 4 * version:
             queue[n_queue] = p
             n_queue += 1
     return n_queue
@@ -66,7 +67,7 @@ def queue_unknown(version, status, queue):
 @njit(cache=True, nogil=True)
 def next_candidate(batches, row, end, version, status):
     """Return the first row in [row, end) whose batch holds a candidate, or `end`."""
-    candidate = 3 * version + CANDIDATE
+    candidate = 4 * version + CANDIDATE
     while row < end:
         for j in range(batches.shape[1]):
             if status[batches[row, j]] == candidate:
@@ -106,9 +107,9 @@ def classify(queue, n_queue, sample, alpha, tolerance, version, status, network,
             margin = y[p] * alpha * (outputs[r] - f0[p])
             # NaN and infinity fail both comparisons, so that they become candidates.
             if margin > 1.0 + width and margin < np.inf:
-                status[p] = 3 * version + SAFE
+                status[p] = 4 * version + SAFE
             else:
-                status[p] = 3 * version + CANDIDATE
+                status[p] = 4 * version + CANDIDATE
                 candidates += 1
                 certain += margin < 1.0 - width
     return candidates, certain
@@ -121,11 +122,13 @@ def settle(sample, alpha, version, status, network, activations, active):
     first, hidden, out = network
     violators = 0
     for p in range(status.shape[0]):
-        if status[p] != 3 * version + CANDIDATE:
+        if status[p] == 4 * version + INERT:
+            violators += 1
+        if status[p] != 4 * version + CANDIDATE:
             continue
         f = fixed_output(x[p], first, hidden, out, activations[0], active)
         if 1.0 <= y[p] * alpha * (f - f0[p]) < np.inf:
-            status[p] = 3 * version + SAFE
+            status[p] = 4 * version + SAFE
         else:
             violators += 1
     return violators
@@ -144,28 +147,31 @@ def apply_batch(
     Returns
     -------
     int
-        Number of violators; 0 if all candidates were safe, -1 if an output is not finite.
+        Number of violators that pull; 0 if the weights stay, -1 if an output is not finite.
     """
     x, y, f0 = sample
     first, hidden, out = network
-    one = out.dtype.type(1)
+    zero, one = out.dtype.type(0), out.dtype.type(1)
     n = 0
     for j in range(batch.shape[0]):
         p = batch[j]
-        if status[p] != 3 * version + CANDIDATE:
+        if status[p] != 4 * version + CANDIDATE:
             continue
         f = fixed_output(x[p], first, hidden, out, activations[n], active)
         if not np.isfinite(f):
             return -1
         margin = y[p] * alpha * (f - f0[p])
         if margin >= one:
-            status[p] = 3 * version + SAFE
+            status[p] = 4 * version + SAFE
+            continue
+        if f == zero:
+            status[p] = 4 * version + INERT
             continue
         slopes[n] = rate * y[p] * (one - margin if quadratic else one)
         members[n] = p
         n += 1
     for k in range(n):
-        back_propagate(hidden, out, activations[k], deltas[k])
+        back_propagate(hidden, out, activations[k], deltas[k], active)
     for k in range(n):
         p = members[k]
         add_gradient(slopes[k], scales, x[p], activations[k], deltas[k], first, hidden, out)

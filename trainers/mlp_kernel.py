@@ -14,6 +14,9 @@ relu keeps a NaN, and the floating-point freedom granted to the compiler exclude
 from __future__ import annotations
 
 import numpy as np
+
+# Compiled products call this BLAS; threads can only be limited once it is loaded.
+import scipy.linalg.cython_blas  # noqa: F401
 from numba import njit
 
 FASTMATH = {"contract", "reassoc", "nsz"}
@@ -122,6 +125,31 @@ def layer_forward(values, active, n_active, matrix, result):
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
+def layer_backward(matrix, upper, active, n_active, result):
+    """Compute result = matrix @ upper for the listed entries of `result`, 0 for the others."""
+    zero = result.dtype.type(0)
+    result[:] = zero
+    k = 0
+    while k + 4 <= n_active:
+        j0, j1, j2, j3 = active[k], active[k + 1], active[k + 2], active[k + 3]
+        s0, s1, s2, s3 = zero, zero, zero, zero
+        for o in range(upper.shape[0]):
+            u = upper[o]
+            s0 += matrix[j0, o] * u
+            s1 += matrix[j1, o] * u
+            s2 += matrix[j2, o] * u
+            s3 += matrix[j3, o] * u
+        result[j0], result[j1], result[j2], result[j3] = s0, s1, s2, s3
+        k += 4
+    while k < n_active:
+        j0, s0 = active[k], zero
+        for o in range(upper.shape[0]):
+            s0 += matrix[j0, o] * upper[o]
+        result[j0] = s0
+        k += 1
+
+
+@njit(cache=True, nogil=True, fastmath=FASTMATH)
 def fixed_output(x, first, hidden, out, activations, active):
     """Evaluate f at one point on the fixed path, keeping its activations (L, h).
 
@@ -140,24 +168,15 @@ def fixed_output(x, first, hidden, out, activations, active):
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)
-def back_propagate(hidden, out, activations, deltas):
+def back_propagate(hidden, out, activations, deltas, active):
     """Compute deltas (L, h) = df/dz of every hidden layer, at the given activations."""
     zero = out.dtype.type(0)
-    width = out.shape[0]
-    depth = hidden.shape[0] + 1
-    for j in range(width):
-        deltas[depth - 1, j] = zero if activations[depth - 1, j] == zero else out[j]
-    for layer in range(depth - 2, -1, -1):
-        upper = deltas[layer + 1]
-        matrix = hidden[layer]
-        for j in range(width):
-            if activations[layer, j] == zero:
-                deltas[layer, j] = zero
-                continue
-            total = zero
-            for o in range(width):
-                total += matrix[j, o] * upper[o]
-            deltas[layer, j] = total
+    last = hidden.shape[0]
+    for j in range(out.shape[0]):
+        deltas[last, j] = zero if activations[last, j] == zero else out[j]
+    for layer in range(last - 1, -1, -1):
+        n = positive_indices(activations[layer], active)
+        layer_backward(hidden[layer], deltas[layer + 1], active, n, deltas[layer])
 
 
 @njit(cache=True, nogil=True, fastmath=FASTMATH)

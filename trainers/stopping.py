@@ -1,6 +1,7 @@
 """When a training ends, in definitions that every backend shares.
 
-A step moves the weights when its batch holds a violator, a training point with y F < 1. The
+A step moves the weights when its batch holds a violator, a training point with y F < 1, that has
+a gradient: where f = 0 exactly, every neuron of the last layer is silent and nothing pulls. The
 training is fitted after the first step that leaves no violator among all P points; training
 time is counted to the last step that moved the weights, never to the step at which a check
 noticed.

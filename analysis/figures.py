@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from analysis.companion_laws import PlaneFit
 from analysis.curves import Curves, mean_over_runs, stderr_over_runs
@@ -67,7 +68,7 @@ def plot_weight_change(law: ScalingLaw) -> Figure:
     for p, size in enumerate(curves.sizes):
         colour = colours[int(size)]
         _curve(axes, curves, p, means[p], errors[p], colour)
-        _plateau(axes, law, p, colour)
+        _join(axes, law, p, colour)
         _mark_critical(axes, law.lazy[c].points[p], c, colour)
     axes.set(xscale="log", yscale="log", xlabel=_TEMPERATURE, ylabel=_WEIGHT_CHANGE)
     axes.annotate(
@@ -79,6 +80,7 @@ def plot_weight_change(law: ScalingLaw) -> Figure:
         axes.annotate(
             r" $T_\mathrm{noise}$", (onset, 0.01), xycoords=("data", "axes fraction"), color=_GREY
         )
+    _label_decades(axes)
     _size_legend(axes, colours)
     return figure
 
@@ -102,36 +104,48 @@ def plot_critical_temperatures(law: ScalingLaw) -> Figure:
         handles.append(_law_handle(law, c, marker, main))
     axes.set(xscale="log", yscale="log", ylabel=r"critical temperature  $T_\mathrm{lazy}(c)$")
     axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=2)
-    slopes.set(xlabel=_SIZE, ylabel="local\nexponent $a$")
+    slopes.set(xlabel=_SIZE, ylabel="local\nexponent  $a$")
+    _label_decades(axes)
     _size_ticks(slopes, sizes)
     return figure
 
 
 def plot_stability(law: ScalingLaw) -> Figure:
-    """Forest plot: a for every c and without each size, gamma/delta, and a of T_noise."""
+    """Forest plot: a for every c and without each size, gamma/delta; apart, a of T_noise."""
     rows = _forest_rows(law)
-    figure = Figure(figsize=(6.4, 1.1 + 0.27 * len(rows)), layout="constrained")
-    axes = figure.subplots()
-    for y, (_, estimate, main) in enumerate(rows):
-        half = 0.0
-        if estimate.interval95 is not None:
-            axes.plot(estimate.interval95, [y, y], color="0.7", lw=1.0, zorder=1)
-            half = estimate.stderr or 0.0
-        axes.errorbar(
-            estimate.value, y, xerr=half, fmt="o", color="C3" if main else "black", lw=2.0
-        )
+    onset = law.noise_fit.exponent if law.noise_fit.determined else None
+    heights = [len(rows), 1] if onset is not None else [len(rows)]
+    figure = Figure(figsize=(6.4, 0.9 + 0.27 * sum(heights) + 0.4 * len(heights)))
+    figure.set_layout_engine("constrained")
+    panels = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+    _forest(panels[0], rows)
     headline = law.fit.exponent
     if law.fit.determined and headline is not None:
-        axes.axvline(headline.value, color="C3", lw=0.9)
+        panels[0].axvline(headline.value, color="C3", lw=0.9, zorder=0)
         if headline.interval95 is not None:
-            axes.axvspan(*headline.interval95, color="C3", alpha=0.10, lw=0)
-    axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
-    for y, (_, estimate, _) in enumerate(rows):
+            panels[0].axvspan(*headline.interval95, color="C3", alpha=0.10, lw=0, zorder=0)
+    if onset is not None:
+        _forest(panels[1], [(r"$T_\mathrm{noise}$", onset, False)])
+        panels[1].axvline(0.0, color=_GREY, lw=0.8, ls="--", zorder=0)
+    panels[-1].set_xlabel(r"exponent  $a$")
+    return figure
+
+
+def _forest(axes: Axes, rows: list[tuple[str, Estimate, bool]]) -> None:
+    for y, (_, estimate, main) in enumerate(rows):
+        colour = "C3" if main else "black"
+        if estimate.interval95 is not None:
+            axes.plot(estimate.interval95, [y, y], color=colour, lw=0.8)
+        axes.errorbar(
+            estimate.value, y, xerr=estimate.stderr or 0.0, fmt="o", color=colour, lw=2.2
+        )
         axes.annotate(
             str(estimate), (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=8
         )
-    axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel="exponent $a$")
-    return figure
+    axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
 
 
 def plot_companion_laws(law: ScalingLaw) -> Figure:
@@ -177,9 +191,9 @@ def plot_batch_comparison(law: ScalingLaw) -> Figure:
         )
         for k, b in enumerate(batches)
     ]
-    legend = axes.legend(handles=handles, loc="lower left")
-    axes.add_artist(legend)
-    _size_legend(axes, {p: colours[p] for p in sizes if p in colours})
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    _label_decades(axes)
+    _size_legend(axes, {p: colours[p] for p in sizes if p in colours}, outside=True)
     return figure
 
 
@@ -197,7 +211,7 @@ def plot_test_error(law: ScalingLaw) -> Figure:
     axes.set(xscale="log", xlabel=_TEMPERATURE, ylabel="test error")
     if np.nanmin(means) > 0:
         axes.set_yscale("log")
-        _plain_log_labels(axes.yaxis)
+    _label_decades(axes)
     _size_legend(axes, colours, outside=True)
     return figure
 
@@ -225,7 +239,7 @@ def _curve(
             )
 
 
-def _plateau(axes: Axes, law: ScalingLaw, p: int, colour: Any) -> None:
+def _join(axes: Axes, law: ScalingLaw, p: int, colour: Any) -> None:
     """Lines through the means, so that the eye can follow one size."""
     y = np.exp(law.curves.log_mean("relative_weight_change")[p])
     known = np.isfinite(y)
@@ -312,8 +326,6 @@ def _forest_rows(law: ScalingLaw) -> list[tuple[str, Estimate, bool]]:
         rows.append((f"c = {law.headline:g} without P = {size}", estimate, False))
     if law.companions.predicted_exponent is not None:
         rows.append((r"$\gamma/\delta$  ($c \to 0$)", law.companions.predicted_exponent, False))
-    if law.noise_fit.determined and law.noise_fit.exponent is not None:
-        rows.append((r"$T_\mathrm{noise}$", law.noise_fit.exponent, False))
     return rows
 
 
@@ -343,6 +355,7 @@ def _draw_weight_change_collapse(axes: Axes, law: ScalingLaw, fit: PlaneFit) -> 
         ylabel=r"$P^{-\gamma}\,\|\Delta w\|/\|w_0\|$",
     )
     axes.set_title(rf"$\gamma$ = {gamma},  $\delta$ = {delta}", fontsize=9)
+    _label_decades(axes)
     _size_legend(axes, colours)
 
 
@@ -370,6 +383,7 @@ def _draw_training_time(axes: Axes, law: ScalingLaw, fit: PlaneFit) -> None:
     axes.plot(sizes, fit.evaluate(sizes, middle), color="black", lw=1.0, zorder=0)
     axes.set(xscale="log", yscale="log", xlabel=_SIZE, ylabel=r"presentations  $t^*/T$")
     axes.set_title(rf"$b$ = {fit.size_exponent},  $x$ = {fit.temperature_exponent}", fontsize=9)
+    _label_decades(axes)
     _size_ticks(axes, sizes)
 
 
@@ -394,8 +408,30 @@ def _size_ticks(axes: Axes, sizes: FloatArray) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
 
 
-def _plain_log_labels(axis: Any) -> None:
-    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-    axis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
-    if axis.get_view_interval()[1] / axis.get_view_interval()[0] > 100:
-        axis.set_minor_formatter(NullFormatter())
+def _label_decades(*panels: Axes) -> None:
+    for axes in panels:
+        for axis in (axes.xaxis, axes.yaxis):
+            if axis.get_scale() == "log":
+                _log_labels(axis)
+
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def _log_labels(axis: Axis) -> None:
+    """Label decades as 10⁻³ in plain text (mathematical text costs a second per report).
+
+    An axis of about a decade is labelled with plain numbers at 1, 2 and 5 as well.
+    """
+    low, high = axis.get_view_interval()
+    if high / low > 30:
+        axis.set_major_locator(LogLocator(numticks=10))
+        axis.set_major_formatter(FuncFormatter(_decade))
+    else:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _decade(x: float, _: Any) -> str:
+    return "10" + str(round(math.log10(x))).translate(_SUPERSCRIPTS)

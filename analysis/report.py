@@ -37,7 +37,7 @@ from analysis.report_tables import (
 )
 from analysis.scaling import ScalingResult
 
-MOST_LAWS_DRAWN = 4
+MOST_LAWS_DRAWN = 3
 """Figures are drawn for the first laws only; the tables hold all of them."""
 
 _QUESTION = (
@@ -113,20 +113,27 @@ def write_report(
     """
     context = context or ReportContext()
     folder = Path(folder)
+    try:
+        (folder / "figures").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(folder, error) from None
     drawn = draw_figures(result)
     page = render_page(result, context, drawn)
     numbers = json.dumps(report_numbers(result, context), indent=2, allow_nan=False) + "\n"
     table = result.critical_temperatures().to_csv(index=False, lineterminator="\n")
     try:
-        (folder / "figures").mkdir(parents=True, exist_ok=True)
         for figure in drawn:
             _write(folder / "figures" / f"{figure.name}.pdf", figure.pdf)
         _write(folder / "t_c.csv", table.encode())
         _write(folder / "report.json", numbers.encode())
         _write(folder / "report.html", page.encode())
     except OSError as error:
-        raise WriteReportError(f"cannot write the report to {folder}: {error.strerror}") from None
+        raise _cannot_write(folder, error) from None
     return folder / "report.html"
+
+
+def _cannot_write(folder: Path, error: OSError) -> WriteReportError:
+    return WriteReportError(f"cannot write the report to {folder}: {error.strerror}")
 
 
 def report_numbers(result: ScalingResult, context: ReportContext) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from analysis import captions, figures
+from analysis import captions, figure_style, figures
 from analysis.law import ScalingLaw
 from analysis.report_tables import (
     ReportTable,
@@ -158,7 +158,7 @@ def report_numbers(result: ScalingResult, context: ReportContext) -> dict[str, A
 def draw_figures(result: ScalingResult) -> list[DrawnFigure]:
     """Draw the figures of the first laws, leaving out those without data."""
     drawn: list[DrawnFigure] = []
-    with matplotlib.rc_context(figures.STYLE):
+    with matplotlib.rc_context(figure_style.STYLE):
         for law in result.laws[:MOST_LAWS_DRAWN]:
             for name, plot, caption in _figures_of(law):
                 suffix = re.sub(r"[^A-Za-z0-9.=_-]+", "-", f"-{law.label}") if law.label else ""

@@ -27,7 +27,8 @@ STYLE: Any = {
     "lines.markersize": 4.5,
     "svg.fonttype": "path",
     "svg.hashsalt": "sgd-thermometer",
-    "pdf.fonttype": 42,
+    # Type 3 fonts: subsetting Type 42 ones takes two seconds per report.
+    "pdf.fonttype": 3,
 }
 """Settings of matplotlib under which figures are made and saved."""
 

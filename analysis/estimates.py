@@ -152,12 +152,38 @@ def estimate_from_replicates(
         Whether the error is symmetric in the logarithm, as for a temperature.
     """
     error = bootstrap_stderr(replicates, n_clusters)
+    return estimate_from_error(
+        value,
+        error,
+        n_clusters - 1,
+        n_clusters,
+        definition=definition,
+        fit_range=fit_range,
+        logarithmic=logarithmic,
+    )
+
+
+def estimate_from_error(
+    value: float,
+    error: float | None,
+    dof: int,
+    n: int,
+    *,
+    definition: str,
+    fit_range: str,
+    logarithmic: bool = False,
+) -> Estimate:
+    """Build an :class:`Estimate` from a standard error with `dof` degrees of freedom.
+
+    The error is that of the logarithm if `logarithmic`; None gives no interval.
+    """
     if error is None:
-        return Estimate(value, None, None, n_clusters, definition, fit_range)
-    half = student_factor(n_clusters) * error
-    if logarithmic:
-        # Two seeds give t = 12.7: beyond e^50 the interval is all positive numbers anyway.
-        half = min(half, 50.0)
-        interval = (value * math.exp(-half), value * math.exp(half))
-        return Estimate(value, value * error, interval, n_clusters, definition, fit_range)
-    return Estimate(value, error, (value - half, value + half), n_clusters, definition, fit_range)
+        return Estimate(value, None, None, n, definition, fit_range)
+    half = float(special.stdtrit(dof, 0.975)) * error
+    if not logarithmic:
+        return Estimate(value, error, (value - half, value + half), n, definition, fit_range)
+    # Two seeds give t = 12.7: beyond e^50 the interval is all positive numbers anyway.
+    factor = math.exp(min(half, 50.0))
+    return Estimate(
+        value, value * error, (value / factor, value * factor), n, definition, fit_range
+    )

@@ -10,49 +10,28 @@ import math
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogFormatter, NullFormatter, NullLocator
 
 from analysis.companion_laws import PlaneFit
-from analysis.curves import Curves, mean_over_runs, stderr_over_runs
+from analysis.curves import mean_over_runs, stderr_over_runs
 from analysis.estimates import Estimate, FloatArray, student_factor
+from analysis.figure_style import (
+    GREY,
+    MARKERS,
+    add_size_legend,
+    draw_means,
+    label_decades,
+    label_sizes,
+    size_colours,
+)
 from analysis.law import ScalingLaw
 from analysis.located_temperature import CriticalTemperature
-
-STYLE: Any = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 9.0,
-    "axes.labelsize": 10.0,
-    "legend.fontsize": 8.0,
-    "legend.frameon": False,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "lines.markersize": 4.5,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "sgd-thermometer",
-    "pdf.fonttype": 42,
-}
-"""Settings of matplotlib under which figures are made and saved."""
 
 _WEIGHT_CHANGE = r"relative weight change  $\|\Delta w\|/\|w_0\|$"
 _TEMPERATURE = r"temperature  $T = \eta/B$"
 _SIZE = r"training points  $P$"
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_GREY = "0.45"
-
-
-def size_colours(sizes: Any) -> dict[int, Any]:
-    """Return the colour of every size: viridis over ln P, without its pale end."""
-    logs = np.log(np.asarray(sizes, dtype=float))
-    span = max(float(logs.max() - logs.min()), 1e-9)
-    return {
-        int(p): colormaps["viridis"](0.88 * (x - logs.min()) / span)
-        for p, x in zip(sizes, logs, strict=True)
-    }
 
 
 def plot_weight_change(law: ScalingLaw) -> Figure:
@@ -63,23 +42,24 @@ def plot_weight_change(law: ScalingLaw) -> Figure:
     errors = means * np.nan_to_num(curves.log_stderr("relative_weight_change"))
     colours = size_colours(curves.sizes)
     c = law.headline
-    axes.axhline(c, color=_GREY, lw=0.9)
+    axes.axhline(c, color=GREY, lw=0.9)
     for p, size in enumerate(curves.sizes):
         colour = colours[int(size)]
-        _curve(axes, curves, p, means[p], errors[p], colour)
-        _plateau(axes, law, p, colour)
+        draw_means(axes, curves, p, means[p], errors[p], colour)
+        _join(axes, law, p, colour)
         _mark_critical(axes, law.lazy[c].points[p], c, colour)
     axes.set(xscale="log", yscale="log", xlabel=_TEMPERATURE, ylabel=_WEIGHT_CHANGE)
     axes.annotate(
-        f"c = {c:g}", (0.01, c), xycoords=("axes fraction", "data"), va="bottom", color=_GREY
+        f"c = {c:g}", (0.01, c), xycoords=("axes fraction", "data"), va="bottom", color=GREY
     )
     onset = law.noise.geometric_mean
     if onset is not None:
-        axes.axvline(onset, color=_GREY, lw=0.8, ls=":")
+        axes.axvline(onset, color=GREY, lw=0.8, ls=":")
         axes.annotate(
-            r" $T_\mathrm{noise}$", (onset, 0.01), xycoords=("data", "axes fraction"), color=_GREY
+            r" $T_\mathrm{noise}$", (onset, 0.01), xycoords=("data", "axes fraction"), color=GREY
         )
-    _size_legend(axes, colours)
+    label_decades(axes)
+    add_size_legend(axes, colours)
     return figure
 
 
@@ -91,7 +71,7 @@ def plot_critical_temperatures(law: ScalingLaw) -> Figure:
     sizes = np.asarray(law.curves.sizes, dtype=float)
     handles = []
     for k, c in enumerate(sorted(law.thresholds, reverse=True)):
-        marker, main = _MARKERS[k % len(_MARKERS)], c == law.headline
+        marker, main = MARKERS[k % len(MARKERS)], c == law.headline
         for point in law.lazy[c].points:
             _mark_temperature(axes, point, marker, colours[point.n_train])
         fit = law.fits[c]
@@ -102,36 +82,48 @@ def plot_critical_temperatures(law: ScalingLaw) -> Figure:
         handles.append(_law_handle(law, c, marker, main))
     axes.set(xscale="log", yscale="log", ylabel=r"critical temperature  $T_\mathrm{lazy}(c)$")
     axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=2)
-    slopes.set(xlabel=_SIZE, ylabel="local\nexponent $a$")
-    _size_ticks(slopes, sizes)
+    slopes.set(xlabel=_SIZE, ylabel="local\nexponent  $a$")
+    label_decades(axes)
+    label_sizes(slopes, sizes)
     return figure
 
 
 def plot_stability(law: ScalingLaw) -> Figure:
-    """Forest plot: a for every c and without each size, gamma/delta, and a of T_noise."""
+    """Forest plot: a for every c and without each size, gamma/delta; apart, a of T_noise."""
     rows = _forest_rows(law)
-    figure = Figure(figsize=(6.4, 1.1 + 0.27 * len(rows)), layout="constrained")
-    axes = figure.subplots()
-    for y, (_, estimate, main) in enumerate(rows):
-        half = 0.0
-        if estimate.interval95 is not None:
-            axes.plot(estimate.interval95, [y, y], color="0.7", lw=1.0, zorder=1)
-            half = estimate.stderr or 0.0
-        axes.errorbar(
-            estimate.value, y, xerr=half, fmt="o", color="C3" if main else "black", lw=2.0
-        )
+    onset = law.noise_fit.exponent if law.noise_fit.determined else None
+    heights = [len(rows), 1] if onset is not None else [len(rows)]
+    figure = Figure(figsize=(6.4, 0.9 + 0.27 * sum(heights) + 0.4 * len(heights)))
+    figure.set_layout_engine("constrained")
+    panels = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+    _forest(panels[0], rows)
     headline = law.fit.exponent
     if law.fit.determined and headline is not None:
-        axes.axvline(headline.value, color="C3", lw=0.9)
+        panels[0].axvline(headline.value, color="C3", lw=0.9, zorder=0)
         if headline.interval95 is not None:
-            axes.axvspan(*headline.interval95, color="C3", alpha=0.10, lw=0)
-    axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
-    for y, (_, estimate, _) in enumerate(rows):
+            panels[0].axvspan(*headline.interval95, color="C3", alpha=0.10, lw=0, zorder=0)
+    if onset is not None:
+        _forest(panels[1], [(r"$T_\mathrm{noise}$", onset, False)])
+        panels[1].axvline(0.0, color=GREY, lw=0.8, ls="--", zorder=0)
+    panels[-1].set_xlabel(r"exponent  $a$")
+    return figure
+
+
+def _forest(axes: Axes, rows: list[tuple[str, Estimate, bool]]) -> None:
+    for y, (_, estimate, main) in enumerate(rows):
+        colour = "C3" if main else "black"
+        if estimate.interval95 is not None:
+            axes.plot(estimate.interval95, [y, y], color=colour, lw=0.8)
+        axes.errorbar(
+            estimate.value, y, xerr=estimate.stderr or 0.0, fmt="o", color=colour, lw=2.2
+        )
         axes.annotate(
             str(estimate), (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=8
         )
-    axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel="exponent $a$")
-    return figure
+    axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
 
 
 def plot_companion_laws(law: ScalingLaw) -> Figure:
@@ -154,32 +146,33 @@ def plot_batch_comparison(law: ScalingLaw) -> Figure:
     batches = sorted({ratio.batch_size for ratio in ratios})
     sizes = sorted({ratio.n_train for ratio in ratios})
     axes.axhspan(1 / 1.1, 1.1, color="0.92", lw=0)
-    axes.axhline(1.0, color=_GREY, lw=0.9)
+    axes.axhline(1.0, color=GREY, lw=0.9)
     for ratio in ratios:
         shift = 1.035 ** (sizes.index(ratio.n_train) - (len(sizes) - 1) / 2)
         axes.errorbar(
             ratio.temperature * shift,
             ratio.ratio,
             yerr=ratio.ratio * (ratio.log_stderr or 0.0),
-            fmt=_MARKERS[batches.index(ratio.batch_size) % len(_MARKERS)],
+            fmt=MARKERS[batches.index(ratio.batch_size) % len(MARKERS)],
             color=colours.get(ratio.n_train, "black"),
             lw=1.0,
         )
     axes.set(xscale="log", xlabel=_TEMPERATURE, ylabel=r"$\Delta w(B)\,/\,\Delta w(B_0)$")
+    axes.margins(y=0.08)
     handles = [
         Line2D(
             [],
             [],
             color="black",
             ls="",
-            marker=_MARKERS[k % len(_MARKERS)],
+            marker=MARKERS[k % len(MARKERS)],
             label=f"B = {b} over {ratios[0].reference}",
         )
         for k, b in enumerate(batches)
     ]
-    legend = axes.legend(handles=handles, loc="lower left")
-    axes.add_artist(legend)
-    _size_legend(axes, {p: colours[p] for p in sizes if p in colours})
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    label_decades(axes)
+    add_size_legend(axes, {p: colours[p] for p in sizes if p in colours}, outside=True)
     return figure
 
 
@@ -193,12 +186,12 @@ def plot_test_error(law: ScalingLaw) -> Figure:
     for p, size in enumerate(curves.sizes):
         known = np.isfinite(means[p])
         axes.plot(curves.temperatures[known], means[p][known], color=colours[int(size)], lw=0.7)
-        _curve(axes, curves, p, means[p], errors[p], colours[int(size)])
+        draw_means(axes, curves, p, means[p], errors[p], colours[int(size)])
     axes.set(xscale="log", xlabel=_TEMPERATURE, ylabel="test error")
     if np.nanmin(means) > 0:
         axes.set_yscale("log")
-        _plain_log_labels(axes.yaxis)
-    _size_legend(axes, colours, outside=True)
+    label_decades(axes)
+    add_size_legend(axes, colours, outside=True)
     return figure
 
 
@@ -207,25 +200,7 @@ def _single(height: float = 4.3) -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
-def _curve(
-    axes: Axes, curves: Curves, p: int, y: FloatArray, error: FloatArray, colour: Any
-) -> None:
-    """Means with error bars: filled where at least 80 % of the runs fitted, else hollow."""
-    known = np.isfinite(y)
-    for cells, face in ((known & curves.stable[p], colour), (known & ~curves.stable[p], "white")):
-        if cells.any():
-            axes.errorbar(
-                curves.temperatures[cells],
-                y[cells],
-                yerr=error[cells],
-                fmt="o",
-                color=colour,
-                mfc=face,
-                lw=1.0,
-            )
-
-
-def _plateau(axes: Axes, law: ScalingLaw, p: int, colour: Any) -> None:
+def _join(axes: Axes, law: ScalingLaw, p: int, colour: Any) -> None:
     """Lines through the means, so that the eye can follow one size."""
     y = np.exp(law.curves.log_mean("relative_weight_change")[p])
     known = np.isfinite(y)
@@ -262,14 +237,14 @@ def _mark_temperature(axes: Axes, point: CriticalTemperature, marker: str, colou
 def _band(
     axes: Axes, grid: FloatArray, y: FloatArray, error: FloatArray, n_seeds: int, main: bool
 ) -> None:
-    axes.plot(grid, y, color="C3" if main else _GREY, lw=1.4 if main else 0.9, zorder=1)
+    axes.plot(grid, y, color="C3" if main else GREY, lw=1.4 if main else 0.9, zorder=1)
     if np.isfinite(error).all():
         half = student_factor(n_seeds) * error
         axes.fill_between(
             grid,
             y * np.exp(-half),
             y * np.exp(half),
-            color="C3" if main else _GREY,
+            color="C3" if main else GREY,
             alpha=0.15,
             lw=0,
         )
@@ -277,7 +252,7 @@ def _band(
 
 def _draw_local_slopes(axes: Axes, law: ScalingLaw, c: float, marker: str, main: bool) -> None:
     slopes = law.fits[c].local_slopes
-    colour = "C3" if main else _GREY
+    colour = "C3" if main else GREY
     shift = 1 + 0.04 * (sorted(law.thresholds).index(c) - (len(law.thresholds) - 1) / 2)
     for slope in slopes:
         axes.errorbar(
@@ -299,7 +274,7 @@ def _law_handle(law: ScalingLaw, c: float, marker: str, main: bool) -> Line2D:
     text = f"c = {c:g}: exponent not determined"
     if fit.determined and fit.exponent is not None:
         text = f"c = {c:g}: a = {fit.exponent}"
-    return Line2D([], [], color="C3" if main else _GREY, marker=marker, label=text)
+    return Line2D([], [], color="C3" if main else GREY, marker=marker, label=text)
 
 
 def _forest_rows(law: ScalingLaw) -> list[tuple[str, Estimate, bool]]:
@@ -312,8 +287,6 @@ def _forest_rows(law: ScalingLaw) -> list[tuple[str, Estimate, bool]]:
         rows.append((f"c = {law.headline:g} without P = {size}", estimate, False))
     if law.companions.predicted_exponent is not None:
         rows.append((r"$\gamma/\delta$  ($c \to 0$)", law.companions.predicted_exponent, False))
-    if law.noise_fit.determined and law.noise_fit.exponent is not None:
-        rows.append((r"$T_\mathrm{noise}$", law.noise_fit.exponent, False))
     return rows
 
 
@@ -343,7 +316,8 @@ def _draw_weight_change_collapse(axes: Axes, law: ScalingLaw, fit: PlaneFit) -> 
         ylabel=r"$P^{-\gamma}\,\|\Delta w\|/\|w_0\|$",
     )
     axes.set_title(rf"$\gamma$ = {gamma},  $\delta$ = {delta}", fontsize=9)
-    _size_legend(axes, colours)
+    label_decades(axes)
+    add_size_legend(axes, colours)
 
 
 def _draw_training_time(axes: Axes, law: ScalingLaw, fit: PlaneFit) -> None:
@@ -370,32 +344,5 @@ def _draw_training_time(axes: Axes, law: ScalingLaw, fit: PlaneFit) -> None:
     axes.plot(sizes, fit.evaluate(sizes, middle), color="black", lw=1.0, zorder=0)
     axes.set(xscale="log", yscale="log", xlabel=_SIZE, ylabel=r"presentations  $t^*/T$")
     axes.set_title(rf"$b$ = {fit.size_exponent},  $x$ = {fit.temperature_exponent}", fontsize=9)
-    _size_ticks(axes, sizes)
-
-
-def _size_legend(axes: Axes, colours: dict[int, Any], outside: bool = False) -> None:
-    chosen = list(colours.items())
-    if len(chosen) > 9:
-        chosen = [chosen[round(k)] for k in np.linspace(0, len(chosen) - 1, 9)]
-    handles = [
-        Line2D([], [], color=colour, marker="o", ls="", label=f"P = {p}") for p, colour in chosen
-    ]
-    if outside:
-        axes.legend(handles=handles, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    else:
-        axes.legend(handles=handles, loc="best")
-
-
-def _size_ticks(axes: Axes, sizes: FloatArray) -> None:
-    """Label the sizes themselves; every second one where there are many."""
-    step = math.ceil(len(sizes) / 8)
-    chosen = [int(p) for p in sizes[::step]]
-    axes.set_xticks(chosen, [str(p) for p in chosen])
-    axes.xaxis.set_minor_locator(NullLocator())
-
-
-def _plain_log_labels(axis: Any) -> None:
-    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-    axis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
-    if axis.get_view_interval()[1] / axis.get_view_interval()[0] > 100:
-        axis.set_minor_formatter(NullFormatter())
+    label_decades(axes)
+    label_sizes(axes, sizes)

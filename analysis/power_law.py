@@ -19,7 +19,7 @@ from analysis.estimates import (
     Estimate,
     FloatArray,
     bootstrap_stderr,
-    estimate_from_replicates,
+    estimate_from_error,
     format_value,
 )
 from analysis.located_temperature import CriticalTemperatures
@@ -28,7 +28,6 @@ from analysis.straightness import (
     exponents_without_each,
     information_criteria,
     local_slopes_between,
-    r_squared,
     weighted_solver,
 )
 
@@ -36,6 +35,8 @@ MINIMUM_SIZES = 4
 MINIMUM_RANGE = 8.0
 ERROR_FLOOR = 0.02
 """Smallest error of ln T_c that a weight may assume: slow drifts of this size are not tested."""
+POOLING = 16.0
+"""Weight, in degrees of freedom, of the errors' mean square over sizes against each one's own."""
 FLAT = 0.25
 """|a| ln(Pmax/Pmin) below which a law counts as independent of P."""
 DRIFT = 4.0
@@ -63,14 +64,6 @@ class PowerLawFit:
     """Errors used as weights, floor 0.02 included, shape (n,)."""
     residuals: FloatArray = field(repr=False)
     """ln T_c minus fit, shape (n,)."""
-    chi2: float
-    """Sum of squared residuals in units of their errors."""
-    dof: int
-    """Degrees of freedom, n - 2."""
-    p_value: float | None
-    """Probability of a larger chi2 if the law holds; None without degrees of freedom."""
-    r_squared: float | None
-    """Weighted fraction of variance explained."""
     leave_one_out: dict[int, Estimate]
     """a without each size in turn."""
     local_slopes: tuple[LocalSlope, ...]
@@ -87,6 +80,30 @@ class PowerLawFit:
     """(ln C, a) of every bootstrap sample, shape (n_bootstrap, 2)."""
 
     @property
+    def chi2(self) -> float:
+        """Sum of squared residuals in units of their errors."""
+        return float(((self.residuals / self.log_stderr) ** 2).sum())
+
+    @property
+    def dof(self) -> int:
+        """Degrees of freedom, n - 2."""
+        return max(len(self.sizes) - 2, 0)
+
+    @property
+    def p_value(self) -> float | None:
+        """Probability of a larger chi2 if the law holds; None without degrees of freedom."""
+        return float(special.chdtrc(self.dof, self.chi2)) if self.dof else None
+
+    @property
+    def r_squared(self) -> float | None:
+        """Fraction of the weighted variance explained; None if there is none."""
+        if not len(self.sizes):
+            return None
+        mean = np.average(self.log_values, weights=self.log_stderr**-2)
+        total = float((((self.log_values - mean) / self.log_stderr) ** 2).sum())
+        return 1 - self.chi2 / total if total > 0 else None
+
+    @property
     def fit_range(self) -> str:
         """``P = 64..1024``."""
         return size_range(self.sizes)
@@ -100,7 +117,7 @@ class PowerLawFit:
     def log_stderr_at(self, sizes: FloatArray) -> FloatArray:
         """Return the bootstrap standard error of ln of :meth:`evaluate`; NaN where unknown."""
         finite = self.replicates[np.isfinite(self.replicates).all(axis=1)]
-        if self.exponent is None or self.exponent.stderr is None or len(finite) < 2:
+        if self.exponent is None or self.exponent.n < 2 or len(finite) < 2:
             return np.full(np.shape(sizes), np.nan)
         lines = finite[:, :1] - finite[:, 1:] * np.log(np.asarray(sizes, dtype=float))
         n = self.exponent.n
@@ -135,7 +152,8 @@ def size_range(sizes: IntArray) -> str:
 def fit_power_law(temperatures: CriticalTemperatures) -> PowerLawFit:
     """Fit T_c = C P^-a to the located temperatures; refused sizes never enter.
 
-    Weights 1/s_P^2 with s_P the bootstrap error of ln T_c, at least 0.02. Errors of a and C: the
+    Weights 1/s_P^2 with s_P the bootstrap error of ln T_c, at least 0.02 and, with few seeds,
+    pooled over sizes. Errors of a and C: the
     same weighted fit to T_c of every resampled set of seeds. With a single replica they come from
     the residuals.
     """
@@ -185,45 +203,58 @@ def fit_log_log(
     """
     p = np.asarray(sizes, dtype=np.int64)
     y = np.asarray(log_values, dtype=float)
-    s = np.maximum(np.nan_to_num(np.asarray(log_stderr, dtype=float)), ERROR_FLOOR)
+    s = _shrunk_errors(np.asarray(log_stderr, dtype=float), n_clusters)
     if len(p) < 2:
         return _no_fit(symbol, p, y, s, refused, log_replicates)
-    x = np.log(p)
-    pseudo_inverse, covariance = weighted_solver(x, s, 1)
-    samples = log_replicates @ pseudo_inverse.T
-    log_c, slope = pseudo_inverse @ y
-    residuals = y - log_c - slope * x
-    chi2 = float(((residuals / s) ** 2).sum())
-    dof = len(p) - 2
-    sign = np.array([1.0, -1.0])
+    best, covariance, samples = _line(p, y, s, log_replicates)
+    residuals = y - best[0] + best[1] * np.log(p)
     determined = len(p) >= MINIMUM_SIZES and p[-1] >= MINIMUM_RANGE * p[0]
     exponent, prefactor = _parameters(
-        symbol, np.array([log_c, -slope]), samples * sign, covariance, residuals / s, p, n_clusters
+        symbol, best, samples, covariance, residuals / s, p, n_clusters
     )
-    aic = information_criteria(x, y, s)
+    aic = information_criteria(np.log(p), y, s)
     slopes = local_slopes_between(p, y, log_replicates, n_clusters)
     remarks = _remarks(symbol, p, exponent.value, determined, refused, aic, slopes)
     return PowerLawFit(
         symbol=symbol,
         exponent=exponent,
         prefactor=prefactor,
-        covariance=covariance * np.outer(sign, sign),
+        covariance=covariance,
         sizes=p,
         log_values=y,
         log_stderr=s,
         residuals=residuals,
-        chi2=chi2,
-        dof=dof,
-        p_value=float(special.chdtrc(dof, chi2)) if dof > 0 else None,
-        r_squared=r_squared(y, s, chi2),
         leave_one_out=exponents_without_each(p, y, s, log_replicates, n_clusters),
         local_slopes=slopes,
         aic=aic,
         refused=tuple(refused),
         determined=bool(determined),
         remarks=remarks,
-        replicates=samples * sign,
+        replicates=samples,
     )
+
+
+def _line(
+    p: IntArray, y: FloatArray, s: FloatArray, log_replicates: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """(ln C, a) of the weighted fit, their covariance, and both for every bootstrap sample."""
+    solver, covariance = weighted_solver(np.log(p), s, 1)
+    sign = np.array([1.0, -1.0])
+    return solver @ y * sign, covariance * np.outer(sign, sign), log_replicates @ solver.T * sign
+
+
+def _shrunk_errors(log_stderr: FloatArray, n_clusters: int) -> FloatArray:
+    """Errors for the weights: drawn toward their root mean square, and not below the floor.
+
+    The error of an error from S seeds is 1/sqrt(2(S-1)). Weights from four seeds would let chance
+    decide which size counts, and the intervals would cover 90 instead of 95 %.
+    """
+    own = np.nan_to_num(log_stderr)
+    if not own.size:
+        return own
+    dof = n_clusters - 1
+    variance = (dof * own**2 + POOLING * np.mean(own**2)) / (dof + POOLING)
+    return np.asarray(np.maximum(np.sqrt(variance), ERROR_FLOOR))
 
 
 def _parameters(
@@ -236,50 +267,30 @@ def _parameters(
     n_clusters: int,
 ) -> tuple[Estimate, Estimate]:
     """Exponent and prefactor with errors from the bootstrap, or from residuals without one."""
+    dof, n = len(sizes) - 2, n_clusters
+    errors = [bootstrap_stderr(samples[:, k], n_clusters) for k in (0, 1)]
+    note = ""
+    if errors[1] is not None:
+        dof = n_clusters - 1
+    elif dof > 0:
+        scale = math.sqrt(float((pulls**2).sum()) / dof)
+        errors = [float(error) * scale for error in np.sqrt(np.diag(covariance))]
+        note = " (error from the residuals)"
     where = size_range(sizes)
-    what = (f"exponent of {symbol} = C P^-a", f"prefactor of {symbol} = C P^-a")
-    if bootstrap_stderr(samples[:, 1], n_clusters) is not None:
-        a = estimate_from_replicates(
-            float(best[1]), samples[:, 1], n_clusters, definition=what[0], fit_range=where
-        )
-        c = estimate_from_replicates(
-            math.exp(best[0]),
-            samples[:, 0],
-            n_clusters,
-            definition=what[1],
-            fit_range=where,
-            logarithmic=True,
-        )
-        return a, c
-    dof = len(sizes) - 2
-    if dof < 1:
-        return (
-            Estimate(float(best[1]), None, None, n_clusters, what[0], where),
-            Estimate(math.exp(best[0]), None, None, n_clusters, what[1], where),
-        )
-    scale = math.sqrt(float((pulls**2).sum()) / dof)
-    errors = np.sqrt(np.diag(covariance)) * scale
-    t = float(special.stdtrit(dof, 0.975))
-    a_value, c_value = float(best[1]), math.exp(best[0])
-    note = " (error from the residuals)"
-    return (
-        Estimate(
-            a_value,
-            float(errors[1]),
-            (a_value - t * errors[1], a_value + t * errors[1]),
-            n_clusters,
-            what[0] + note,
-            where,
-        ),
-        Estimate(
-            c_value,
-            float(c_value * errors[0]),
-            (c_value * math.exp(-t * errors[0]), c_value * math.exp(t * errors[0])),
-            n_clusters,
-            what[1] + note,
-            where,
-        ),
+    law = f"of {symbol} = C P^-a{note}"
+    exponent = estimate_from_error(
+        float(best[1]), errors[1], dof, n, definition=f"exponent {law}", fit_range=where
     )
+    prefactor = estimate_from_error(
+        math.exp(best[0]),
+        errors[0],
+        dof,
+        n,
+        definition=f"prefactor {law}",
+        fit_range=where,
+        logarithmic=True,
+    )
+    return exponent, prefactor
 
 
 def _remarks(
@@ -333,10 +344,6 @@ def _no_fit(
         log_values=y,
         log_stderr=s,
         residuals=np.zeros(len(p)),
-        chi2=0.0,
-        dof=0,
-        p_value=None,
-        r_squared=None,
         leave_one_out={},
         local_slopes=(),
         aic={},

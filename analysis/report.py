@@ -21,9 +21,11 @@ from typing import Any
 import matplotlib
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from analysis import captions, figures
+from analysis import captions, figure_style, figures
 from analysis.law import ScalingLaw
 from analysis.report_tables import (
     ReportTable,
@@ -35,7 +37,7 @@ from analysis.report_tables import (
 )
 from analysis.scaling import ScalingResult
 
-MOST_LAWS_DRAWN = 4
+MOST_LAWS_DRAWN = 3
 """Figures are drawn for the first laws only; the tables hold all of them."""
 
 _QUESTION = (
@@ -111,20 +113,27 @@ def write_report(
     """
     context = context or ReportContext()
     folder = Path(folder)
+    try:
+        (folder / "figures").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(folder, error) from None
     drawn = draw_figures(result)
     page = render_page(result, context, drawn)
     numbers = json.dumps(report_numbers(result, context), indent=2, allow_nan=False) + "\n"
     table = result.critical_temperatures().to_csv(index=False, lineterminator="\n")
     try:
-        (folder / "figures").mkdir(parents=True, exist_ok=True)
         for figure in drawn:
             _write(folder / "figures" / f"{figure.name}.pdf", figure.pdf)
         _write(folder / "t_c.csv", table.encode())
         _write(folder / "report.json", numbers.encode())
         _write(folder / "report.html", page.encode())
     except OSError as error:
-        raise WriteReportError(f"cannot write the report to {folder}: {error.strerror}") from None
+        raise _cannot_write(folder, error) from None
     return folder / "report.html"
+
+
+def _cannot_write(folder: Path, error: OSError) -> WriteReportError:
+    return WriteReportError(f"cannot write the report to {folder}: {error.strerror}")
 
 
 def report_numbers(result: ScalingResult, context: ReportContext) -> dict[str, Any]:
@@ -149,7 +158,7 @@ def report_numbers(result: ScalingResult, context: ReportContext) -> dict[str, A
 def draw_figures(result: ScalingResult) -> list[DrawnFigure]:
     """Draw the figures of the first laws, leaving out those without data."""
     drawn: list[DrawnFigure] = []
-    with matplotlib.rc_context(figures.STYLE):
+    with matplotlib.rc_context(figure_style.STYLE):
         for law in result.laws[:MOST_LAWS_DRAWN]:
             for name, plot, caption in _figures_of(law):
                 suffix = re.sub(r"[^A-Za-z0-9.=_-]+", "-", f"-{law.label}") if law.label else ""
@@ -183,10 +192,13 @@ def _figures_of(law: ScalingLaw) -> list[tuple[str, _Plot, _Caption]]:
 
 def _draw(name: str, number: int, figure: Figure, caption: str) -> DrawnFigure:
     vector, paper = io.StringIO(), io.BytesIO()
-    figure.savefig(vector, format="svg", transparent=True, metadata={"Date": None})
-    # The layout is settled by now; solving it again would double the time.
+    # Solve the layout once; savefig would do so for every format, at twice the time.
+    figure.draw_without_rendering()
     figure.set_layout_engine("none")
-    figure.savefig(paper, format="pdf", metadata={"CreationDate": None})
+    svg_canvas: Any = FigureCanvasSVG(figure)
+    svg_canvas.print_svg(vector, metadata={"Date": None})
+    pdf_canvas: Any = FigureCanvasPdf(figure)
+    pdf_canvas.print_pdf(paper, metadata={"CreationDate": None})
     svg = _inline(vector.getvalue(), f"f{number}-", name)
     return DrawnFigure(name, svg, paper.getvalue(), caption)
 

@@ -87,6 +87,7 @@ class ScalingResult:
                     lines.append(f"  {key:<28} {estimate!s:<12} {_interval(estimate)}")
             if law.systematic is not None:
                 lines.append(f"  systematic of a over c: +-{law.systematic:.3f} (half spread)")
+            lines += [f"  {text}" for text in _refusals(law)]
             lines += [""]
             for key, verdict in judge(law).items():
                 lines.append(f"  {key}: {verdict.status}: {verdict.reason}")
@@ -123,6 +124,14 @@ def _headline(law: ScalingLaw) -> str:
         f"{', ' + interval if interval else ''}, "
         f"{fit.fit_range}, {law.n_seeds} seed{'s' if law.n_seeds > 1 else ''}"
     )
+
+
+def _refusals(law: ScalingLaw) -> list[str]:
+    """Sentences on what was not determined, sizes first."""
+    temperatures = (*law.lazy.values(), law.noise.temperatures)
+    messages = [point.message for item in temperatures for point in item.points if point.message]
+    fits = (*law.fits.values(), law.noise_fit)
+    return [*messages, *(remark for fit in fits if not fit.determined for remark in fit.remarks)]
 
 
 def _interval(estimate: Estimate) -> str:

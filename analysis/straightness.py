@@ -54,13 +54,6 @@ def information_criteria(x: FloatArray, y: FloatArray, s: FloatArray) -> dict[st
     return result
 
 
-def r_squared(y: FloatArray, s: FloatArray, chi2: float) -> float | None:
-    """Fraction of the weighted variance that a fit with this chi2 explains."""
-    mean = np.average(y, weights=s**-2)
-    total = float((((y - mean) / s) ** 2).sum())
-    return 1 - chi2 / total if total > 0 else None
-
-
 def exponents_without_each(
     p: IntArray, y: FloatArray, s: FloatArray, log_replicates: FloatArray, n_clusters: int
 ) -> dict[int, Estimate]:

@@ -178,7 +178,7 @@ def _power_law(law: ScalingLaw) -> Verdict:
             f"{light.name} fails ({light.reason}): {light.remedy} would settle it" for light in red
         )
         return Verdict(claim, NOT_ESTABLISHED, reason, _LITERATURE, **numbers)
-    reason = f"{fit}, {', '.join(law.fit.remarks) or 'no remark'}"
+    reason = "; ".join([str(fit), *fit.remarks])
     unmeasured = [light.name for light in conditions if light.state == "not measured"]
     if unmeasured:
         reason += f"; not tested: {', '.join(unmeasured)}"

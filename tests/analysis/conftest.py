@@ -93,6 +93,12 @@ def synthetic_study() -> Callable[..., pd.DataFrame]:
     return make_study
 
 
+@pytest.fixture(scope="session")
+def synthetic_study_of_16_seeds() -> pd.DataFrame:
+    """One study for tests that share an expensive result."""
+    return make_study(16)
+
+
 @pytest.fixture
 def certified_temperature() -> Callable[[float, float], float]:
     return critical_temperature

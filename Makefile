@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/critical-temperature
 
-.PHONY: install demo test lint verify wheel clean
+.PHONY: install demo figures test lint verify wheel clean
 
 install: $(VENV)/installed
 
@@ -26,6 +26,10 @@ $(VENV)/installed-dev: $(VENV)/installed
 # From nothing to a critical-temperature scaling report on real images.
 demo: $(VENV)/installed
 	$(BIN)/thermometer run critical-temperature --out $(DEMO)
+
+# The README's figure, from the demo's table.
+figures: demo
+	$(BIN)/python docs/make_figures.py
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -65,9 +66,11 @@ def test_interval_covers_with_eight_seeds() -> None:
 @pytest.mark.parametrize(
     ("n_sizes", "n_seeds"), [(4, 4), (5, 4), (8, 4), (4, 8), (8, 8), (5, 16), (5, 32)]
 )
-def test_interval_covers(n_sizes: int, n_seeds: int) -> None:
+def test_interval_covers(n_sizes: int, n_seeds: int, pages: Any) -> None:
     sizes = tuple(round(p) for p in np.geomspace(64, 1024, n_sizes))
-    assert 0.91 <= coverage(sizes, n_seeds, 1000) <= 0.985
+    covered = coverage(sizes, n_seeds, 1000)
+    pages.add("coverage", sizes=n_sizes, seeds=n_seeds, covered=f"{covered:.3f}")
+    assert 0.91 <= covered <= 0.985
 
 
 def test_recovers_exponent_and_prefactor() -> None:

@@ -12,11 +12,10 @@ Compiled functions take groups of arrays as tuples: a *network* (first, hidden, 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from trainers.compilation import compiled
 from trainers.mlp_kernel import (
     BLOCK,
-    FASTMATH,
     add_gradient,
     back_propagate,
     block_outputs,
@@ -26,7 +25,7 @@ from trainers.mlp_kernel import (
 SAFE, CANDIDATE, QUEUED, INERT = 0, 1, 2, 3
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def queue_ahead(batches, row, end, target, version, status, queue):
     """Queue the unknown points of the next batches, at least `target` of them if possible.
 
@@ -53,7 +52,7 @@ def queue_ahead(batches, row, end, target, version, status, queue):
     return n_queue, row
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def queue_unknown(version, status, queue):
     """Queue every point that is unknown at the present weights; return how many."""
     n_queue = 0
@@ -64,7 +63,7 @@ def queue_unknown(version, status, queue):
     return n_queue
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def next_candidate(batches, row, end, version, status):
     """Return the first row in [row, end) whose batch holds a candidate, or `end`."""
     candidate = 4 * version + CANDIDATE
@@ -76,7 +75,7 @@ def next_candidate(batches, row, end, version, status):
     return row
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@compiled(fastmath=True)
 def classify(queue, n_queue, sample, alpha, tolerance, version, status, network, workspace):
     """Evaluate the queued points and mark each of them safe or candidate.
 
@@ -115,7 +114,7 @@ def classify(queue, n_queue, sample, alpha, tolerance, version, status, network,
     return candidates, certain
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@compiled(fastmath=True)
 def settle(sample, alpha, version, status, network, activations, active):
     """Decide all candidates on the fixed path; return the number of violators."""
     x, y, f0 = sample
@@ -134,7 +133,7 @@ def settle(sample, alpha, version, status, network, activations, active):
     return violators
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@compiled(fastmath=True)
 def apply_batch(
     batch, sample, alpha, rate, quadratic, version, status, network, scales,
     activations, deltas, slopes, members, active,
@@ -178,7 +177,7 @@ def apply_batch(
     return n
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@compiled(fastmath=True)
 def smallest_margin(sample, outputs, alpha, slack, network):
     """Return the smallest y F, on the fixed path.
 

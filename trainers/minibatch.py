@@ -7,14 +7,14 @@ look-ahead may draw any future batch without changing the present one.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from trainers.compilation import compiled
 from trainers.streams import WORD_MASK, Purpose, bounded, fill_words
 
 _BATCH = np.uint64(int(Purpose.BATCH))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def fill_batches(seed, first_step, n_train, replacement, stamps, words, batches):
     """Write the batches of steps `first_step`, `first_step` + 1, ... into `batches`.
 

@@ -17,14 +17,14 @@ import numpy as np
 
 # Compiled products call this BLAS; threads can only be limited once it is loaded.
 import scipy.linalg.cython_blas  # noqa: F401
-from numba import njit
 
-FASTMATH = {"contract", "reassoc", "nsz"}
+from trainers.compilation import compiled
+
 BLOCK = 128
 """Rows per matrix product: three such blocks of width 64 and the weights stay in the L2 cache."""
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@compiled(fastmath=True)
 def rectify(rows, n):
     """Replace the first `n` rows (n, h) by their positive part; NaN stays NaN."""
     zero = rows.dtype.type(0)
@@ -34,7 +34,7 @@ def rectify(rows, n):
             rows[r, j] = zero if z < zero else z
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@compiled(fastmath=True)
 def block_outputs(rows, n, first, hidden, out, buffers, outputs):
     """Evaluate f for `n` gathered input rows by matrix products.
 
@@ -71,7 +71,7 @@ def block_outputs(rows, n, first, hidden, out, buffers, outputs):
     return largest
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@compiled(fastmath=True)
 def evaluate_all(x, network, workspace, results):
     """Evaluate f of all rows of `x` in blocks of fixed shape; return the largest |a_L|^2."""
     first, hidden, out = network
@@ -87,7 +87,7 @@ def evaluate_all(x, network, workspace, results):
     return largest
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@compiled(fastmath=True)
 def positive_indices(values, active):
     """List the indices of the non-zero (or NaN) entries of `values`; return how many."""
     n = 0
@@ -98,7 +98,7 @@ def positive_indices(values, active):
     return n
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@compiled(fastmath=True)
 def layer_forward(values, active, n_active, matrix, result):
     """Compute result = relu(values @ matrix) from the listed entries of `values`, in order."""
     zero = result.dtype.type(0)
@@ -124,7 +124,7 @@ def layer_forward(values, active, n_active, matrix, result):
         result[o] = zero if z < zero else z
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@compiled(fastmath=True)
 def layer_backward(matrix, upper, active, n_active, result):
     """Compute result = matrix @ upper for the listed entries of `result`, 0 for the others."""
     zero = result.dtype.type(0)
@@ -149,7 +149,7 @@ def layer_backward(matrix, upper, active, n_active, result):
         k += 1
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@compiled(fastmath=True)
 def fixed_output(x, first, hidden, out, activations, active):
     """Evaluate f at one point on the fixed path, keeping its activations (L, h).
 
@@ -167,7 +167,7 @@ def fixed_output(x, first, hidden, out, activations, active):
     return f
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@compiled(fastmath=True)
 def back_propagate(hidden, out, activations, deltas, active):
     """Compute deltas (L, h) = df/dz of every hidden layer, at the given activations."""
     zero = out.dtype.type(0)
@@ -179,7 +179,7 @@ def back_propagate(hidden, out, activations, deltas, active):
         layer_backward(hidden[layer], deltas[layer + 1], active, n, deltas[layer])
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@compiled(fastmath=True)
 def add_outer(matrix, step, values, delta):
     """Add step * outer(values, delta) to `matrix`, row by row."""
     zero = values.dtype.type(0)
@@ -191,7 +191,7 @@ def add_outer(matrix, step, values, delta):
             matrix[j, o] += factor * delta[o]
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@compiled(fastmath=True)
 def add_gradient(step, squared_scales, x, activations, deltas, first, hidden, out):
     """Add step * grad f of one sample to the scaled weights.
 
@@ -207,7 +207,7 @@ def add_gradient(step, squared_scales, x, activations, deltas, first, hidden, ou
         out[j] += factor * last[j]
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@compiled(fastmath=True)
 def squared_distance(a, b):
     """Return the sum of (a - b)^2 over flat arrays, in double precision."""
     total = 0.0

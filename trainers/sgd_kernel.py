@@ -11,16 +11,13 @@ stream is walked, without arithmetic, to the next batch that holds one.
 The result is bit for bit that of taking the steps one at a time, whatever the look-ahead: a
 point that a matrix product cannot rule out by more than its rounding error is a *candidate*, and
 what happens to a candidate is decided on the fixed path (:mod:`trainers.mlp_kernel`).
-
-After editing one of the modules that this one compiles, remove the ``__pycache__`` folders: the
-disk cache notices a change of the file that holds the entry point, not of those it calls.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from trainers.compilation import compiled
 from trainers.look_ahead import (
     apply_batch,
     classify,
@@ -30,7 +27,7 @@ from trainers.look_ahead import (
     settle,
 )
 from trainers.minibatch import fill_batches
-from trainers.mlp_kernel import BLOCK, FASTMATH, squared_distance
+from trainers.mlp_kernel import BLOCK, squared_distance
 from trainers.stopping import DIVERGENCE_CHECK
 
 ADAPTIVE = 0
@@ -47,7 +44,7 @@ _OVERHEAD_ROWS = 7.0
 _ROUNDING_FACTOR = 4.0
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def look_ahead_target(fraction):
     """Return how many points to evaluate at once when a fraction of them are candidates.
 
@@ -57,7 +54,7 @@ def look_ahead_target(fraction):
     return min(BLOCK, max(4, int(np.sqrt(2 * _OVERHEAD_ROWS / fraction))))
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@compiled(fastmath=True)
 def squared_weight_change(network, start, scales):
     """Return ||w - w0||^2 of the unnormalized weights."""
     return (
@@ -67,7 +64,7 @@ def squared_weight_change(network, start, scales):
     )
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@compiled(fastmath=True)
 def rounding_unit(network, alpha):
     """Return the rounding error of F on the block path per unit of |a_L|."""
     out = network[2]
@@ -78,7 +75,7 @@ def rounding_unit(network, alpha):
     return _ROUNDING_FACTOR * eps * alpha * (network[1].shape[0] + 2) * np.sqrt(total)
 
 
-@njit(cache=True, nogil=True, fastmath=FASTMATH)
+@compiled(fastmath=True)
 def run_sgd(
     sample, network, start, scales, workspace, alpha, rate, quadratic, seed, batch_size,
     replacement, max_steps, max_square, largest, look_ahead, full_check,

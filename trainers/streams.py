@@ -14,8 +14,10 @@ from enum import IntEnum
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
+
+from trainers.compilation import compiled
 
 
 class Purpose(IntEnum):
@@ -62,7 +64,7 @@ def multiply_high(typingctx, a, b):
     return types.uint64(types.uint64, types.uint64), codegen
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def philox_block(counter, seed, purpose):
     """Return the four words that numpy's Philox gives at 128-bit counter `counter` + 1.
 
@@ -84,7 +86,7 @@ def philox_block(counter, seed, purpose):
     return c0, c1, c2, c3
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def fill_words(seed, purpose, first, words):
     """Write words `first`, `first` + 1, ... of a stream into `words` (uint64).
 
@@ -109,7 +111,7 @@ def fill_words(seed, purpose, first, words):
             index += np.uint64(1)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def bounded(word, n):
     """Map a 64-bit word to 0 .. n-1 by multiply-shift (Lemire, TOMACS 2019); bias below n/2^64."""
     return np.int64(multiply_high(word, np.uint64(n)))

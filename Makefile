@@ -16,7 +16,7 @@ $(VENV)/pip:
 
 $(VENV)/installed: $(VENV)/pip pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
-	$(BIN)/python -m trainers.kernels
+	$(BIN)/python -c "from trainers import compile_kernels; compile_kernels()"
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed

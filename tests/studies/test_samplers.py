@@ -10,7 +10,8 @@ from optuna.trial import TrialState
 
 from search_spaces import SearchSpace
 from studies.ledger import Ledger
-from studies.samplers import GENERATION, AskedWork, SobolSampler, make_sampler
+from studies.samplers import GENERATION, AskedWork, make_sampler
+from studies.sobol import SobolSampler
 from studies.spec import StudySpec
 
 RANGES = {

@@ -109,8 +109,8 @@ def _print_plan(study: Any) -> None:
     spec = study.spec
     per = "planned" if spec.is_planned else f"to ask of {spec.sampler}"
     click.echo(
-        f"{study.planned() // spec.space.n_seeds} configurations {per}, "
-        f"{spec.space.n_seeds} seeds each: {study.planned()} trainings in {study.folder.path}"
+        f"{spec.n_trainings() // spec.space.n_seeds} configurations {per}, "
+        f"{spec.space.n_seeds} seeds each: {spec.n_trainings()} trainings in {study.folder.path}"
     )
 
 
@@ -152,7 +152,7 @@ def _say(text: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(folder: Path, as_json: bool) -> int:
     """Say how far the study in FOLDER is; works while it runs."""
-    from studies.study import failure_reasons, read_status
+    from studies.status import failure_reasons, read_status
 
     now = read_status(folder)
     if as_json:
@@ -271,9 +271,8 @@ def report(source: Path, output: Path | None, threshold: str | None) -> int:
 
         click.echo(_relative(Study.open(source).report()))
         return DONE
-    from analysis.report import ReportContext, write_report
-
     from analysis import analyse_scaling
+    from analysis.report import ReportContext, write_report
 
     table, arguments = _table_and_thresholds(source, threshold)
     folder = output or source.with_name(f"{source.stem}-report")

@@ -113,6 +113,11 @@ class StudySpec:
         unique = {point.identity: point for space in spaces for point in space.points()}
         return tuple(unique.values())
 
+    def n_trainings(self) -> int:
+        """Return the number of trainings asked for: configurations times seeds."""
+        n_points = len(self.points()) if self.is_planned else self.n_trials or 0
+        return n_points * self.space.n_seeds
+
     def batch_sizes(self) -> tuple[int, ...]:
         """Return the batch sizes for which laws are fitted."""
         return tuple(sorted({point.batch_size for point in self.space.points()}))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analysis import MeasurementTable, analyse_scaling
 from search_spaces import InvalidSettingError, Point, SearchSpace, temperature_window
@@ -31,7 +29,12 @@ from studies.samplers import (
     planned_distributions,
 )
 from studies.spec import StudySpec, check_growth
-from studies.tracking import MlflowTracker, NullTracker, check_tracking_uri
+from studies.tracking import (
+    ConfigurationFeed,
+    MlflowTracker,
+    NullTracker,
+    check_tracking_uri,
+)
 from trainers.data import check_size, dataset_size
 from trainers.kernels import compile_kernels
 from trainers.trainer import resolve_backend
@@ -133,12 +136,6 @@ class Study:
         """Return what was measured so far."""
         return MeasurementTable.read_csv(self.folder.table)
 
-    def planned(self) -> int:
-        """Return the number of trainings the spec asks for."""
-        if not self.spec.is_planned:
-            return (self.spec.n_trials or 0) * self.spec.space.n_seeds
-        return len(self.spec.points()) * self.spec.space.n_seeds
-
     def run(self, options: RunOptions | None = None) -> RunSummary:
         """Train what is missing, then write table, report and MLflow runs.
 
@@ -217,7 +214,7 @@ class Study:
         self.folder.write(self.folder.table, to_csv(table_rows(blocks)))
         self.folder.write(self.folder.provenance, to_csv(provenance_rows(blocks)))
         if outcome.interrupted or not blocks:
-            tracker.finish({}, "", [])
+            tracker.close()
             return self._summary(ledger, outcome, "no law yet: the run was interrupted", None)
         result = self._analyse()
         report = self._write_report(result, ledger, options.command)
@@ -248,10 +245,13 @@ class Study:
             ledger, executor, distributions, self.spec.objective, provenance.commit(), feed.add
         )
         budget = Budget(options.max_points, options.max_hours)
+        planned = self.spec.n_trainings()
         try:
             with (
                 Interrupt() as interrupt,
-                Progress(self.planned(), min(done, self.planned()), options.quiet) as progress,
+                Progress(
+                    self.spec.n_trainings(), min(done, self.spec.n_trainings()), options.quiet
+                ) as progress,
             ):
                 return driver.run(work, progress, budget, interrupt)
         finally:
@@ -282,7 +282,7 @@ class Study:
             command=command or f"thermometer run {self.spec.study}",
             spec_hash=self.spec.digest,
             spec=self.spec.to_plain(),
-            counts_planned=self.planned(),
+            counts_planned=self.spec.n_trainings(),
             counts_failed=sum(len(failure.seeds) for failure in ledger.failures()),
             data_sentence=f"these {n_images} {kind}",
             environment=provenance.environment(),
@@ -336,7 +336,7 @@ class Study:
         self, ledger: Ledger, outcome: Outcome, headline: str, report: Path | None
     ) -> RunSummary:
         return RunSummary(
-            planned=self.planned(),
+            planned=self.spec.n_trainings(),
             done=sum(len(seeds) for seeds in ledger.done().values()),
             trained=outcome.trained,
             failed=sum(len(failure.seeds) for failure in ledger.failures()),
@@ -344,23 +344,6 @@ class Study:
             headline=headline,
             report=str(report) if report is not None else None,
         )
-
-
-class ConfigurationFeed:
-    """Collects the replicas of each configuration and logs it once, when all are there."""
-
-    def __init__(self, n_seeds: int, tracker: MlflowTracker | NullTracker) -> None:
-        self._n_seeds = n_seeds
-        self._tracker = tracker
-        self._rows: dict[str, dict[int, dict[str, Any]]] = {}
-
-    def add(self, unit: Unit, rows: list[dict[str, Any]]) -> None:
-        """Take the rows of a finished unit."""
-        held = self._rows.setdefault(unit.point.identity, {})
-        held.update(zip(unit.seeds, rows, strict=True))
-        if len(held) >= self._n_seeds:
-            replicas = [held[seed] for seed in sorted(held)]
-            self._tracker.log_configuration(unit.point, replicas)
 
 
 def _executor(backend: str, options: RunOptions) -> Executor:
@@ -372,72 +355,3 @@ def _executor(backend: str, options: RunOptions) -> Executor:
 def _note(spec: StudySpec, result: ScalingResult) -> str:
     title = spec.texts.get("title", spec.study)
     return f"**{title}**\n\n{result.headline()}\n\n```\n{result.summary()}\n```\n"
-
-
-@dataclass(frozen=True)
-class StudyStatus:
-    """How far a study is, read without disturbing its driver."""
-
-    study: str
-    planned: int
-    counts: dict[str, int]
-    """Trainings by stop reason."""
-    failed: int
-    driver: str | None
-    """Who drives it now."""
-    eta_seconds: float | None
-    """Time left at the rate of the last trials, None if nobody drives it."""
-
-    @property
-    def done(self) -> int:
-        """Number of trainings in the ledger."""
-        return sum(self.counts.values())
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether every training the spec asks for is done or has failed."""
-        return self.done + self.failed >= self.planned
-
-
-def read_status(folder: str | Path) -> StudyStatus:
-    """Return the status of the study in a folder.
-
-    Raises
-    ------
-    InvalidSettingError
-        If the folder holds no study.
-    """
-    study = Study.open(folder)
-    driver = study.folder.owner()
-    counts: Counter[str] = Counter()
-    finished: list[tuple[float, int]] = []
-    failed = 0
-    with contextlib.suppress(InvalidSettingError):
-        ledger = Ledger(study.folder.ledger, study.spec.study)
-        for block in ledger.blocks():
-            counts.update(row["stop_reason"] for row in block.rows)
-            finished.append((block.finished, len(block.seeds)))
-        failed = sum(len(failure.seeds) for failure in ledger.failures())
-    left = study.planned() - sum(counts.values()) - failed
-    eta = _eta(finished, left) if driver else None
-    return StudyStatus(
-        study.spec.study, study.planned(), dict(sorted(counts.items())), failed, driver, eta
-    )
-
-
-def _eta(finished: list[tuple[float, int]], left: int) -> float | None:
-    recent = sorted(finished)[-20:]
-    if len(recent) < 2 or recent[-1][0] <= recent[0][0]:
-        return None
-    trainings = sum(size for _, size in recent[1:])
-    return left * (recent[-1][0] - recent[0][0]) / trainings
-
-
-def failure_reasons(folder: str | Path) -> list[str]:
-    """Return one line per unit of the study in a folder that could not be trained."""
-    study = Study.open(folder)
-    return [
-        f"P={f.point.n_train} T={f.point.temperature:g} B={f.point.batch_size} "
-        f"alpha={f.point.alpha:g}, seeds {f.seeds[0]}..{f.seeds[-1]}: {f.reason}"
-        for f in Ledger(study.folder.ledger, study.spec.study).failures()
-    ]

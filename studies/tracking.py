@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from analysis.averages import average_replicas
 from search_spaces import InvalidSettingError, Point
 from studies.folder import StudyFolder
+from studies.packs import Unit
 from studies.records import point_columns
 
 _log = logging.getLogger(__name__)
@@ -75,6 +76,9 @@ class NullTracker:
         """Return no ids."""
         return {}
 
+    def close(self) -> None:
+        """Do nothing."""
+
 
 class MlflowTracker:
     """Logs configurations and the study's result to an MLflow store, in a thread.
@@ -121,12 +125,19 @@ class MlflowTracker:
         """
         paths = list(files)
         self._jobs.put(lambda: self._log_result(estimates, note, paths))
+        self._join()
+        return {} if self._error is not None else dict(self._ids)
+
+    def close(self) -> None:
+        """Log what is waiting and mark the study as interrupted, until a later run finishes it."""
+        self._jobs.put(lambda: self._client.set_terminated(self._ids["run_id"], "KILLED"))
+        self._join()
+
+    def _join(self) -> None:
         self._jobs.put(None)
         self._thread.join()
         if self._error is not None:
             _log.warning("MLflow logging stopped: %s; run again to log the rest", self._error)
-            return {}
-        return dict(self._ids)
 
     def _work(self) -> None:
         self._attempt(self._open)
@@ -238,6 +249,23 @@ class MlflowTracker:
             params=[Param(key, str(value)) for key, value in params.items()],
             tags=[RunTag(key, value) for key, value in (tags or {}).items()],
         )
+
+
+class ConfigurationFeed:
+    """Collects the replicas of each configuration and logs it once, when all are there."""
+
+    def __init__(self, n_seeds: int, tracker: MlflowTracker | NullTracker) -> None:
+        self._n_seeds = n_seeds
+        self._tracker = tracker
+        self._rows: dict[str, dict[int, dict[str, Any]]] = {}
+
+    def add(self, unit: Unit, rows: list[dict[str, Any]]) -> None:
+        """Take the rows of a finished unit."""
+        held = self._rows.setdefault(unit.point.identity, {})
+        held.update(zip(unit.seeds, rows, strict=True))
+        if len(held) >= self._n_seeds:
+            replicas = [held[seed] for seed in sorted(held)]
+            self._tracker.log_configuration(unit.point, replicas)
 
 
 def local_uri(folder: StudyFolder) -> str:

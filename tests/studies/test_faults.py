@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import mlflow
 import pytest
 
 STUDY = "critical-temperature"
@@ -58,6 +59,17 @@ def finish(run_thermometer, home: Path, *arguments: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def check_mlflow(home: Path) -> None:
+    """Every configuration has one finished run, and none is left running."""
+    client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{home}/study/mlflow.db")
+    experiment = client.get_experiment_by_name(STUDY)
+    runs = client.search_runs([experiment.experiment_id])
+    points = [run.data.tags.get("thermometer.point") for run in runs]
+    assert Counter(points) == Counter(dict.fromkeys(set(points), 1))
+    assert len(runs) == 4 * 6 + 1
+    assert {run.info.status for run in runs} == {"FINISHED"}
+
+
 def check(home: Path, undisturbed: bytes, before: Counter) -> None:
     after = recorded(home / "study")
     assert before <= after, "a finished training was lost"
@@ -74,8 +86,9 @@ def test_kill_9_of_the_driver(tmp_path, start_thermometer, run_thermometer, undi
     process.wait()
     before = recorded(tmp_path / "study")
     assert 0 < len(before) < N_LONGER
-    finish(run_thermometer, tmp_path)
+    finish(run_thermometer, tmp_path, "--executor", "serial")
     check(tmp_path, undisturbed, before)
+    check_mlflow(tmp_path)
 
 
 def test_kill_9_during_start_leaves_a_folder_that_works(
@@ -148,8 +161,9 @@ def test_first_signal_finishes_and_saves_what_is_running(
     assert len(before) < N_LONGER
     rows = (tmp_path / "study/table.csv").read_text().count("\n") - 1
     assert rows == len(before)
-    finish(run_thermometer, tmp_path)
+    finish(run_thermometer, tmp_path, "--executor", "serial")
     check(tmp_path, undisturbed, before)
+    check_mlflow(tmp_path)
 
 
 def test_second_signal_stops_at_once(tmp_path, start_thermometer, run_thermometer, undisturbed):
@@ -162,7 +176,7 @@ def test_second_signal_stops_at_once(tmp_path, start_thermometer, run_thermomete
     assert process.returncode == 130
     assert "Traceback" not in errors
     before = recorded(tmp_path / "study")
-    finish(run_thermometer, tmp_path)
+    finish(run_thermometer, tmp_path, "--executor", "serial", "--no-tracking")
     check(tmp_path, undisturbed, before)
 
 

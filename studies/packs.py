@@ -87,11 +87,15 @@ class Work(Protocol):
 
 
 class PackQueue:
-    """Planned work, costliest first, handed out in packs of about equal duration."""
+    """Planned work, handed out in packs of about equal duration.
+
+    The order is that of the points' hashes: as good as random, so that cheap and costly trainings
+    mix and the rate seen so far predicts the time left.
+    """
 
     def __init__(self, work: Iterable[tuple[Point, Sequence[int]]]) -> None:
         items = [(point, tuple(seeds)) for point, seeds in work if seeds]
-        items.sort(key=lambda item: (-expected_seconds(item[0]), item[0].identity))
+        items.sort(key=lambda item: item[0].identity)
         self._items = deque(items)
         self._retries: deque[Pack] = deque()
         self._observed = 0.0

@@ -20,7 +20,7 @@ from studies.folder import StudyFolder
 from studies.interrupt import Interrupt
 from studies.ledger import Ledger
 from studies.packs import PackQueue, Unit, Work
-from studies.progress import Progress
+from studies.progress import Progress, announce
 from studies.records import provenance_rows, table_rows, to_csv
 from studies.samplers import (
     AskedWork,
@@ -216,6 +216,7 @@ class Study:
         if outcome.interrupted or not blocks:
             tracker.close()
             return self._summary(ledger, outcome, "no law yet: the run was interrupted", None)
+        announce("writing the report", options.quiet)
         result = self._analyse()
         report = self._write_report(result, ledger, options.command)
         estimates = result.to_dict()["estimates"]
@@ -239,19 +240,17 @@ class Study:
             if self.spec.is_planned
             else asked_distributions(self.spec)
         )
-        executor = _executor(backend, options)
         done = sum(len(block.seeds) for block in ledger.blocks())
-        driver = Driver(
-            ledger, executor, distributions, self.spec.objective, provenance.commit(), feed.add
-        )
-        budget = Budget(options.max_points, options.max_hours)
         planned = self.spec.n_trainings()
+        budget = Budget(options.max_points, options.max_hours)
+        objective, commit = self.spec.objective, provenance.commit()
+        announce(f"starting {options.executor}", options.quiet)
+        executor = _executor(backend, options)
         try:
+            driver = Driver(ledger, executor, distributions, objective, commit, feed.add)
             with (
                 Interrupt() as interrupt,
-                Progress(
-                    self.spec.n_trainings(), min(done, self.spec.n_trainings()), options.quiet
-                ) as progress,
+                Progress(planned, min(done, planned), options.quiet) as progress,
             ):
                 return driver.run(work, progress, budget, interrupt)
         finally:

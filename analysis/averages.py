@@ -35,8 +35,8 @@ def average_replicas(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     0.2
     """
     fitted = [row for row in rows if row["stop_reason"] == "fitted"]
-    averages = {"n_seeds": float(len(rows)), "fitted_fraction": len(fitted) / max(1, len(rows))}
-    for name in (*GEOMETRIC, *ARITHMETIC):
+    averages: dict[str, float] = {}
+    for name in (*ARITHMETIC, *GEOMETRIC):
         values = np.array([row[name] for row in fitted if _is_number(row.get(name))], float)
         if name in GEOMETRIC:
             values = np.log(values[values > 0])
@@ -50,6 +50,8 @@ def average_replicas(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         averages[name] = mean
         if stderr is not None:
             averages[f"{name}_stderr"] = stderr
+    averages["fitted_fraction"] = len(fitted) / max(1, len(rows))
+    averages["n_seeds"] = float(len(rows))
     return averages
 
 

@@ -7,9 +7,11 @@ failed, 5 folder in use, 130 interrupted. Heavy packages load inside the command
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -293,16 +295,20 @@ def report(source: Path, output: Path | None, threshold: str | None) -> int:
 def ui(folder: Path, port: int) -> int:
     """Serve the MLflow UI of the study in FOLDER on this machine until Ctrl-C."""
     from studies.folder import StudyFolder
-    from studies.server import comparison_address, free_port, mlflow_server
+    from studies.server import comparison_address, free_port, mlflow_server, redirect
+    from studies.tracking import configuration_runs
 
     existing = StudyFolder.existing(folder)
-    experiment = existing.read_state().get("mlflow", {}).get("experiment_id", "1")
     click.echo("starting the MLflow server ...", err=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with mlflow_server(existing, free_port(port)) as (base, process):
-        click.echo(f"MLflow UI: {base}")
-        click.echo(f"comparison of the study: {comparison_address(base, experiment)}")
-        click.echo("Ctrl-C stops it", err=True)
-        process.wait()
+        experiment, run_ids = configuration_runs(existing)
+        with redirect(comparison_address(base, experiment, run_ids)) as comparison:
+            click.echo(f"MLflow UI: {base}")
+            click.echo(f"comparison of the study's {len(run_ids)} configurations: {comparison}")
+            click.echo("Ctrl-C stops it", err=True)
+            with contextlib.suppress(KeyboardInterrupt):
+                process.wait()
     return DONE
 
 

@@ -2,30 +2,66 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import IO
+from urllib.parse import quote
 
 from search_spaces import InvalidSettingError
 from studies.folder import StudyFolder
 from studies.tracking import local_uri
 
 HOST = "127.0.0.1"
+LARGEST_COMPARISON = 300
 _START_SECONDS = 120
 
 
-def comparison_address(base: str, experiment_id: str) -> str:
-    """Return the address at which MLflow compares the study's configurations in charts."""
-    return f"{base}/#/experiments/{experiment_id}/runs?compareRunsMode=CHART"
+def comparison_address(base: str, experiment_id: str, run_ids: Sequence[str]) -> str:
+    """Return MLflow's address for comparing runs in plots: parallel coordinates, scatter, contour.
+
+    Beyond a few hundred runs, which no browser compares, it is the experiment's page.
+    """
+    if not 1 < len(run_ids) <= LARGEST_COMPARISON:
+        return f"{base}/#/experiments/{experiment_id}/runs"
+    runs = quote(json.dumps(list(run_ids), separators=(",", ":")))
+    experiments = quote(json.dumps([experiment_id]))
+    return f"{base}/#/compare-runs?runs={runs}&experiments={experiments}"
+
+
+@contextmanager
+def redirect(target: str) -> Iterator[str]:
+    """Serve a short address that leads to a long one, for as long as the context lasts."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(302)
+            self.send_header("Location", target)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Print nothing."""
+
+    server = ThreadingHTTPServer((HOST, 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://{HOST}:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def free_port(wanted: int) -> int:

@@ -221,6 +221,8 @@ class MlflowTracker:
         run_id = self._ids["run_id"]
         metrics = {}
         for key, estimate in estimates.items():
+            if "n_train=" in key:
+                continue  # the temperatures of single sizes are in t_c.csv
             for part, suffix in (("value", ""), ("stderr", "_stderr")):
                 value = estimate.get(part)
                 if isinstance(value, int | float):
@@ -271,6 +273,15 @@ class ConfigurationFeed:
 def local_uri(folder: StudyFolder) -> str:
     """Return the tracking URI of the SQLite store in a study's folder."""
     return f"sqlite:///{folder.mlflow_db}"
+
+
+def configuration_runs(folder: StudyFolder) -> tuple[str, list[str]]:
+    """Return experiment id and ids of the configurations' runs in the store of a folder."""
+    ids = folder.read_state().get("mlflow", {})
+    client = import_mlflow().MlflowClient(tracking_uri=local_uri(folder))
+    experiment = ids.get("experiment_id", "1")
+    runs = client.search_runs([experiment], f"tags.`{PARENT_TAG}` LIKE '%'", max_results=1000)
+    return experiment, [run.info.run_id for run in runs]
 
 
 def import_mlflow() -> Any:

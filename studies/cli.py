@@ -135,7 +135,10 @@ def _print_summary(summary: Any, folder: Path, as_json: bool) -> None:
     shown = _relative(folder)
     click.echo(summary.headline)
     click.echo(f"report: {_relative(Path(summary.report)) if summary.report else 'none'}")
-    click.echo(f"compare in MLflow: thermometer ui {shown}")
+    if summary.tracked:
+        click.echo(f"compare in MLflow: thermometer ui {shown}")
+    else:
+        click.echo("compare in MLflow: not logged; run again without --no-tracking")
 
 
 def _relative(path: Path) -> str:
@@ -296,12 +299,17 @@ def ui(folder: Path, port: int) -> int:
     """Serve the MLflow UI of the study in FOLDER on this machine until Ctrl-C."""
     from studies.folder import StudyFolder
     from studies.server import comparison_address, free_port, mlflow_server, redirect
-    from studies.tracking import configuration_runs
+    from studies.tracking import configuration_runs, store_uri
 
     existing = StudyFolder.existing(folder)
+    uri = store_uri(existing)
+    if uri.startswith("http"):
+        click.echo(f"MLflow UI: {uri}")
+        click.echo(f"comparison: {comparison_address(uri, *configuration_runs(existing))}")
+        return DONE
     click.echo("starting the MLflow server ...", err=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with mlflow_server(existing, free_port(port)) as (base, process):
+    with mlflow_server(uri, existing.artifacts, free_port(port)) as (base, process):
         experiment, run_ids = configuration_runs(existing)
         with redirect(comparison_address(base, experiment, run_ids)) as comparison:
             click.echo(f"MLflow UI: {base}")

@@ -13,6 +13,7 @@ import os
 import socket
 from abc import ABC, abstractmethod
 from collections import deque
+from pathlib import Path
 from typing import Any
 
 from search_spaces import InvalidSettingError
@@ -118,6 +119,8 @@ class RayExecutor(Executor):
         address: str | None = None,
     ) -> None:
         super().__init__(backend, task)
+        if address is not None:
+            _offer_token()
         import ray
 
         self._ray = ray
@@ -194,6 +197,17 @@ def _start_local_ray(ray: Any, cores: int) -> None:
             logging_level=logging.ERROR,
             object_store_memory=200_000_000,
         )
+
+
+def _offer_token() -> None:
+    """Let Ray present its token to a cluster, if this user has one.
+
+    `ray start` asks for a token by default since Ray 2.60, but a driver that joins presents it
+    only if the mode is set before Ray is imported. Clusters without tokens ignore it.
+    """
+    has_token = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ)
+    if has_token or (Path.home() / ".ray" / "auth_token").exists():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 def _join_cluster(ray: Any, address: str) -> None:

@@ -16,12 +16,11 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
 from search_spaces import InvalidSettingError
-from studies.folder import StudyFolder
-from studies.tracking import local_uri
 
 HOST = "127.0.0.1"
 LARGEST_COMPARISON = 300
@@ -79,8 +78,10 @@ def free_port(wanted: int) -> int:
 
 
 @contextmanager
-def mlflow_server(folder: StudyFolder, port: int) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Serve the study's store for as long as the context lasts.
+def mlflow_server(
+    uri: str, artifacts: Path, port: int
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Serve the MLflow store at `uri` for as long as the context lasts.
 
     Yields
     ------
@@ -90,14 +91,12 @@ def mlflow_server(folder: StudyFolder, port: int) -> Iterator[tuple[str, subproc
     Raises
     ------
     InvalidSettingError
-        If the study has no store, or the server does not start.
+        If the server does not start.
     """
-    if not folder.mlflow_db.exists():
-        raise InvalidSettingError(f"{folder.path} has no MLflow store; run the study first")
     base = f"http://{HOST}:{port}"
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
-    command += ["--backend-store-uri", local_uri(folder), "--workers", "1"]
-    command += ["--artifacts-destination", folder.artifacts.as_uri()]
+    command += ["--backend-store-uri", uri, "--workers", "1"]
+    command += ["--artifacts-destination", artifacts.as_uri()]
     environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(

@@ -83,7 +83,9 @@ class RunSummary:
     headline: str
     """The measured law in one line, or why there is none."""
     report: str | None
-    """Path of the report, None if this run wrote none."""
+    """Path of the report, None if there is none yet."""
+    tracked: bool
+    """Whether MLflow holds the result."""
 
     @property
     def is_complete(self) -> bool:
@@ -155,7 +157,7 @@ class Study:
             for repair in ledger.repairs:
                 options.say(f"repaired the ledger: {repair}")
             work = self._work(ledger)
-            if not work and self._is_current(ledger):
+            if not work and self._is_current(ledger, options):
                 return self._nothing_to_do(ledger, options)
             return self._run(ledger, work, backend, options)
 
@@ -297,24 +299,24 @@ class Study:
     def _fingerprint(self, table: str) -> str:
         return hashlib.sha256(f"{self.spec.digest}\n{table}".encode()).hexdigest()
 
-    def _is_current(self, ledger: Ledger) -> bool:
+    def _is_current(self, ledger: Ledger, options: RunOptions) -> bool:
         """Whether report and MLflow already show everything that is in the ledger."""
         state = self.folder.read_state()
         table = to_csv(table_rows(ledger.blocks()))
         return (
             state.get("fingerprint") == self._fingerprint(table)
+            and (bool(state.get("mlflow")) or not options.tracking)
             and self.folder.report.exists()
             and self.folder.table.exists()
             and self.folder.table.read_text(encoding="utf-8") == table
         )
 
     def _write_state(self, ids: Mapping[str, str], options: RunOptions, headline: str) -> None:
-        table = self.folder.table.read_text(encoding="utf-8")
-        tracked = bool(ids) or not options.tracking
+        held = self.folder.read_state().get("mlflow", {})
         state = {
-            "fingerprint": self._fingerprint(table) if tracked else None,
+            "fingerprint": self._fingerprint(self.folder.table.read_text(encoding="utf-8")),
             "headline": headline,
-            "mlflow": dict(ids),
+            "mlflow": dict(ids) if options.tracking else held,
             "written": time.time(),
         }
         self.folder.write(self.folder.state, json.dumps(state, indent=1) + "\n")
@@ -342,6 +344,7 @@ class Study:
             interrupted=outcome.interrupted,
             headline=headline,
             report=str(report) if report is not None else None,
+            tracked=bool(self.folder.read_state().get("mlflow")),
         )
 
 

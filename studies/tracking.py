@@ -102,7 +102,7 @@ class MlflowTracker:
         self._folder = folder
         self._study = study
         self._settings = dict(settings)
-        self._uri = uri or local_uri(folder)
+        self._uri = local_uri(folder) if uri is None else absolute_uri(uri)
         self._local = uri is None
         self._experiment = experiment or study
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue()
@@ -165,7 +165,11 @@ class MlflowTracker:
             [experiment], f"tags.`{STUDY_TAG}` = '{self._study_key()}'", max_results=1
         )
         parent = parents[0] if parents else self._create_parent(experiment)
-        self._ids = {"experiment_id": experiment, "run_id": parent.info.run_id, "uri": self._uri}
+        self._ids = {
+            "experiment_id": experiment,
+            "run_id": parent.info.run_id,
+            "uri": without_password(self._uri),
+        }
         self._known = {
             run.data.tags[POINT_TAG]: (run.info.run_id, self._progress_of(run))
             for run in self._children(experiment, parent.info.run_id)
@@ -275,12 +279,44 @@ def local_uri(folder: StudyFolder) -> str:
     return f"sqlite:///{folder.mlflow_db}"
 
 
+def absolute_uri(uri: str) -> str:
+    """Return a tracking URI that means the same in every working folder."""
+    path = uri.removeprefix("sqlite:///")
+    return f"sqlite:///{Path(path).absolute()}" if path != uri else uri
+
+
+def without_password(uri: str) -> str:
+    """Return a URI fit for files and messages.
+
+    >>> without_password("https://user:secret@host:5000/a")
+    'https://user:***@host:5000/a'
+    """
+    return re.sub(r"(://[^/:@]*):[^/@]*@", r"\1:***@", uri)
+
+
+def store_uri(folder: StudyFolder) -> str:
+    """Return the URI of the store that holds the runs of the study in a folder.
+
+    Raises
+    ------
+    InvalidSettingError
+        If the study was not logged to MLflow.
+    """
+    uri = folder.read_state().get("mlflow", {}).get("uri")
+    if uri is None and folder.mlflow_db.exists():
+        return local_uri(folder)
+    if uri is None:
+        raise InvalidSettingError(f"{folder.path} has no MLflow store; run the study first")
+    return str(uri)
+
+
 def configuration_runs(folder: StudyFolder) -> tuple[str, list[str]]:
-    """Return experiment id and ids of the configurations' runs in the store of a folder."""
+    """Return experiment id and ids of the runs of the study's configurations."""
+    client = import_mlflow().MlflowClient(tracking_uri=store_uri(folder))
     ids = folder.read_state().get("mlflow", {})
-    client = import_mlflow().MlflowClient(tracking_uri=local_uri(folder))
     experiment = ids.get("experiment_id", "1")
-    runs = client.search_runs([experiment], f"tags.`{PARENT_TAG}` LIKE '%'", max_results=1000)
+    parent = f"= '{ids['run_id']}'" if "run_id" in ids else "LIKE '%'"
+    runs = client.search_runs([experiment], f"tags.`{PARENT_TAG}` {parent}", max_results=1000)
     return experiment, [run.info.run_id for run in runs]
 
 

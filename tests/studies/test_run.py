@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from ray.cluster_utils import Cluster
 from small_study import N_CONFIGURATIONS, N_SMALL, SMALL
 
 STUDY = "critical-temperature"
@@ -158,6 +159,36 @@ def test_budget_stops_early_and_continues(run_thermometer, tmp_path):
     status = run_thermometer(tmp_path, "status", "study", "--json")
     assert status.returncode == 0
     assert json.loads(status.stdout)["done"] == N_SMALL
+
+
+def test_a_study_run_without_mlflow_is_logged_later(run_thermometer, tmp_path):
+    arguments = ["--executor", "serial", "--out", "study"]
+    settings = [*SMALL, "n_seeds=2", "n_train=[32,64]"]
+    done = run_thermometer(tmp_path, "run", STUDY, *settings, *arguments, "--no-tracking")
+    assert done.returncode == 0, done.stderr
+    assert "compare in MLflow: not logged" in done.stdout
+    assert not (tmp_path / "study/mlflow.db").exists()
+    store = "sqlite:///elsewhere.db"
+    done = run_thermometer(tmp_path, "run", STUDY, *arguments, "--tracking-uri", store, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["trained"] == 0
+    client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/elsewhere.db")
+    experiment = client.get_experiment_by_name(STUDY)
+    assert len(client.search_runs([experiment.experiment_id])) == 2 * 10 + 1
+    again = run_thermometer(tmp_path, "run", STUDY, *arguments)
+    assert "nothing to train" in again.stdout
+
+
+def test_a_running_ray_cluster_is_used(finished, run_thermometer, tmp_path):
+    home, _ = finished
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+    try:
+        arguments = ["--address", cluster.address, "--no-tracking", "--out", "study"]
+        done = run_thermometer(tmp_path, "run", STUDY, *SMALL, *arguments)
+    finally:
+        cluster.shutdown()
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "study/table.csv").read_bytes() == (home / "study/table.csv").read_bytes()
 
 
 def test_show_filters_configurations(finished, run_thermometer):

@@ -143,6 +143,15 @@ class StudySpec:
             plain["comparison_temperature"] = comparison.axes["temperature"].to_plain()
         return plain
 
+    def to_shown(self) -> dict[str, Any]:
+        """Return the settings that are set, ranges as ``log(LOW, HIGH, PER_DECADE)``."""
+        plain = self.to_plain()
+        return {
+            key: _log_text(value) if isinstance(value, dict) else value
+            for key, value in plain.items()
+            if value is not None and key not in TEXT_KEYS
+        }
+
     @property
     def digest(self) -> str:
         """Hash of the spec, its texts left out."""
@@ -165,6 +174,10 @@ class StudySpec:
             raise InvalidSettingError(
                 f"sampler={self.sampler} needs n_trials, the number of configurations to try"
             )
+
+
+def _log_text(axis: Mapping[str, float]) -> str:
+    return f"log({', '.join(f'{value:g}' for value in axis.values())})"
 
 
 def _comparison_space(values: Mapping[str, Any], space: SearchSpace) -> SearchSpace | None:
@@ -333,7 +346,7 @@ def check_growth(before: StudySpec, after: StudySpec) -> None:
 
 
 def _grows(key: str, old: Any, new: Any, before: StudySpec) -> bool:
-    if key == "thresholds":
+    if key == "thresholds" or (key == "backend" and new == "auto"):
         return True
     if key == "objective":
         return before.is_planned

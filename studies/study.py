@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -150,6 +150,7 @@ class Study:
         """
         options = options or RunOptions()
         backend = self._check(options)
+        self.spec = replace(self.spec, backend=backend)
         self.folder.create()
         with self.folder.owned():
             self.folder.write(self.folder.spec, self.spec.to_yaml())
@@ -275,18 +276,23 @@ class Study:
     def _write_report(self, result: ScalingResult, ledger: Ledger, command: str) -> Path:
         from analysis.report import ReportContext, write_report
 
-        n_images, kind = dataset_size(self._sample_points()[0].data), "images"
-        commits = sorted({str(b.provenance.get("commit", "unknown")) for b in ledger.blocks()})
+        n_images = dataset_size(self._sample_points()[0].data)
+        blocks = ledger.blocks()
+        commits = sorted({str(block.provenance.get("commit", "unknown")) for block in blocks})
+        seconds = sum(block.provenance.get("seconds", 0.0) for block in blocks)
         context = ReportContext(
             study=self.spec.study,
             question=self.spec.texts.get("question", ""),
             command=command or f"thermometer run {self.spec.study}",
             spec_hash=self.spec.digest,
-            spec=self.spec.to_plain(),
+            spec=self.spec.to_shown(),
             counts_planned=self.spec.n_trainings(),
             counts_failed=sum(len(failure.seeds) for failure in ledger.failures()),
-            data_sentence=f"these {n_images} {kind}",
-            environment=provenance.environment(),
+            data_sentence=f"these {n_images} images",
+            environment={
+                **provenance.environment(),
+                "training": f"{seconds:.1f} core seconds in {len(blocks)} trials",
+            },
             date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
             commit=", ".join(commits),
         )

@@ -70,6 +70,10 @@ class ReportContext:
     """Runs that were planned."""
     counts_failed: int | None = None
     """Runs that raised an error and left no row."""
+    planned_by_size: Mapping[int, int] = field(default_factory=dict)
+    """Planned runs of each P, where known."""
+    failed_by_size: Mapping[int, int] = field(default_factory=dict)
+    """Failed runs of each P, where known."""
     data_sentence: str = _DATA
     """What the intervals are conditional on, e.g. ``these 1797 images``."""
     environment: Mapping[str, Any] = field(default_factory=dict)
@@ -134,6 +138,12 @@ def write_report(
 
 def _cannot_write(folder: Path, error: OSError) -> WriteReportError:
     return WriteReportError(f"cannot write the report to {folder}: {error.strerror}")
+
+
+def _with_total(by_size: Mapping[int, int], total: int | None) -> dict[int | None, int | None]:
+    counts: dict[int | None, int | None] = {None: total}
+    counts.update(by_size)
+    return counts
 
 
 def report_numbers(result: ScalingResult, context: ReportContext) -> dict[str, Any]:
@@ -281,7 +291,11 @@ def _tables(result: ScalingResult, context: ReportContext) -> list[tuple[str, li
         )
         for law in result.laws
     ]
-    counts = counts_table(result, context.counts_planned, context.counts_failed)
+    counts = counts_table(
+        result,
+        planned=_with_total(context.planned_by_size, context.counts_planned),
+        failed=_with_total(context.failed_by_size, context.counts_failed),
+    )
     return [*sections, ("Verdicts and runs", [verdict_table(result), counts])]
 
 

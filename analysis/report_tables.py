@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+import pandas as pd
 
 from analysis.estimates import Estimate, format_value
 from analysis.law import ScalingLaw
@@ -142,24 +145,27 @@ def verdict_table(result: ScalingResult) -> ReportTable:
     return ReportTable("Verdicts", columns, rows)
 
 
-def counts_table(result: ScalingResult, planned: int | None, failed: int | None) -> ReportTable:
-    """How the runs of every size ended; planned and failed ones are known as totals only."""
+def counts_table(
+    result: ScalingResult,
+    planned: Mapping[int | None, int | None],
+    failed: Mapping[int | None, int | None],
+) -> ReportTable:
+    """How the runs of every size ended.
+
+    What was planned and what failed is not in a table of runs: both come by size, the totals under
+    None, and are shown as unknown where they are missing.
+    """
     frame = result.table.frame
     ended = frame["stop_reason"].replace({"step_budget": "censored", "wall_budget": "censored"})
     names = ("fitted", "censored", "diverged")
-    rows = []
-    for size, reasons in ended.groupby(frame["n_train"]):
+
+    def row(label: str, size: int | None, reasons: pd.Series) -> tuple[str, ...]:
         counts = reasons.value_counts()
-        rows.append((str(size), "", *(str(counts.get(name, 0)) for name in names), ""))
-    totals = ended.value_counts()
-    rows.append(
-        (
-            "all",
-            "unknown" if planned is None else str(planned),
-            *(str(totals.get(name, 0)) for name in names),
-            "unknown" if failed is None else str(failed),
-        )
-    )
+        known = (planned.get(size), *(counts.get(name, 0) for name in names), failed.get(size))
+        return (label, *("unknown" if number is None else str(number) for number in known))
+
+    rows = [row(str(size), int(size), group) for size, group in ended.groupby(frame["n_train"])]
+    rows.append(row("all", None, ended))
     return ReportTable("Runs", ("P", "planned", *names, "failed"), tuple(rows))
 
 

@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -162,9 +161,10 @@ class Study:
                 return self._nothing_to_do(ledger, options)
             return self._run(ledger, work, backend, options)
 
-    def report(self, command: str = "") -> Path:
+    def report(self) -> Path:
         """Analyse the table again and rewrite report, tables and figures."""
         ledger = Ledger(self.folder.ledger, self.spec.study)
+        command = str(self.folder.read_state().get("command", ""))
         return self._write_report(self._analyse(), ledger, command)
 
     def _check(self, options: RunOptions) -> str:
@@ -274,29 +274,11 @@ class Study:
         )
 
     def _write_report(self, result: ScalingResult, ledger: Ledger, command: str) -> Path:
-        from analysis.report import ReportContext, write_report
+        # Drawing takes a second to import, which a run with nothing to train need not pay.
+        from analysis.report import write_report
+        from studies.context import report_context
 
-        n_images = dataset_size(self._sample_points()[0].data)
-        blocks = ledger.blocks()
-        commits = sorted({str(block.provenance.get("commit", "unknown")) for block in blocks})
-        seconds = sum(block.provenance.get("seconds", 0.0) for block in blocks)
-        context = ReportContext(
-            study=self.spec.study,
-            question=self.spec.texts.get("question", ""),
-            command=command or f"thermometer run {self.spec.study}",
-            spec_hash=self.spec.digest,
-            spec=self.spec.to_shown(),
-            counts_planned=self.spec.n_trainings(),
-            counts_failed=sum(len(failure.seeds) for failure in ledger.failures()),
-            data_sentence=f"these {n_images} images",
-            environment={
-                **provenance.environment(),
-                "training": f"{seconds:.1f} core seconds in {len(blocks)} trials",
-            },
-            date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            commit=", ".join(commits),
-        )
-        return write_report(result, self.folder.path, context)
+        return write_report(result, self.folder.path, report_context(self.spec, ledger, command))
 
     def _artifacts(self) -> list[Path]:
         names = ("report.html", "report.json", "table.csv", "t_c.csv", "spec.yaml", "figures")
@@ -322,6 +304,7 @@ class Study:
         state = {
             "fingerprint": self._fingerprint(self.folder.table.read_text(encoding="utf-8")),
             "headline": headline,
+            "command": options.command,
             "mlflow": dict(ids) if options.tracking else held,
             "written": time.time(),
         }

@@ -1,0 +1,58 @@
+"""What a study's report says beyond its numbers: question, provenance, planned and failed runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+
+from analysis.report import ReportContext
+from studies import provenance
+from studies.ledger import Ledger
+from studies.spec import StudySpec
+from trainers.data import dataset_size
+
+
+def report_context(spec: StudySpec, ledger: Ledger, command: str = "") -> ReportContext:
+    """Return the context of the report of a study."""
+    blocks = ledger.blocks()
+    commits = sorted({str(block.provenance.get("commit", "unknown")) for block in blocks})
+    seconds = sum(block.provenance.get("seconds", 0.0) for block in blocks)
+    failed = _failed_by_size(spec, ledger)
+    return ReportContext(
+        study=spec.study,
+        question=spec.texts.get("question", ""),
+        command=command or f"thermometer run {spec.study}",
+        spec_hash=spec.digest,
+        spec=spec.to_shown(),
+        counts_planned=spec.n_trainings(),
+        counts_failed=sum(failed.values()),
+        planned_by_size=_planned_by_size(spec),
+        failed_by_size=failed,
+        data_sentence=_data_sentence(spec),
+        environment={
+            **provenance.environment(),
+            "training": f"{seconds:.1f} core seconds in {len(blocks)} trials",
+        },
+        date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        commit=", ".join(commits),
+    )
+
+
+def _data_sentence(spec: StudySpec) -> str:
+    names = spec.space.axes["data"].values()
+    return " and ".join(f"these {dataset_size(name)} images" for name in names)
+
+
+def _planned_by_size(spec: StudySpec) -> dict[int, int]:
+    """Return the planned trainings of every P; a sampler chooses P as it goes."""
+    if not spec.is_planned:
+        return {}
+    n_points = Counter(point.n_train for point in spec.points())
+    return {size: n * spec.space.n_seeds for size, n in n_points.items()}
+
+
+def _failed_by_size(spec: StudySpec, ledger: Ledger) -> dict[int, int]:
+    failed = Counter(dict.fromkeys(_planned_by_size(spec), 0))
+    for failure in ledger.failures():
+        failed[failure.point.n_train] += len(failure.seeds)
+    return dict(failed)

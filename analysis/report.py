@@ -140,12 +140,6 @@ def _cannot_write(folder: Path, error: OSError) -> WriteReportError:
     return WriteReportError(f"cannot write the report to {folder}: {error.strerror}")
 
 
-def _with_total(by_size: Mapping[int, int], total: int | None) -> dict[int | None, int | None]:
-    counts: dict[int | None, int | None] = {None: total}
-    counts.update(by_size)
-    return counts
-
-
 def report_numbers(result: ScalingResult, context: ReportContext) -> dict[str, Any]:
     """Return what report.json holds: the numbers of the result under the study's name."""
     numbers = result.to_dict()
@@ -293,8 +287,9 @@ def _tables(result: ScalingResult, context: ReportContext) -> list[tuple[str, li
     ]
     counts = counts_table(
         result,
-        planned=_with_total(context.planned_by_size, context.counts_planned),
-        failed=_with_total(context.failed_by_size, context.counts_failed),
+        context.planned_by_size,
+        context.failed_by_size,
+        totals=(context.counts_planned, context.counts_failed),
     )
     return [*sections, ("Verdicts and runs", [verdict_table(result), counts])]
 

@@ -13,6 +13,8 @@ from analysis.located_temperature import CriticalTemperature, CriticalTemperatur
 from analysis.power_law import PowerLawFit
 from analysis.scaling import ScalingResult
 
+Row = tuple[str, ...]
+
 
 @dataclass(frozen=True)
 class ReportTable:
@@ -147,25 +149,29 @@ def verdict_table(result: ScalingResult) -> ReportTable:
 
 def counts_table(
     result: ScalingResult,
-    planned: Mapping[int | None, int | None],
-    failed: Mapping[int | None, int | None],
+    planned: Mapping[int, int],
+    failed: Mapping[int, int],
+    totals: tuple[int | None, int | None],
 ) -> ReportTable:
     """How the runs of every size ended.
 
-    What was planned and what failed is not in a table of runs: both come by size, the totals under
-    None, and are shown as unknown where they are missing.
+    What was planned and what failed is not in a table of runs: both come by size, with their
+    totals, and are shown as unknown where they are missing.
     """
     frame = result.table.frame
     ended = frame["stop_reason"].replace({"step_budget": "censored", "wall_budget": "censored"})
     names = ("fitted", "censored", "diverged")
 
-    def row(label: str, size: int | None, reasons: pd.Series) -> tuple[str, ...]:
+    def row(label: str, n_planned: int | None, reasons: pd.Series, n_failed: int | None) -> Row:
         counts = reasons.value_counts()
-        known = (planned.get(size), *(counts.get(name, 0) for name in names), failed.get(size))
+        known = (n_planned, *(counts.get(name, 0) for name in names), n_failed)
         return (label, *("unknown" if number is None else str(number) for number in known))
 
-    rows = [row(str(size), int(size), group) for size, group in ended.groupby(frame["n_train"])]
-    rows.append(row("all", None, ended))
+    rows = [
+        row(str(size), planned.get(int(size)), reasons, failed.get(int(size)))
+        for size, reasons in ended.groupby(frame["n_train"])
+    ]
+    rows.append(row("all", totals[0], ended, totals[1]))
     return ReportTable("Runs", ("P", "planned", *names, "failed"), tuple(rows))
 
 

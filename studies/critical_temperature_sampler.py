@@ -81,7 +81,7 @@ class CriticalTemperatureSampler(optuna.samplers.BaseSampler):
     >>> study = optuna.create_study(sampler=sampler)
     >>> while not sampler.finished(study):
     ...     study.optimize(objective, n_trials=1)
-    >>> round(sampler.posterior(study, 128).temperature, 2)
+    >>> round(sampler.posterior(study, 128).temperature, 1)
     1.0
     """
 

@@ -94,7 +94,7 @@ def fit_companion_laws(
         curves, "relative_weight_change", cells, n_bootstrap, seed, "dw ~ T^delta P^gamma"
     )
     time = None
-    if curves.has("training_time"):
+    if curves.has("training_time") and _has_two_axes(curves, "training_time", cells):
         time = _fit_plane(curves, "training_time", cells, n_bootstrap, seed, "t*/T ~ T^x P^b")
     samples = change.replicates[:, 2] / change.replicates[:, 1]
     predicted = estimate_from_replicates(
@@ -119,6 +119,12 @@ def _noise_window(temperatures: FloatArray, noise_temperature: float) -> tuple[f
 
     low, high = (factor * noise_temperature for factor in NOISE_WINDOW)
     return nearest(low), nearest(high)
+
+
+def _has_two_axes(curves: Curves, observable: str, cells: BoolArray) -> bool:
+    """Whether finite means remain at two sizes and two temperatures."""
+    finite = cells & np.isfinite(curves.log_mean(observable))
+    return int(finite.any(axis=1).sum()) > 1 and int(finite.any(axis=0).sum()) > 1
 
 
 def _fit_plane(

@@ -113,4 +113,6 @@ def _log_labels(axis: Axis) -> None:
 
 
 def _decade(x: float, _: Any) -> str:
+    if x <= 0:
+        return ""
     return "10" + str(round(math.log10(x))).translate(_SUPERSCRIPTS)

@@ -34,6 +34,7 @@ SETTINGS = (
 )
 """Columns that describe what was run; a law holds at fixed values of all of them."""
 
+_LARGEST_WHOLE = 2.0**53
 _WHOLE = ("n_train", "batch_size", "width", "depth", "n_test")
 _POSITIVE = ("temperature", "learning_rate", "alpha", *_WHOLE)
 _OBSERVABLES = (
@@ -180,6 +181,10 @@ def plain(value: Any) -> Any:
 
 
 def _check_columns(frame: pd.DataFrame) -> None:
+    if len(frame.columns) == 1 and any(mark in str(frame.columns[0]) for mark in ";\t"):
+        raise ReadTableError(
+            f"the table has one column, {str(frame.columns[0])[:60]!r}; separate columns by commas"
+        )
     required = ["n_train", "relative_weight_change", "stop_reason"]
     if "temperature" not in frame and not {"learning_rate", "batch_size"} <= set(frame):
         required.insert(1, "temperature")
@@ -225,6 +230,7 @@ def _check_numbers(frame: pd.DataFrame) -> None:
             good = np.isfinite(values) & (values > 0)
             _refuse_first(frame, name, ~good, "must be a positive finite number")
             if name in _WHOLE:
+                _refuse_first(frame, name, values > _LARGEST_WHOLE, "is too large")
                 _refuse_first(frame, name, values != np.rint(values), "must be a whole number")
                 frame[name] = values.astype(np.int64)
 

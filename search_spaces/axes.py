@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from search_spaces.choices import InvalidSettingError, check_name
-from search_spaces.point import positive_integer, positive_number
+from search_spaces.point import number_from_text, positive_integer, positive_number
 
 INTEGER_AXES = ("n_train", "batch_size", "width", "depth")
 NUMBER_AXES = (*INTEGER_AXES, "temperature", "learning_rate", "alpha")
 NAME_AXES = ("data", "model", "loss", "activation")
 AXES = (*NUMBER_AXES, *NAME_AXES)
 
+LARGEST_GRID = 10_000
 _LOG_CALL = re.compile(r"^log\(([^,()]+),([^,()]+)(?:,([^,()]+))?\)$")
 
 
@@ -61,9 +62,17 @@ class LogAxis:
             )
         if self.per_decade is not None:
             positive_number(f"{self.name} per_decade", self.per_decade)
+        if self._decades() * (self.per_decade or 1) > LARGEST_GRID:
+            raise InvalidSettingError(
+                f"{self.name} per_decade={self.per_decade:g} gives more than {LARGEST_GRID} "
+                "values; give a smaller one"
+            )
         if self.is_integer:
             positive_integer(f"{self.name} low", self.low)
             positive_integer(f"{self.name} high", self.high)
+
+    def _decades(self) -> float:
+        return math.log10(self.high / self.low)
 
     @property
     def is_integer(self) -> bool:
@@ -74,7 +83,7 @@ class LogAxis:
         """Return the grid: equal steps in the logarithm, ends included."""
         default = 1 / math.log10(2) if self.is_integer else 4.0
         per_decade = self.per_decade or default
-        steps = max(1, round(math.log10(self.high / self.low) * per_decade))
+        steps = max(1, round(self._decades() * per_decade))
         ratio = math.log(self.high / self.low) / steps
         grid = [self.low * math.exp(k * ratio) for k in range(steps + 1)]
         if self.is_integer:
@@ -126,16 +135,6 @@ def _list_axis(name: str, raw: Sequence[object]) -> ListAxis:
     if len(set(values)) < len(values):
         raise InvalidSettingError(f"{name}={list(raw)!r} repeats a value; give each one once")
     return ListAxis(name, values)
-
-
-def number_from_text(value: object) -> object:
-    """Return the number that a string spells; YAML 1.1 reads 1e-3, without a point, as text."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
 
 
 def _checked_value(name: str, value: object) -> Any:

@@ -27,6 +27,9 @@ from search_spaces.choices import (
     check_name,
 )
 
+SMALLEST, LARGEST = 1e-12, 1e12
+LARGEST_INTEGER = 10**15
+
 
 def significant(value: float, digits: int = 12) -> float:
     """Round to `digits` significant decimal digits, so that 3 * 0.1 and 0.3 are one number."""
@@ -122,6 +125,11 @@ class Point:
         unknown = sorted(set(others) - known)
         if unknown:
             check_name("setting", unknown[0], sorted(known | {"learning_rate"}))
+        for name in ("n_test", "width", "depth"):
+            if name in others:
+                others[name] = positive_integer(name, others[name])
+        if "alpha" in others:
+            others["alpha"] = positive_number("alpha", others["alpha"])
         point = cls(
             n_train=positive_integer("n_train", n_train),
             temperature=temperature,
@@ -142,9 +150,6 @@ class Point:
         return asdict(self)
 
     def _check(self) -> None:
-        positive_number("alpha", self.alpha)
-        for name in ("n_test", "width", "depth"):
-            positive_integer(name, getattr(self, name))
         check_name("data", self.data, DATA)
         check_name("model", self.model, MODELS)
         check_name("activation", self.activation, ACTIVATIONS)
@@ -198,11 +203,15 @@ def _whole_batch_size(temperature: float, learning_rate: float) -> int:
 
 
 def positive_number(name: str, value: object) -> float:
-    """Return `value` as a float if it is a positive finite number."""
+    """Return `value` as a float if it is a positive number of a size that can be computed with."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidSettingError(f"{name}={value!r} is not a number; it must be positive")
-    if not math.isfinite(value) or value <= 0:
+    if not value > 0 or value == math.inf:
         raise InvalidSettingError(f"{name}={value!r} must be a positive finite number")
+    if not SMALLEST <= value <= LARGEST:
+        raise InvalidSettingError(
+            f"{name}={_short(value)} is out of range; allowed: {SMALLEST:g} to {LARGEST:g}"
+        )
     return float(value)
 
 
@@ -212,4 +221,23 @@ def positive_integer(name: str, value: object) -> int:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InvalidSettingError(f"{name}={value!r} must be a whole number of at least 1")
+    if value > LARGEST_INTEGER:
+        raise InvalidSettingError(
+            f"{name}={_short(value)} is out of range; allowed: 1 to {LARGEST_INTEGER:g}"
+        )
     return value
+
+
+def number_from_text(value: object) -> object:
+    """Return the number that a string spells; YAML 1.1 reads 1e-3, without a point, as text."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _short(value: float) -> str:
+    text = str(value)
+    return text if len(text) < 30 else f"{text[:10]}... ({len(text)} digits)"

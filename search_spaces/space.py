@@ -10,12 +10,19 @@ from search_spaces.axes import AXES, NAME_AXES, Axis, ListAxis, LogAxis, parse_a
 from search_spaces.choices import (
     ACTIVATIONS,
     DATA,
+    DTYPES,
     LOSSES,
     MODELS,
+    SAMPLINGS,
     InvalidSettingError,
     check_name,
 )
-from search_spaces.point import Point, positive_integer, resolve_temperature
+from search_spaces.point import (
+    Point,
+    number_from_text,
+    positive_integer,
+    resolve_temperature,
+)
 from search_spaces.windows import presentation_budget, temperature_window
 
 WINDOW = "window"
@@ -70,8 +77,16 @@ class SearchSpace:
         if isinstance(first_seed, bool) or not isinstance(first_seed, int) or first_seed < 0:
             raise InvalidSettingError(f"first_seed={first_seed!r} must be a whole number >= 0")
         self.first_seed = first_seed
-        self.fixed: dict[str, Any] = {"n_test": n_test, "sampling": sampling, "dtype": dtype}
-        self.max_presentations = max_presentations
+        self.fixed: dict[str, Any] = {
+            "n_test": positive_integer("n_test", number_from_text(n_test)),
+            "sampling": check_name("sampling", sampling, SAMPLINGS),
+            "dtype": check_name("dtype", dtype, DTYPES),
+        }
+        self.max_presentations = (
+            None
+            if max_presentations is None
+            else positive_integer("max_presentations", number_from_text(max_presentations))
+        )
         self.uses_window = axes.get("temperature") == WINDOW
         if self.uses_window:
             axes.pop("temperature")

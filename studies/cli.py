@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import shlex
 import signal
 import sys
@@ -24,11 +25,27 @@ from search_spaces.choices import InvalidSettingError, nearest
 DONE, USAGE, INCOMPLETE, FAILED, IN_USE, INTERRUPTED = 0, 2, 3, 4, 5, 130
 
 
+class _StoppedError(Exception):
+    """Ctrl-C, as a sentence."""
+
+    exit_code = INTERRUPTED
+
+    def __str__(self) -> str:
+        return "stopped; what was finished is saved"
+
+
 class _Commands(click.Group):
     """A group that names the nearest command for a mistyped one."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return ["run", "status", "show", "fit", "report", "ui", "list"]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        # click itself would print an empty line before its Abort.
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise _StoppedError from None
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         command = super().get_command(ctx, cmd_name)
@@ -84,6 +101,8 @@ def run(
     from studies.folder import StudyFolder
     from studies.spec import parse_override, resolve_spec
 
+    if options["max_hours"] is not None and not math.isfinite(options["max_hours"]):
+        raise InvalidSettingError(f"--max-hours {options['max_hours']} is not a number of hours")
     folder = StudyFolder(out or Path("runs") / Path(study).stem)
     overrides = dict(parse_override(text) for text in settings)
     spec = resolve_spec(study, overrides, preset, folder.held_spec())
@@ -91,14 +110,14 @@ def run(
     from studies.study import RunOptions, Study
 
     instance = Study(spec.study, spec, folder.path)
-    if dry_run:
-        _print_plan(instance)
-        return DONE
     command = f"thermometer {shlex.join(sys.argv[1:])}"
     say = _say if not as_json else lambda text: click.echo(text, err=True)
-    summary = instance.run(
-        RunOptions(tracking=not no_tracking, command=command, say=say, **options)
-    )
+    how = RunOptions(tracking=not no_tracking, command=command, say=say, **options)
+    if dry_run:
+        instance.check(how)
+        _print_plan(instance, as_json)
+        return DONE
+    summary = instance.run(how)
     _print_summary(summary, folder.path, as_json)
     if summary.interrupted:
         return INTERRUPTED
@@ -107,8 +126,12 @@ def run(
     return DONE if summary.is_complete else INCOMPLETE
 
 
-def _print_plan(study: Any) -> None:
+def _print_plan(study: Any, as_json: bool) -> None:
     spec = study.spec
+    if as_json:
+        plan = {"planned": spec.n_trainings(), "n_seeds": spec.space.n_seeds}
+        click.echo(json.dumps({**plan, "folder": str(study.folder.path)}))
+        return
     per = "planned" if spec.is_planned else f"to ask of {spec.sampler}"
     click.echo(
         f"{spec.n_trainings() // spec.space.n_seeds} configurations {per}, "
@@ -122,6 +145,8 @@ def _print_summary(summary: Any, folder: Path, as_json: bool) -> None:
 
         click.echo(json.dumps({**asdict(summary), "complete": summary.is_complete}))
         return
+    if summary.invalid:
+        click.echo(f"{summary.invalid} proposals of the sampler were invalid, such as B > P")
     if summary.failed:
         click.echo(f"{summary.failed} trainings failed; 'thermometer status {folder}' says why")
     if summary.interrupted:
@@ -222,19 +247,10 @@ def _table_and_thresholds(source: Path, thresholds: str | None) -> tuple[Any, di
         if not path.exists():
             raise InvalidSettingError(f"{source} has no table.csv yet; run the study first")
     if thresholds is not None:
-        arguments["thresholds"] = _parse_thresholds(thresholds)
+        from studies.spec import read_thresholds
+
+        arguments["thresholds"] = read_thresholds(thresholds.split(","))
     return MeasurementTable.read_csv(path), arguments
-
-
-def _parse_thresholds(text: str) -> tuple[float, ...]:
-    from search_spaces.point import positive_number
-
-    try:
-        return tuple(positive_number("threshold", float(part)) for part in text.split(","))
-    except ValueError:
-        raise InvalidSettingError(
-            f"--threshold {text!r} must be positive numbers such as 0.1 or 0.1,0.05"
-        ) from None
 
 
 @cli.command()
@@ -288,7 +304,8 @@ def report(source: Path, output: Path | None, threshold: str | None) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         click.echo(_relative(write_report(result, folder, context)))
     except OSError as error:
-        raise InvalidSettingError(f"cannot write to {folder}: {error.strerror}") from None
+        reason = error.strerror or str(error)
+        raise InvalidSettingError(f"cannot write to {folder}: {reason}") from None
     return DONE
 
 
@@ -351,10 +368,12 @@ def _run(arguments: Sequence[str] | None) -> int:
     except click.ClickException as error:
         return _complain(" ".join(error.format_message().split()), USAGE)
     except (KeyboardInterrupt, click.Abort):
-        return _complain("stopped; what was finished is saved", INTERRUPTED)
+        return _complain(str(_StoppedError()), INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         return DONE
+    except OSError as error:
+        return _complain(" ".join(str(error).split()), USAGE)
     except Exception as error:
         # Only errors whose message is a sentence for the user; anything else is our own fault.
         if not hasattr(error, "exit_code") and not _is_users(error):

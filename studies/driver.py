@@ -96,7 +96,7 @@ class Driver:
                 return outcome
             if outcome.interrupted:
                 progress.say("finishing what is running; Ctrl-C again stops at once")
-            for pack, results in self._executor.wait(0.5):
+            for pack, results in self._executor.wait(0.1):
                 self._settle(work, pack, results, progress, outcome)
 
     def _submit(self, work: Work, budget: Budget) -> None:

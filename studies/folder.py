@@ -26,7 +26,7 @@ class StudyFolder:
     """Paths of a study, atomic writes, and the lock that admits one driver at a time."""
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).expanduser().absolute()
+        self.path = _absolute(path)
         self.spec = self.path / "spec.yaml"
         self.ledger = self.path / "ledger.journal"
         self.table = self.path / "table.csv"
@@ -57,7 +57,13 @@ class StudyFolder:
         """Return the plain spec the folder holds, or None for a new folder."""
         if self.path.exists() and not self.path.is_dir():
             raise InvalidSettingError(f"{self.path} is a file; --out needs a folder")
-        return read_yaml(self.spec) if self.spec.is_file() else None
+        if self.spec.is_file():
+            return read_yaml(self.spec)
+        if self.path.is_dir() and any(not _is_ours(entry) for entry in self.path.iterdir()):
+            raise InvalidSettingError(
+                f"{self.path} holds other files and no study; choose another folder with --out"
+            )
+        return None
 
     def read_spec(self) -> StudySpec:
         """Return the validated spec the folder holds."""
@@ -134,6 +140,20 @@ class StudyFolder:
         except (OSError, ValueError):
             return {}
         return state if isinstance(state, dict) else {}
+
+
+def _absolute(path: str | Path) -> Path:
+    try:
+        absolute = Path(path).expanduser().absolute()
+        absolute.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InvalidSettingError(f"{str(path)[:60]!r} is not a usable folder: {error}") from None
+    return absolute
+
+
+def _is_ours(entry: Path) -> bool:
+    """Whether a driver killed before it wrote its spec may have left the file."""
+    return entry.name == "driver.lock" or entry.name.startswith(".spec.yaml.")
 
 
 def _take(descriptor: int) -> bool:

@@ -9,11 +9,8 @@ one process that owns the folder.
 from __future__ import annotations
 
 import json
-import logging
 import os
 from pathlib import Path
-
-_log = logging.getLogger(__name__)
 
 _RECORD_START = '{"op_code":'
 _CREATE_TRIAL = 4
@@ -46,8 +43,6 @@ def repair_journal(path: Path) -> list[str]:
     if damaged:
         _keep(path.with_name(path.name + ".damaged"), damaged)
         _replace(path, b"".join(line + b"\n" for line in mended if line))
-    for repair in repairs:
-        _log.warning("%s", repair)
     return repairs
 
 

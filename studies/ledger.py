@@ -66,9 +66,13 @@ class Ledger:
         self.repairs = repair_journal(path) if writable else []
         if not writable and not path.exists():
             raise InvalidSettingError(f"{path} does not exist; nothing was measured here yet")
-        self._storage = JournalStorage(JournalFileBackend(str(path)))
         try:
+            self._storage = JournalStorage(JournalFileBackend(str(path)))
             self.study = optuna.load_study(storage=self._storage, study_name=study_name)
+        except ValueError:
+            raise InvalidSettingError(
+                f"{path} has a damaged record; 'thermometer run' on this folder mends it"
+            ) from None
         except KeyError:
             if not writable:
                 raise InvalidSettingError(f"{path} holds no study {study_name!r}") from None
@@ -103,6 +107,10 @@ class Ledger:
                 reason = trial.user_attrs.get(REASON, "unknown")
                 failures[point.identity, left] = Failure(point, left, reason)
         return list(failures.values())
+
+    def invalid(self) -> list[str]:
+        """Return why each invalid proposal of a sampler was not trained."""
+        return [str(t.user_attrs.get(REASON, "")) for t in self.trials(TrialState.PRUNED)]
 
     def record(
         self,

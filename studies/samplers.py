@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import inspect
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -97,14 +98,37 @@ def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
     module_name, _, class_name = name.rpartition(".")
     try:
         sampler_class = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise InvalidSettingError(f"sampler={name!r} cannot be imported: {error}") from None
     if not (
         inspect.isclass(sampler_class) and issubclass(sampler_class, optuna.samplers.BaseSampler)
     ):
         raise InvalidSettingError(f"sampler={name!r} is not an optuna.samplers.BaseSampler")
     takes_seed = "seed" in inspect.signature(sampler_class).parameters
-    return sampler_class(seed=seed) if takes_seed else sampler_class()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        try:
+            return sampler_class(seed=seed) if takes_seed else sampler_class()
+        except TypeError as error:
+            raise InvalidSettingError(
+                f"sampler={name!r} cannot be made without arguments: {error}"
+            ) from None
+
+
+def check_sampler(spec: StudySpec) -> None:
+    """Raise InvalidSettingError unless the sampler of `spec` can search its space.
+
+    It is asked for one point in memory, since some samplers refuse a distribution only then.
+    """
+    distributions = asked_distributions(spec)
+    sampler = make_sampler(spec.sampler, spec.sampler_seed)
+    try:
+        optuna.create_study(sampler=sampler).ask(fixed_distributions=distributions)
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise InvalidSettingError(
+            f"sampler={spec.sampler} cannot search this space: {reason}"
+        ) from None
 
 
 class AskedWork:

@@ -19,7 +19,7 @@ import yaml
 from search_spaces import InvalidSettingError, Point, SearchSpace
 from search_spaces.axes import AXES, LogAxis, parse_axis
 from search_spaces.choices import check_name
-from search_spaces.point import positive_integer, positive_number
+from search_spaces.point import number_from_text, positive_integer, positive_number
 from search_spaces.space import NOISE_AXES, WINDOW
 
 SPACE_KEYS = (*AXES, "n_test", "sampling", "dtype", "max_presentations", "n_seeds", "first_seed")
@@ -88,10 +88,10 @@ class StudySpec:
         values = {**_STUDY_DEFAULTS, **plain}
         space = SearchSpace(**{key: values[key] for key in SPACE_KEYS if key in values})
         spec = cls(
-            study=str(values.get("study", "study")),
+            study=_study_name(values.get("study", "study")),
             space=space,
             comparison=_comparison_space(values, space),
-            thresholds=_thresholds(values["thresholds"]),
+            thresholds=read_thresholds(values["thresholds"]),
             backend=str(values["backend"]),
             sampler=_sampler_name(values["sampler"]),
             n_trials=_optional_count("n_trials", values["n_trials"]),
@@ -193,11 +193,27 @@ def _comparison_space(values: Mapping[str, Any], space: SearchSpace) -> SearchSp
     return SearchSpace(**plain, batch_size=batch_size, temperature=temperature)
 
 
-def _thresholds(raw: Any) -> tuple[float, ...]:
+def read_thresholds(raw: Any) -> tuple[float, ...]:
+    """Return the weight changes c that define T_lazy(c), the headline first.
+
+    Raises
+    ------
+    InvalidSettingError
+        If there is none, one is not a positive number, or one is repeated.
+    """
     values = raw if isinstance(raw, list | tuple) else [raw]
     if not values:
         raise InvalidSettingError("thresholds=[] is empty; give at least one weight change c")
-    return tuple(positive_number("threshold", value) for value in values)
+    read = tuple(positive_number("threshold", number_from_text(value)) for value in values)
+    if len(set(read)) < len(read):
+        raise InvalidSettingError(f"thresholds={list(read)} repeats a value; give each one once")
+    return read
+
+
+def _study_name(raw: Any) -> str:
+    if not isinstance(raw, str) or not raw.strip() or not raw.isprintable():
+        raise InvalidSettingError(f"study={raw!r} is not a name; it must be one line of text")
+    return raw
 
 
 def _sampler_name(raw: Any) -> str:
@@ -241,7 +257,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         plain = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidSettingError(f"cannot read {path}: {error}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise InvalidSettingError(f"{path} is not valid YAML: {reason}") from None
     if not isinstance(plain, dict):
@@ -261,8 +277,8 @@ def parse_override(text: str) -> tuple[str, Any]:
     check_name("option", key.strip(), KEYS)
     try:
         return key.strip(), yaml.safe_load(raw)
-    except yaml.YAMLError:
-        raise InvalidSettingError(f"{text!r}: the value is not valid YAML") from None
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise InvalidSettingError(f"{text[:60]!r}: the value is not valid YAML") from None
 
 
 def resolve_spec(
@@ -287,8 +303,10 @@ def resolve_spec(
         settings asked for.
     """
     plain = _load_source(source)
-    presets = plain.pop("presets", {}) or {}
-    study = str(plain.get("study", source))
+    presets = plain.pop("presets", None) or {}
+    if not isinstance(presets, dict) or not all(isinstance(p, dict) for p in presets.values()):
+        raise InvalidSettingError(f"presets={presets!r} must map names to settings")
+    study = _study_name(plain.get("study", source))
     if preset is not None:
         check_name("preset", preset, tuple(presets) or ("standard",))
         plain.update(presets.get(preset) or {})

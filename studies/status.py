@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from search_spaces import InvalidSettingError
 from studies.folder import StudyFolder
 from studies.ledger import Ledger
 
@@ -51,13 +49,14 @@ def read_status(folder: str | Path) -> StudyStatus:
     counts: Counter[str] = Counter()
     finished: list[tuple[float, int]] = []
     failed = 0
-    with contextlib.suppress(InvalidSettingError):
+    planned = spec.n_trainings()
+    if existing.ledger.exists():
         ledger = Ledger(existing.ledger, spec.study)
         for block in ledger.blocks():
             counts.update(row["stop_reason"] for row in block.rows)
             finished.append((block.finished, len(block.seeds)))
         failed = sum(len(failure.seeds) for failure in ledger.failures())
-    planned = spec.n_trainings()
+        planned -= len(ledger.invalid()) * spec.space.n_seeds
     eta = _eta(finished, planned - sum(counts.values()) - failed) if driver else None
     return StudyStatus(spec.study, planned, dict(sorted(counts.items())), failed, driver, eta)
 

@@ -24,7 +24,7 @@ from studies.records import provenance_rows, table_rows, to_csv
 from studies.samplers import (
     AskedWork,
     asked_distributions,
-    make_sampler,
+    check_sampler,
     planned_distributions,
 )
 from studies.spec import StudySpec, check_growth
@@ -32,7 +32,11 @@ from studies.tracking import (
     ConfigurationFeed,
     MlflowTracker,
     NullTracker,
+    absolute_uri,
+    check_local_store,
     check_tracking_uri,
+    local_uri,
+    without_password,
 )
 from trainers.data import check_size, dataset_size
 from trainers.kernels import compile_kernels
@@ -72,7 +76,9 @@ class RunSummary:
     """What a run did and where its results are."""
 
     planned: int
-    """Trainings the spec asks for."""
+    """Trainings the spec asks for, without those of invalid proposals."""
+    invalid: int
+    """Configurations that a sampler proposed and that cannot be trained, such as B > P."""
     done: int
     """Trainings in the ledger."""
     trained: int
@@ -148,7 +154,7 @@ class Study:
             If another driver owns the folder.
         """
         options = options or RunOptions()
-        backend = self._check(options)
+        backend = self.check(options)
         self.spec = replace(self.spec, backend=backend)
         self.folder.create()
         with self.folder.owned():
@@ -167,8 +173,16 @@ class Study:
         command = str(self.folder.read_state().get("command", ""))
         return self._write_report(self._analyse(), ledger, command)
 
-    def _check(self, options: RunOptions) -> str:
-        """Refuse what cannot work, before anything is written; return the backend."""
+    def check(self, options: RunOptions) -> str:
+        """Refuse what cannot work, before anything is written; return the backend.
+
+        Raises
+        ------
+        InvalidSettingError
+            Saying what cannot work here.
+        """
+        if not self.spec.is_planned:
+            check_sampler(self.spec)
         for point in self._sample_points():
             check_size(point, dataset_size(point.data))
         backend = resolve_backend(self._sample_points()[0], self.spec.backend)
@@ -180,6 +194,8 @@ class Study:
             check_reachable(options.address)
         if options.tracking and options.tracking_uri is not None:
             check_tracking_uri(options.tracking_uri)
+        elif options.tracking:
+            check_local_store(self.folder)
         self.folder.check_writable()
         return backend
 
@@ -187,8 +203,6 @@ class Study:
         """Return the planned points, or for a sampler its smallest and its largest P."""
         if self.spec.is_planned:
             return self.spec.points()
-        asked_distributions(self.spec)
-        make_sampler(self.spec.sampler, self.spec.sampler_seed)
         space = self.spec.space
         smallest = {name: axis.values()[0] for name, axis in space.axes.items()}
         if space.uses_window:
@@ -218,7 +232,8 @@ class Study:
         self.folder.write(self.folder.provenance, to_csv(provenance_rows(blocks)))
         if outcome.interrupted or not blocks:
             tracker.close()
-            return self._summary(ledger, outcome, "no law yet: the run was interrupted", None)
+            reason = "the run was interrupted" if outcome.interrupted else "nothing was measured"
+            return self._summary(ledger, outcome, f"no law: {reason}", None)
         announce("writing the report", options.quiet)
         result = self._analyse()
         report = self._write_report(result, ledger, options.command)
@@ -284,6 +299,17 @@ class Study:
         names = ("report.html", "report.json", "table.csv", "t_c.csv", "spec.yaml", "figures")
         return [self.folder.path / name for name in names]
 
+    def _is_tracked(self, options: RunOptions) -> bool:
+        """Whether the MLflow store that is asked for holds the result."""
+        if not options.tracking:
+            return True
+        uri = self.folder.read_state().get("mlflow", {}).get("uri")
+        if options.tracking_uri is not None:
+            return bool(uri == without_password(absolute_uri(options.tracking_uri)))
+        return uri is not None and (
+            uri != local_uri(self.folder) or self.folder.mlflow_db.exists()
+        )
+
     def _fingerprint(self, table: str) -> str:
         return hashlib.sha256(f"{self.spec.digest}\n{table}".encode()).hexdigest()
 
@@ -293,9 +319,8 @@ class Study:
         table = to_csv(table_rows(ledger.blocks()))
         return (
             state.get("fingerprint") == self._fingerprint(table)
-            and (bool(state.get("mlflow")) or not options.tracking)
-            and self.folder.report.exists()
-            and self.folder.table.exists()
+            and self._is_tracked(options)
+            and all(path.exists() for path in self._artifacts())
             and self.folder.table.read_text(encoding="utf-8") == table
         )
 
@@ -325,8 +350,10 @@ class Study:
     def _summary(
         self, ledger: Ledger, outcome: Outcome, headline: str, report: Path | None
     ) -> RunSummary:
+        invalid = len(ledger.invalid())
         return RunSummary(
-            planned=self.spec.n_trainings(),
+            planned=self.spec.n_trainings() - invalid * self.spec.space.n_seeds,
+            invalid=invalid,
             done=sum(len(seeds) for seeds in ledger.done().values()),
             trained=outcome.trained,
             failed=sum(len(failure.seeds) for failure in ledger.failures()),

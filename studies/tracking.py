@@ -32,27 +32,50 @@ STUDY_TAG = "thermometer.study"
 POINT_TAG = "thermometer.point"
 SEEDS_TAG = "thermometer.n_seeds"
 
+_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306}
 _PARAMS = ("temperature", "learning_rate", "batch_size", "alpha", "n_train", "width", "depth")
 _NAMES = ("data", "model", "loss")
 
 
 def check_tracking_uri(uri: str) -> None:
-    """Raise InvalidSettingError if `uri` names a server that does not answer now."""
-    parts = urlsplit(uri)
-    if parts.scheme not in ("http", "https"):
-        if not parts.scheme:
-            raise InvalidSettingError(
-                f"tracking_uri={uri!r} has no scheme; write http://HOST:PORT or sqlite:///FILE"
-            )
+    """Raise InvalidSettingError unless `uri` names a store that can be reached now.
+
+    That is a server or database that listens, or an SQLite file in an existing folder.
+    """
+    shown = without_password(uri)
+    try:
+        parts = urlsplit(uri)
+        scheme = parts.scheme.partition("+")[0]
+        port = parts.port or _PORTS.get(scheme)
+    except ValueError as error:
+        raise InvalidSettingError(f"tracking_uri={shown!r} is not valid: {error}") from None
+    if scheme == "sqlite":
+        path = Path(uri.partition(":///")[2]).absolute()
+        if not path.parent.is_dir():
+            raise InvalidSettingError(f"tracking_uri={shown!r}: {path.parent} is not a folder")
         return
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    if port is None:
+        raise InvalidSettingError(
+            f"tracking_uri={shown!r} is not http://HOST:PORT, sqlite:///FILE, postgresql://... "
+            "or mysql://..."
+        )
     try:
         socket.create_connection((parts.hostname or "", port), timeout=5).close()
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         raise InvalidSettingError(
             f"no MLflow server answers at {parts.hostname}:{port}: {reason}"
         ) from None
+
+
+def check_local_store(folder: StudyFolder) -> None:
+    """Raise InvalidSettingError if the folder's path cannot stand in a database URL."""
+    for mark in "?%":
+        if mark in str(folder.path):
+            raise InvalidSettingError(
+                f"{folder.path} contains {mark!r}, which MLflow's store cannot have in its path; "
+                "choose another folder with --out, or --no-tracking"
+            )
 
 
 def metric_key(key: str) -> str:
@@ -103,7 +126,6 @@ class MlflowTracker:
         self._study = study
         self._settings = dict(settings)
         self._uri = local_uri(folder) if uri is None else absolute_uri(uri)
-        self._local = uri is None
         self._experiment = experiment or study
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue()
         self._known: dict[str, tuple[str, str]] = {}
@@ -157,7 +179,9 @@ class MlflowTracker:
         self._client = mlflow.MlflowClient(tracking_uri=self._uri)
         found = self._client.get_experiment_by_name(self._experiment)
         if found is None:
-            location = self._folder.artifacts.as_uri() if self._local else None
+            # A server knows where its artifacts go; a bare database does not.
+            remote = self._uri.startswith("http")
+            location = None if remote else self._folder.artifacts.as_uri()
             experiment = self._client.create_experiment(self._experiment, location)
         else:
             experiment = found.experiment_id

@@ -9,6 +9,7 @@ import pytest
 from studies.cli import _run
 
 STUDY = "critical-temperature"
+TINY = "temperature: [0.1, 1]\nbatch_size: 1\nn_train: [16, 32]\nn_seeds: 1\n"
 
 
 @pytest.fixture
@@ -40,6 +41,37 @@ def in_folder(tmp_path, monkeypatch):
         (["run", STUDY, "--tracking-uri", "http://127.0.0.1:9"], "no MLflow server answers"),
         (["run", STUDY, "--out", "/proc/nowhere/here"], "cannot write to /proc/nowhere/here"),
         (["run", STUDY, "--max-points", "0"], "max-points"),
+        (["run", STUDY, "--max-hours", "nan"], "is not a number of hours"),
+        (["run", STUDY, "--out", "a?b"], "contains '?', which MLflow's store cannot"),
+        (["run", STUDY, "--out", "a%20b"], "contains '%', which MLflow's store cannot"),
+        (["run", STUDY, "thresholds=[0.1,0.1]"], "repeats a value"),
+        (["run", STUDY, "n_test=600.5"], "n_test=600.5 must be a whole number"),
+        (["run", STUDY, "max_presentations=0"], "max_presentations=0 must be"),
+        (["run", STUDY, "temperature=1e-300"], "is out of range; allowed: 1e-12 to 1e+12"),
+        (["run", STUDY, f"n_train={'9' * 400}"], "is out of range"),
+        (["run", STUDY, "temperature=log(0.1, 1, 1e12)"], "gives more than 10000 values"),
+        (["run", STUDY, "alpha=2001-13-45"], "is not valid YAML"),
+        (["run", STUDY, "alpha=" + "[" * 3000], "is not valid YAML"),
+        (["run", STUDY, "--out", "x" * 300], "is not a usable folder"),
+        (["run", STUDY, "--out", "~nobody-of-this-name/x"], "is not a usable folder"),
+        (["run", STUDY, "--address", "127.0.0.1:99999"], "is not HOST:PORT"),
+        (["run", STUDY, "--tracking-uri", "sqlite:///no/such/x.db"], "is not a folder"),
+        (["run", STUDY, "--tracking-uri", "http://127.0.0.1:99999"], "is not valid"),
+        (["run", STUDY, "--tracking-uri", "file:///x"], "is not http://HOST:PORT"),
+        (
+            ["run", STUDY, "--tracking-uri", "postgresql://me:secret@127.0.0.1:9/x"],
+            "no MLflow server answers at 127.0.0.1:9",
+        ),
+        (["run", STUDY, "--dry-run", "backend=nubma"], "did you mean 'numba'"),
+        (["run", STUDY, "--dry-run", "n_train=1500"], "exceed"),
+        (
+            ["run", STUDY, "sampler=optuna.samplers.GridSampler", "n_trials=3", "alpha=log(1,9)"],
+            "cannot be made without arguments",
+        ),
+        (
+            ["run", STUDY, "sampler=optuna.samplers.BruteForceSampler", "n_trials=3"],
+            "cannot search this space",
+        ),
         (["run", "missing.yaml"], "cannot read missing.yaml"),
         (
             ["run", STUDY, "sampler=tpe", "n_trials=3", "temperature=0.1", "n_train=64"],
@@ -65,6 +97,46 @@ def test_bad_input(in_folder, capsys, arguments, sentence):
     assert list(in_folder.iterdir()) == []
 
 
+def test_foreign_files_are_never_overwritten(in_folder, capsys):
+    (in_folder / "table.csv").write_text("mine")
+    assert _run(["run", STUDY, "--out", "."]) == 2
+    assert "holds other files and no study" in capsys.readouterr().err
+    assert [p.name for p in in_folder.iterdir()] == ["table.csv"]
+    assert (in_folder / "table.csv").read_text() == "mine"
+
+
+def test_damaged_ledger_is_named_by_commands_that_only_read(in_folder, capsys):
+    (in_folder / "tiny.yaml").write_text(TINY)
+    assert _run(["run", "tiny.yaml", "--executor", "serial", "--no-tracking"]) == 0
+    ledger = in_folder / "runs/tiny/ledger.journal"
+    ledger.write_bytes(ledger.read_bytes().replace(b'"op_code":4', b'"op_co', 1))
+    capsys.readouterr()
+    for command in ("status", "show", "report"):
+        assert _run([command, "runs/tiny"]) == 2
+        assert "'thermometer run' on this folder mends it" in capsys.readouterr().err
+    assert _run(["run", "tiny.yaml", "--executor", "serial", "--no-tracking"]) == 0
+    assert _run(["status", "runs/tiny"]) == 0
+
+
+@pytest.mark.parametrize("name", ["a b#c", "ü'\"&<>"])
+def test_folder_names_reach_every_component_whole(in_folder, name):
+    (in_folder / "tiny.yaml").write_text(TINY)
+    assert _run(["run", "tiny.yaml", "--executor", "serial", "--out", f"x/{name}"]) == 0
+    assert [p.name for p in (in_folder / "x").iterdir()] == [name]
+    found = {p.name for p in (in_folder / "x" / name).iterdir()}
+    assert {"mlflow.db", "mlartifacts", "table.csv", "report.html", "ledger.journal"} <= found
+    assert {p.name for p in in_folder.iterdir()} == {"tiny.yaml", "x"}
+
+
+def test_invalid_proposals_of_a_sampler_are_counted_not_awaited(in_folder, capsys):
+    settings = ["sampler=random", "n_trials=8", "temperature=log(0.1, 1)", "n_seeds=1"]
+    settings += ["n_train=[64,8]", "batch_size=[1,16]"]
+    arguments = ["run", STUDY, *settings, "--executor", "serial", "--no-tracking", "--out", "x"]
+    assert _run(arguments) == 0
+    assert "proposals of the sampler were invalid" in capsys.readouterr().out
+    assert _run(["status", "x"]) == 0
+
+
 def test_folder_that_is_a_file(in_folder, capsys):
     (in_folder / "file").write_text("")
     assert _run(["run", STUDY, "--out", "file"]) == 2
@@ -72,9 +144,7 @@ def test_folder_that_is_a_file(in_folder, capsys):
 
 
 def test_spec_of_another_study_in_the_folder(in_folder, capsys):
-    (in_folder / "other.yaml").write_text(
-        "temperature: [0.1, 1]\nbatch_size: 1\nn_train: [16, 32]\nn_seeds: 1\n"
-    )
+    (in_folder / "other.yaml").write_text(TINY)
     arguments = ["--executor", "serial", "--no-tracking", "--out", "here"]
     assert _run(["run", "other.yaml", *arguments]) == 0
     before = {p.name: p.read_bytes() for p in (in_folder / "here").iterdir() if p.is_file()}

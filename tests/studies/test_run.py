@@ -179,6 +179,23 @@ def test_a_study_run_without_mlflow_is_logged_later(run_thermometer, tmp_path):
     assert "nothing to train" in again.stdout
 
 
+def test_deleted_results_are_made_again(finished, run_thermometer):
+    home, _ = finished
+    deleted = ("mlflow.db", "report.json", "t_c.csv", "table.csv")
+    before = (home / "study/table.csv").read_bytes()
+    for name in deleted:
+        (home / "study" / name).unlink()
+    done = run_thermometer(home, "run", STUDY, "--out", "study", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["trained"] == 0
+    assert all((home / "study" / name).exists() for name in deleted)
+    assert (home / "study/table.csv").read_bytes() == before
+    client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{home}/study/mlflow.db")
+    experiment = client.get_experiment_by_name(STUDY)
+    assert len(client.search_runs([experiment.experiment_id])) == N_CONFIGURATIONS + 1
+    assert "nothing to train" in run_thermometer(home, "run", STUDY, "--out", "study").stdout
+
+
 def test_a_running_ray_cluster_is_used(finished, run_thermometer, tmp_path):
     home, _ = finished
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})

@@ -230,10 +230,11 @@ def _minimise(data: CollapseData, y: FloatArray, g: float | None) -> FloatArray:
         residuals = data.residuals(a, y)
         return residuals.minimise(g)[0], residuals.fraction
 
-    complete = np.asarray(np.isfinite(y[:, data.known])).all(axis=1)
+    incomplete = np.isnan(y[:, data.known].sum(axis=1))
     a = minimise_over_a(measure, len(y))
     best = np.column_stack([a, data.residuals(a, y).minimise(g)[1]])
-    return np.asarray(np.where(complete[:, None], best, np.nan))
+    best[incomplete] = np.nan
+    return best
 
 
 def _estimates(

@@ -4,6 +4,7 @@ Nothing here knows how a table was made. Drawing and pages live in `analysis.fig
 `analysis.report`, which are imported when they are needed.
 """
 
+from analysis.collapse import fit_collapse
 from analysis.critical_temperature import locate_critical_temperatures
 from analysis.estimates import Estimate
 from analysis.power_law import fit_power_law
@@ -15,6 +16,7 @@ __all__ = [
     "MeasurementTable",
     "ReadTableError",
     "analyse_scaling",
+    "fit_collapse",
     "fit_power_law",
     "locate_critical_temperatures",
 ]

@@ -272,7 +272,7 @@ def collapse_quality(data: CollapseData, a: float = 0.0, g: float | None = 0.0) 
     >>> data = CollapseData(t, p, y, np.full((3, 9), 0.01))
     >>> quality = collapse_quality(data, a=1 / 3)
     >>> round(quality.value, 9), quality.n_used
-    (0.0, 27)
+    (0.0, 25)
     >>> collapse_quality(data).value > 100
     True
     """

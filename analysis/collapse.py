@@ -148,7 +148,7 @@ def fit_collapse(
     References
     ----------
     Houdayer & Hartmann, Phys. Rev. B 70, 014418 (2004); interval S + 1: Melchert,
-    arXiv:0910.5403 (2009), section 2.
+    arXiv:0910.5403 (2009).
     """
     curves = data if isinstance(data, Curves) else single_law(data)
     rows, columns = _window(curves, temperatures)

@@ -261,7 +261,7 @@ def collapse_quality(data: CollapseData, a: float = 0.0, g: float | None = 0.0) 
 
     References
     ----------
-    Houdayer & Hartmann, Phys. Rev. B 70, 014418 (2004), equations (21)-(22), doi:
+    Houdayer & Hartmann, Phys. Rev. B 70, 014418 (2004), doi:
     10.1103/PhysRevB.70.014418; there S averages over points as here.
 
     Examples

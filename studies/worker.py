@@ -10,9 +10,8 @@ from collections.abc import Callable
 from importlib import metadata
 from typing import Any
 
-from trainers.trainer import train_pack
-
 from search_spaces import Point, Seeds
+from trainers.trainer import train_pack
 
 Payload = list[dict[str, Any]]
 Task = Callable[[Payload, str], list[dict[str, Any]]]

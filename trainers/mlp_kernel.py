@@ -36,13 +36,13 @@ def rectify(rows, n):
 
 @compiled(fastmath=True)
 def block_outputs(rows, n, first, hidden, out, buffers, outputs):
-    """Evaluate f for `n` gathered input rows by matrix products.
+    """Evaluate f at the first `n` input rows by matrix products.
 
     Parameters
     ----------
-    rows : array (BLOCK, d)
+    rows : array (n or more, d)
     buffers : array (2, BLOCK, h)
-    outputs : array (BLOCK,)
+    outputs : array (n or more,)
         Receives f.
 
     Returns
@@ -52,10 +52,9 @@ def block_outputs(rows, n, first, hidden, out, buffers, outputs):
     """
     current, other = buffers[0], buffers[1]
     np.dot(rows[:n], first, current[:n])
-    rectify(current, n)
     for layer in range(hidden.shape[0]):
+        rectify(current, n)
         np.dot(current[:n], hidden[layer], other[:n])
-        rectify(other, n)
         current, other = other, current
     zero = out.dtype.type(0)
     largest = zero
@@ -63,8 +62,10 @@ def block_outputs(rows, n, first, hidden, out, buffers, outputs):
         f = zero
         square = zero
         for j in range(out.shape[0]):
-            f += current[r, j] * out[j]
-            square += current[r, j] * current[r, j]
+            z = current[r, j]
+            a = zero if z < zero else z
+            f += a * out[j]
+            square += a * a
         outputs[r] = f
         if not square <= largest:
             largest = square
@@ -75,13 +76,11 @@ def block_outputs(rows, n, first, hidden, out, buffers, outputs):
 def evaluate_all(x, network, workspace, results):
     """Evaluate f of all rows of `x` in blocks of fixed shape; return the largest |a_L|^2."""
     first, hidden, out = network
-    rows, buffers, outputs = workspace
+    buffers = workspace[1]
     largest = 0.0
     for start in range(0, x.shape[0], BLOCK):
         n = min(BLOCK, x.shape[0] - start)
-        rows[:n] = x[start : start + n]
-        square = block_outputs(rows, n, first, hidden, out, buffers, outputs)
-        results[start : start + n] = outputs[:n]
+        square = block_outputs(x[start:], n, first, hidden, out, buffers, results[start:])
         if not square <= largest:
             largest = square
     return largest

@@ -18,7 +18,7 @@ import numpy as np
 
 from search_spaces import Point, Seeds
 from trainers.data import load_dataset, split_indices
-from trainers.mlp_kernel import BLOCK, evaluate_all
+from trainers.mlp_kernel import block_rows, evaluate_all
 from trainers.models import Replica, initial_weights, layer_scales
 
 _CACHE_LINE = 64
@@ -135,10 +135,11 @@ def outputs(x: np.ndarray, network: tuple[np.ndarray, ...]) -> Outputs:
 def workspace(network: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return buffers of the block path: input rows, two hidden layers and outputs."""
     first, _, out = network
+    block = block_rows(out.shape[0])
     return (
-        aligned_empty((BLOCK, first.shape[0]), out.dtype),
-        aligned_empty((2, BLOCK, out.shape[0]), out.dtype),
-        np.empty(BLOCK, out.dtype),
+        aligned_empty((block, first.shape[0]), out.dtype),
+        aligned_empty((2, block, out.shape[0]), out.dtype),
+        np.empty(block, out.dtype),
     )
 
 

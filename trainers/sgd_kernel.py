@@ -27,7 +27,7 @@ from trainers.look_ahead import (
     settle,
 )
 from trainers.minibatch import fill_batches
-from trainers.mlp_kernel import squared_distance
+from trainers.mlp_kernel import overhead_rows, squared_distance
 from trainers.stopping import DIVERGENCE_CHECK
 
 ADAPTIVE = 0
@@ -38,14 +38,12 @@ FULL_CHECK = 0.75
 FITTED, STEP_BUDGET, DIVERGED = 0, 1, 2
 """Codes that :func:`run_sgd` returns."""
 _BUFFERED_DRAWS = 1024
-# A chain of products costs as much as these multiply-adds (0.8 us) on top of its own.
-_CHAIN_OVERHEAD = 5e4
 # Rounding of the block path stays below a fifth of this many units of eps (L+1) |w| |a_L|.
 _ROUNDING_FACTOR = 4.0
 
 
 @compiled()
-def look_ahead_target(fraction, row_cost, block):
+def look_ahead_target(fraction, overhead, block):
     """Return how many points to evaluate at once when a fraction of them are candidates.
 
     With an overhead of c rows, m rows cost c + m and reach the next candidate, m rows away or
@@ -54,12 +52,12 @@ def look_ahead_target(fraction, row_cost, block):
     Parameters
     ----------
     fraction : float
-    row_cost : int
-        Multiply-adds per row.
+    overhead : float
+        c, in rows.
     block : int
         Most rows of one product.
     """
-    return min(block, max(4, int(np.sqrt(2 * _CHAIN_OVERHEAD / (row_cost * fraction)))))
+    return min(block, max(4, int(np.sqrt(2 * overhead / fraction))))
 
 
 @compiled(fastmath=True)
@@ -127,7 +125,8 @@ def run_sgd(
     slopes = np.empty(batch_size, x.dtype)
     members = np.empty(batch_size, np.int64)
     active = np.empty(max(x.shape[1], width) + 1, np.int64)
-    row_cost, block = network[0].size + network[1].size, workspace[0].shape[0]
+    overhead = overhead_rows(network[0].size + network[1].size, width)
+    block = workspace[0].shape[0]
     tolerance = np.array([rounding_unit(network, alpha), largest])
 
     step, buffer_start, last_step = 0, -n_rows, 0
@@ -147,7 +146,7 @@ def run_sgd(
                 target = (
                     look_ahead
                     if look_ahead > 0
-                    else look_ahead_target(hit / seen, row_cost, block)
+                    else look_ahead_target(hit / seen, overhead, block)
                 )
                 n_queue, end = queue_ahead(batches, row, end, target, version, status, queue)
             candidates, certain = classify(

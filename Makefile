@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/critical-temperature
 
-.PHONY: install demo figures test lint verify wheel clean
+.PHONY: install demo figures test lint verify bench wheel clean
 
 install: $(VENV)/installed
 
@@ -21,6 +21,10 @@ $(VENV)/installed: $(VENV)/pip pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(VENV)/installed-bench: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	@touch $@
 
 # From nothing to a critical-temperature scaling report on real images.
@@ -43,6 +47,11 @@ lint: $(VENV)/installed-dev
 # Slow physics and calibration; rewrites docs/verification.
 verify: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m verify --timeout 3000
+
+# Speed against PyTorch and JAX, some minutes; rewrites docs/benchmarks.md. OPTIONS=--quick
+# prints a shorter page instead.
+bench: $(VENV)/installed-bench
+	$(BIN)/python -m benchmarks.trainers $(OPTIONS)
 
 # The wheel, in an empty environment, from another folder.
 wheel: $(VENV)/installed-dev

@@ -41,6 +41,10 @@ class Dataset:
         """Input dimension d."""
         return self.inputs.shape[1]
 
+    def cast(self, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+        """Return inputs and labels in another dtype."""
+        return self.inputs.astype(dtype), self.labels.astype(dtype)
+
 
 @functools.cache
 def load_dataset(name: str) -> Dataset:
@@ -86,13 +90,18 @@ def split(
     InvalidSettingError
         If P + n_test exceeds the size of the data set.
     """
-    check_size(point, dataset.size)
-    order = generator(seeds.testset, Purpose.TESTSET).permutation(dataset.size)
-    test, rest = order[: point.n_test], order[point.n_test :]
-    train = rest[generator(seeds.trainset, Purpose.TRAINSET).permutation(rest.size)]
-    train = train[: point.n_train]
+    train, test = split_indices(dataset.size, point, seeds)
     x, y = dataset.inputs, dataset.labels
     return x[train], y[train], x[test], y[test]
+
+
+def split_indices(size: int, point: Point, seeds: Seeds) -> tuple[np.ndarray, np.ndarray]:
+    """Return the indices of training and test points among `size` points; see :func:`split`."""
+    check_size(point, size)
+    order = generator(seeds.testset, Purpose.TESTSET).permutation(size)
+    test, rest = order[: point.n_test], order[point.n_test :]
+    train = rest[generator(seeds.trainset, Purpose.TRAINSET).permutation(rest.size)]
+    return train[: point.n_train].copy(), test.copy()
 
 
 def _load_digits() -> Dataset:

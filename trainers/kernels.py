@@ -1,7 +1,7 @@
 """The numba backend: arrays of one replica in, its measurement out.
 
-The dynamics itself is compiled (:mod:`trainers.sgd_kernel`); here the data and weights take the
-layout that it wants, and the final weights are measured.
+The dynamics itself is compiled (:mod:`trainers.sgd_kernel`), data and weights come in its layout
+from :mod:`trainers.preparation`; here the final weights are measured.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from search_spaces import Point
 from search_spaces.choices import DTYPES
 from trainers.look_ahead import smallest_margin
 from trainers.measurement import Measurement
-from trainers.mlp_kernel import BLOCK, evaluate_all
-from trainers.models import Replica, initial_weights, layer_scales
+from trainers.models import Replica, initial_weights
+from trainers.preparation import Problem, aligned_copy, outputs, problem_of_replica, workspace
 from trainers.sgd_kernel import (
     ADAPTIVE,
     DIVERGED,
@@ -53,107 +53,65 @@ def train_replica(
         Fraction of P known at the present weights beyond which the others are evaluated at
         once; above 1 never. No value changes the result.
     """
-    return _KernelTraining(replica).run(look_ahead, full_check)
+    return solve(problem_of_replica(replica), look_ahead, full_check)
 
 
-class _KernelTraining:
-    """Arrays of one replica in the dtype and layout of the kernel."""
+def solve(
+    problem: Problem, look_ahead: int = ADAPTIVE, full_check: float = FULL_CHECK
+) -> Measurement:
+    """Train and measure; parameters as in :func:`train_replica`."""
+    point, start = problem.point, problem.start
+    number = np.dtype(point.dtype).type
+    limit = divergence_limit(point.alpha)
+    network = tuple(aligned_copy(matrix, matrix.dtype) for matrix in start.network)
+    code, n_steps, n_updates, n_violators, _ = run_sgd(
+        problem.train,
+        network,
+        start.network,
+        start.squares,
+        workspace(network),
+        number(point.alpha),
+        number(point.temperature),
+        point.loss == "quadratic_hinge",
+        np.uint64(problem.batch_seed & WORD_MASK),
+        point.batch_size,
+        point.sampling == "with_replacement",
+        step_limit(point),
+        limit * limit * start.norm_square,
+        problem.largest,
+        look_ahead,
+        full_check,
+    )
+    change = squared_weight_change(network, start.network, start.squares)
+    relative = float(np.sqrt(change / start.norm_square))
+    diverged = code == DIVERGED or not relative <= limit
+    return Measurement(
+        backend="numba",
+        stop_reason=StopReason.DIVERGED if diverged else _STOP_REASONS[code],
+        relative_weight_change=relative,
+        n_steps=n_steps,
+        n_updates=n_updates,
+        n_violators_used=n_violators,
+        training_time=point.learning_rate * n_steps,
+        n_presentations=point.batch_size * n_steps,
+        **_final(problem, network),
+    )
 
-    def __init__(self, replica: Replica) -> None:
-        point = replica.point
-        self.point = point
-        self.seed = np.uint64(replica.batch_seed & WORD_MASK)
-        self.dtype = np.dtype(point.dtype)
-        depth, width = len(replica.weights) - 1, replica.weights[-1].shape[0]
-        input_dim = replica.x_train.shape[1]
-        self.scales = layer_scales(replica.weights)
-        self.start = self._scaled(replica.weights, depth, width)
-        self.network = tuple(matrix.copy() for matrix in self.start)
-        self.workspace = (
-            np.empty((BLOCK, input_dim), self.dtype),
-            np.empty((2, BLOCK, width), self.dtype),
-            np.empty(BLOCK, self.dtype),
-        )
-        self.x_train, self.y_train, self.x_test, self.y_test = (
-            np.ascontiguousarray(array, dtype=self.dtype)
-            for array in (replica.x_train, replica.y_train, replica.x_test, replica.y_test)
-        )
-        self.f0_train, self.largest = self.outputs(self.x_train)
-        self.f0_test, _ = self.outputs(self.x_test)
-        scales = np.array([self.scales[0], self.scales[-2], self.scales[-1]])
-        self.squares = (scales**2).astype(self.dtype)
-        self.initial_square = sum(float(np.vdot(w, w)) for w in replica.weights)
 
-    def _scaled(self, weights: tuple[np.ndarray, ...], depth: int, width: int) -> tuple:
-        scaled = [
-            (scale * matrix).astype(self.dtype)
-            for scale, matrix in zip(self.scales, weights, strict=True)
-        ]
-        hidden = np.empty((depth - 1, width, width), self.dtype)
-        for layer in range(depth - 1):
-            hidden[layer] = scaled[layer + 1]
-        return scaled[0], hidden, scaled[-1]
-
-    def outputs(self, x: np.ndarray) -> tuple[np.ndarray, float]:
-        """Return f of every row, and the largest squared norm of the last hidden layer.
-
-        Blocks have a fixed shape, so that f is a function of the weights and the rows alone.
-        """
-        results = np.empty(x.shape[0], self.dtype)
-        largest = evaluate_all(x, self.network, self.workspace, results)
-        return results, largest
-
-    def run(self, look_ahead: int, full_check: float) -> Measurement:
-        """Train and measure."""
-        point, number = self.point, self.dtype.type
-        limit = divergence_limit(point.alpha)
-        code, n_steps, n_updates, n_violators, self.n_evaluated = run_sgd(
-            (self.x_train, self.y_train, self.f0_train),
-            self.network,
-            self.start,
-            self.squares,
-            self.workspace,
-            number(point.alpha),
-            number(point.temperature),
-            point.loss == "quadratic_hinge",
-            self.seed,
-            point.batch_size,
-            point.sampling == "with_replacement",
-            step_limit(point),
-            limit * limit * self.initial_square,
-            self.largest,
-            look_ahead,
-            full_check,
-        )
-        change = squared_weight_change(self.network, self.start, self.squares)
-        relative = float(np.sqrt(change / self.initial_square))
-        diverged = code == DIVERGED or not relative <= limit
-        return Measurement(
-            backend="numba",
-            stop_reason=StopReason.DIVERGED if diverged else _STOP_REASONS[code],
-            relative_weight_change=relative,
-            n_steps=n_steps,
-            n_updates=n_updates,
-            n_violators_used=n_violators,
-            training_time=point.learning_rate * n_steps,
-            n_presentations=point.batch_size * n_steps,
-            **self._final(),
-        )
-
-    def _final(self) -> dict[str, float]:
-        """Return weight norm, errors and smallest margin at the final weights."""
-        zero = tuple(np.zeros_like(matrix) for matrix in self.start)
-        f_train, largest = self.outputs(self.x_train)
-        f_test, _ = self.outputs(self.x_test)
-        alpha = self.dtype.type(self.point.alpha)
-        slack = rounding_unit(self.network, alpha) * np.sqrt(max(largest, self.largest))
-        sample = (self.x_train, self.y_train, self.f0_train)
-        return {
-            "weight_norm": float(np.sqrt(squared_weight_change(self.network, zero, self.squares))),
-            "test_error": _error(self.y_test, f_test - self.f0_test),
-            "train_error": _error(self.y_train, f_train - self.f0_train),
-            "margin_min": smallest_margin(sample, f_train, alpha, slack, self.network),
-        }
+def _final(problem: Problem, network: tuple[np.ndarray, ...]) -> dict[str, float]:
+    """Return weight norm, errors and smallest margin at the final weights."""
+    start, number = problem.start, network[2].dtype.type
+    (x_train, y_train, f0_train), (x_test, y_test, f0_test) = problem.train, problem.test
+    alpha = number(problem.point.alpha)
+    zero = tuple(np.zeros_like(matrix) for matrix in network)
+    f_train, f_test = outputs(x_train, network), outputs(x_test, network)
+    slack = rounding_unit(network, alpha) * np.sqrt(max(f_train.largest, problem.largest))
+    return {
+        "weight_norm": float(np.sqrt(squared_weight_change(network, zero, start.squares))),
+        "test_error": _error(y_test, f_test.values - f0_test),
+        "train_error": _error(y_train, f_train.values - f0_train),
+        "margin_min": smallest_margin(problem.train, f_train.values, alpha, slack, network),
+    }
 
 
 def _error(labels: np.ndarray, predictor: np.ndarray) -> float:

@@ -15,7 +15,6 @@ import numpy as np
 
 from trainers.compilation import compiled
 from trainers.mlp_kernel import (
-    BLOCK,
     add_gradient,
     back_propagate,
     block_outputs,
@@ -90,9 +89,10 @@ def classify(queue, n_queue, sample, alpha, tolerance, version, status, network,
     x, y, f0 = sample
     first, hidden, out = network
     rows, buffers, outputs = workspace
+    block = rows.shape[0]
     candidates, certain = 0, 0
-    for start in range(0, n_queue, BLOCK):
-        n = min(BLOCK, n_queue - start)
+    for start in range(0, n_queue, block):
+        n = min(block, n_queue - start)
         for r in range(n):
             p = queue[start + r]
             for j in range(x.shape[1]):

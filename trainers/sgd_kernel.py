@@ -27,7 +27,7 @@ from trainers.look_ahead import (
     settle,
 )
 from trainers.minibatch import fill_batches
-from trainers.mlp_kernel import BLOCK, squared_distance
+from trainers.mlp_kernel import overhead_rows, squared_distance
 from trainers.stopping import DIVERGENCE_CHECK
 
 ADAPTIVE = 0
@@ -38,20 +38,26 @@ FULL_CHECK = 0.75
 FITTED, STEP_BUDGET, DIVERGED = 0, 1, 2
 """Codes that :func:`run_sgd` returns."""
 _BUFFERED_DRAWS = 1024
-# A product costs about as much as seven of its rows; see the optimum in `look_ahead_target`.
-_OVERHEAD_ROWS = 7.0
 # Rounding of the block path stays below a fifth of this many units of eps (L+1) |w| |a_L|.
 _ROUNDING_FACTOR = 4.0
 
 
 @compiled()
-def look_ahead_target(fraction):
+def look_ahead_target(fraction, overhead, block):
     """Return how many points to evaluate at once when a fraction of them are candidates.
 
-    With c overhead rows, m rows cost c + m and reach the next candidate, m rows away or less,
-    with probability 1 - exp(-m fraction); the cheapest m is about sqrt(2 c / fraction).
+    With an overhead of c rows, m rows cost c + m and reach the next candidate, m rows away or
+    less, with probability 1 - exp(-m fraction); the cheapest m is about sqrt(2 c / fraction).
+
+    Parameters
+    ----------
+    fraction : float
+    overhead : float
+        c, in rows.
+    block : int
+        Most rows of one product.
     """
-    return min(BLOCK, max(4, int(np.sqrt(2 * _OVERHEAD_ROWS / fraction))))
+    return min(block, max(4, int(np.sqrt(2 * overhead / fraction))))
 
 
 @compiled(fastmath=True)
@@ -119,6 +125,8 @@ def run_sgd(
     slopes = np.empty(batch_size, x.dtype)
     members = np.empty(batch_size, np.int64)
     active = np.empty(max(x.shape[1], width) + 1, np.int64)
+    overhead = overhead_rows(network[0].size + network[1].size, width)
+    block = workspace[0].shape[0]
     tolerance = np.array([rounding_unit(network, alpha), largest])
 
     step, buffer_start, last_step = 0, -n_rows, 0
@@ -135,7 +143,11 @@ def run_sgd(
             if n_known >= full_check * n_train:
                 n_queue = queue_unknown(version, status, queue)
             else:
-                target = look_ahead if look_ahead > 0 else look_ahead_target(hit / seen)
+                target = (
+                    look_ahead
+                    if look_ahead > 0
+                    else look_ahead_target(hit / seen, overhead, block)
+                )
                 n_queue, end = queue_ahead(batches, row, end, target, version, status, queue)
             candidates, certain = classify(
                 queue, n_queue, sample, alpha, tolerance, version, status, network, workspace

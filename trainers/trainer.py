@@ -7,6 +7,7 @@ depend on its neighbours.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -14,9 +15,10 @@ from threadpoolctl import ThreadpoolController
 
 from search_spaces import Point, Seeds
 from search_spaces.choices import check_name
-from trainers.kernels import train_replica
+from trainers.kernels import solve
 from trainers.measurement import Measurement
-from trainers.models import Replica, prepare_replica
+from trainers.models import prepare_replica
+from trainers.preparation import prepare_problem
 
 BACKENDS = ("numba", "torch")
 """Implementations by name; ``auto`` chooses the fastest one that can train a point."""
@@ -49,7 +51,7 @@ def train_pack(tasks: Sequence[tuple[Point, Seeds]], backend: str = "auto") -> l
     names = [resolve_backend(point, backend) for point, _ in tasks]
     with _one_thread(use_torch="torch" in names):
         return [
-            _train_replica(prepare_replica(point, seeds), name)
+            _train_one(point, seeds, name)
             for (point, seeds), name in zip(tasks, names, strict=True)
         ]
 
@@ -66,20 +68,26 @@ def resolve_backend(point: Point, backend: str = "auto") -> str:
     return "numba" if backend == "auto" else backend
 
 
-def _train_replica(replica: Replica, backend: str) -> Measurement:
+def _train_one(point: Point, seeds: Seeds, backend: str) -> Measurement:
     if backend == "numba":
-        return train_replica(replica)
+        return solve(prepare_problem(point, seeds))
     # torch takes seconds to import, which workers that use the kernel need not pay.
     from trainers.dynamics import train_reference
 
-    return train_reference(replica)
+    return train_reference(prepare_replica(point, seeds))
+
+
+@functools.cache
+def _blas() -> ThreadpoolController:
+    """Return the BLAS libraries of the kernel, all loaded by now; looking for them takes 1 ms."""
+    return ThreadpoolController()
 
 
 @contextmanager
 def _one_thread(use_torch: bool) -> Iterator[None]:
     """Limit BLAS, and torch if it is used, to one thread: products here are small."""
     if not use_torch:
-        with ThreadpoolController().limit(limits=1, user_api="blas"):
+        with _blas().limit(limits=1, user_api="blas"):
             yield
         return
     import torch

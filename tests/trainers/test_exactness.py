@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from search_spaces import Point, Seeds
 from search_spaces.choices import DTYPES, SAMPLINGS
-from trainers import train, train_pack
+from trainers import preparation, train, train_pack
 from trainers.dynamics import train_reference
 from trainers.kernels import train_replica
 from trainers.models import prepare_replica
@@ -129,6 +129,25 @@ def test_results_do_not_depend_on_packing_or_order():
     packed = train_pack(tasks)
     assert [repr(m) for m in train_pack(tasks[::-1])][::-1] == [repr(m) for m in packed]
     assert [repr(train(*task)) for task in tasks] == [repr(m) for m in packed]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_what_is_kept_between_trainings_changes_no_bit(dtype, monkeypatch):
+    """Trained from arrays, in a fresh process, a second time, and with nothing ever kept."""
+    points = [
+        Point.create(
+            n_train=n, temperature=t, batch_size=1, dtype=dtype, width=16, max_presentations=10**5
+        )
+        for n in (64, 32)
+        for t in (0.1, 0.3)
+    ]
+    tasks = [(point, Seeds.shared(seed)) for seed in (0, 1) for point in points]
+    expected = [repr(train_replica(prepare_replica(*task))) for task in tasks]
+    for limit in (2**20, 0, 10**4):
+        monkeypatch.setattr(preparation, "_kept", preparation._Kept(limit))
+        assert [repr(train(*task)) for task in tasks] == expected
+        assert [repr(train(*task)) for task in tasks[::-1]] == expected[::-1]
+        assert preparation._kept.size <= limit
 
 
 def test_seeds_of_init_batch_and_split_each_matter():

@@ -8,8 +8,9 @@ import pytest
 
 from search_spaces import Point, Seeds
 from trainers.kernels import compile_kernels, train_replica
-from trainers.mlp_kernel import BLOCK, evaluate_all, fixed_output
+from trainers.mlp_kernel import fixed_output
 from trainers.models import prepare_replica
+from trainers.preparation import outputs
 from trainers.sgd_kernel import look_ahead_target, rounding_unit
 
 
@@ -23,15 +24,12 @@ def network(rng, input_dim, width, depth, dtype, gain=1.0):
 
 
 def outputs_of_both_paths(x, weights):
-    n, input_dim = x.shape
-    depth, width = weights[1].shape[0] + 1, weights[2].shape[0]
-    rows, buffers = np.empty((BLOCK, input_dim), x.dtype), np.empty((2, BLOCK, width), x.dtype)
-    block, results = np.empty(BLOCK, x.dtype), np.empty(n, x.dtype)
-    largest = evaluate_all(x, weights, (rows, buffers, block), results)
+    input_dim, depth, width = x.shape[1], weights[1].shape[0] + 1, weights[2].shape[0]
+    block = outputs(x, weights)
     activations = np.empty((depth, width), x.dtype)
     active = np.empty(max(input_dim, width) + 1, np.int64)
     fixed = [fixed_output(row, *weights, activations, active) for row in x]
-    return results, np.array(fixed), largest
+    return block.values, np.array(fixed), block.largest
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -76,10 +74,10 @@ def test_non_finite_weights_reach_the_output_of_both_paths(bad):
 
 
 def test_look_ahead_grows_as_violators_become_rare_and_fits_the_buffer():
-    targets = [look_ahead_target(fraction) for fraction in (1.0, 0.1, 0.01, 1e-9)]
+    targets = [look_ahead_target(fraction, 4.0, 100) for fraction in (1.0, 0.1, 0.01, 1e-9)]
     assert targets == sorted(targets)
     assert targets[0] >= 1
-    assert targets[-1] == BLOCK
+    assert targets[-1] == 100
 
 
 def test_training_does_not_touch_its_inputs():

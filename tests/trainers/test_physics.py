@@ -73,9 +73,30 @@ def test_reference_table(temperature, n_train):
 
 @pytest.mark.verify
 @pytest.mark.parametrize(("temperature", "n_train"), REFERENCE | SLOW_REFERENCE)
-def test_whole_reference_table(temperature, n_train):
+def test_whole_reference_table(temperature, n_train, pages):
     reference = (REFERENCE | SLOW_REFERENCE)[temperature, n_train]
-    assert_reproduced(pack(n_train, temperature, n_seeds=64), reference)
+    results = pack(n_train, temperature, n_seeds=64)
+    pages.add("trainers", P=n_train, T=f"{temperature:.3g}", **page_columns(results, reference))
+    assert_reproduced(results, reference)
+
+
+def page_columns(results, reference, n_reference=64):
+    """Return measured value, published value and pull of every quantity."""
+    names = ("relative_weight_change", "test_error", "n_presentations", "n_updates")
+    titles = ("weight change", "test error", "presentations", "updates")
+    columns = {}
+    for name, title, published in zip(names, titles, reference, strict=True):
+        values = np.array([getattr(m, name) for m in results], dtype=float)
+        if name == "test_error":
+            mean, measured, expected = values.mean(), values.mean(), published
+        else:
+            values = np.log(values)
+            mean, measured, expected = values.mean(), math.exp(values.mean()), math.log(published)
+        error = values.std(ddof=1) * math.sqrt(1 / len(values) + 1 / n_reference)
+        columns[title] = f"{measured:.4g}"
+        columns[f"{title}, published"] = f"{published:.4g}"
+        columns[f"{title}, pull"] = f"{(mean - expected) / error:+.1f}"
+    return columns
 
 
 def assert_reproduced(results, reference):

@@ -27,7 +27,7 @@ from search_spaces.choices import (
     check_name,
 )
 
-SMALLEST, LARGEST = 1e-12, 1e12
+SMALLEST, LARGEST = 1e-12, 1e30
 LARGEST_INTEGER = 10**15
 
 

@@ -47,7 +47,7 @@ def in_folder(tmp_path, monkeypatch):
         (["run", STUDY, "thresholds=[0.1,0.1]"], "repeats a value"),
         (["run", STUDY, "n_test=600.5"], "n_test=600.5 must be a whole number"),
         (["run", STUDY, "max_presentations=0"], "max_presentations=0 must be"),
-        (["run", STUDY, "temperature=1e-300"], "is out of range; allowed: 1e-12 to 1e+12"),
+        (["run", STUDY, "temperature=1e-300"], "is out of range; allowed: 1e-12 to 1e+30"),
         (["run", STUDY, f"n_train={'9' * 400}"], "is out of range"),
         (["run", STUDY, "temperature=log(0.1, 1, 1e12)"], "gives more than 10000 values"),
         (["run", STUDY, "alpha=2001-13-45"], "is not valid YAML"),

@@ -35,8 +35,10 @@ demo: $(VENV)/installed
 figures: demo
 	$(BIN)/python docs/make_figures.py
 
+# The tests, and the examples in the docstrings.
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --doctest-modules --ignore=studies/__main__.py \
+		tests search_spaces analysis trainers studies
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

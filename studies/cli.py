@@ -8,6 +8,7 @@ failed, 5 folder in use, 130 interrupted. Heavy packages load inside the command
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
 import math
@@ -22,7 +23,7 @@ import click
 
 from search_spaces.choices import InvalidSettingError, nearest
 
-DONE, USAGE, INCOMPLETE, FAILED, IN_USE, INTERRUPTED = 0, 2, 3, 4, 5, 130
+DONE, USAGE, INCOMPLETE, FAILED, INTERRUPTED = 0, 2, 3, 4, 130
 
 
 class _StoppedError(Exception):
@@ -111,7 +112,7 @@ def run(
 
     instance = Study(spec.study, spec, folder.path)
     command = f"thermometer {shlex.join(sys.argv[1:])}"
-    say = _say if not as_json else lambda text: click.echo(text, err=True)
+    say = functools.partial(click.echo, err=as_json)
     how = RunOptions(tracking=not no_tracking, command=command, say=say, **options)
     if dry_run:
         instance.check(how)
@@ -157,11 +158,10 @@ def _print_summary(summary: Any, folder: Path, as_json: bool) -> None:
         return
     if not summary.is_complete:
         click.echo(f"incomplete: {summary.done} of {summary.planned} trainings are done")
-    shown = _relative(folder)
     click.echo(summary.headline)
     click.echo(f"report: {_relative(Path(summary.report)) if summary.report else 'none'}")
     if summary.tracked:
-        click.echo(f"compare in MLflow: thermometer ui {shown}")
+        click.echo(f"compare in MLflow: thermometer ui {_relative(folder)}")
     else:
         click.echo("compare in MLflow: not logged; run again without --no-tracking")
 
@@ -171,10 +171,6 @@ def _relative(path: Path) -> str:
         return str(path.absolute().relative_to(Path.cwd()))
     except ValueError:
         return str(path)
-
-
-def _say(text: str) -> None:
-    click.echo(text)
 
 
 @cli.command()

@@ -341,8 +341,6 @@ def _override(plain: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, 
     if "learning_rate" in named and len(named) < 3:
         dropped = "batch_size" if "temperature" in named else "temperature"
         plain[dropped] = None
-    elif named == ["temperature"] and plain.get("batch_size") is None:
-        plain["learning_rate"] = overrides.get("learning_rate", plain.get("learning_rate"))
     return {**plain, **overrides}
 
 

@@ -183,9 +183,10 @@ class Study:
         """
         if not self.spec.is_planned:
             check_sampler(self.spec)
-        for point in self._sample_points():
+        points = self._sample_points()
+        for point in points:
             check_size(point, dataset_size(point.data))
-        backend = resolve_backend(self._sample_points()[0], self.spec.backend)
+        backend = resolve_backend(points[0], self.spec.backend)
         if options.executor not in EXECUTORS:
             raise InvalidSettingError(
                 f"executor={options.executor!r} is unknown; allowed: {', '.join(EXECUTORS)}"

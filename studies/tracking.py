@@ -352,6 +352,7 @@ def import_mlflow() -> Any:
         logging.getLogger(name).setLevel(logging.WARNING)
     import mlflow
 
+    # Importing MLflow configures its loggers anew.
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     return mlflow

@@ -31,6 +31,11 @@ SETTINGS = (
     "width",
     "depth",
     "batch_size",
+    "bias",
+    "scheme",
+    "input_dim",
+    "chi",
+    "cluster_distance",
 )
 """Columns that describe what was run; a law holds at fixed values of all of them."""
 

@@ -13,10 +13,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from search_spaces.choices import InvalidSettingError, check_name
-from search_spaces.point import number_from_text, positive_integer, positive_number
+from search_spaces.point import (
+    boundary_exponent,
+    number_from_text,
+    positive_integer,
+    positive_number,
+)
 
-INTEGER_AXES = ("n_train", "batch_size", "width", "depth")
-NUMBER_AXES = (*INTEGER_AXES, "temperature", "learning_rate", "alpha")
+INTEGER_AXES = ("n_train", "batch_size", "width", "depth", "input_dim")
+LOG_AXES = (*INTEGER_AXES, "temperature", "learning_rate", "alpha", "cluster_distance")
+NUMBER_AXES = (*LOG_AXES, "chi")
 NAME_AXES = ("data", "model", "loss", "activation")
 AXES = (*NUMBER_AXES, *NAME_AXES)
 
@@ -140,6 +146,8 @@ def _list_axis(name: str, raw: Sequence[object]) -> ListAxis:
 def _checked_value(name: str, value: object) -> Any:
     if name in INTEGER_AXES:
         return positive_integer(name, number_from_text(value))
+    if name == "chi":
+        return boundary_exponent(name, number_from_text(value))
     if name in NUMBER_AXES:
         return positive_number(name, number_from_text(value))
     if not isinstance(value, str):
@@ -166,8 +174,9 @@ def _log_axis_from_mapping(name: str, raw: Mapping[Any, Any]) -> LogAxis:
 
 
 def _log_axis(name: str, low: Any, high: Any, per_decade: Any = None) -> LogAxis:
-    if name not in NUMBER_AXES:
-        raise InvalidSettingError(f"{name} takes names, not a range")
+    if name not in LOG_AXES:
+        kind = "single numbers" if name in NUMBER_AXES else "names"
+        raise InvalidSettingError(f"{name} takes {kind}, not a range")
     low, high, per_decade = map(number_from_text, (low, high, per_decade))
     if name in INTEGER_AXES:
         low, high = positive_integer(f"{name} low", low), positive_integer(f"{name} high", high)

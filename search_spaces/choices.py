@@ -9,11 +9,26 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-DATA = ("digits",)
-MODELS = ("mlp",)
-ACTIVATIONS = ("relu",)
-LOSSES = ("hinge", "quadratic_hinge")
-SAMPLINGS = ("without_replacement", "with_replacement")
+IMAGES = ("digits", "glyphs", "mnist", "fashion-mnist", "cifar10")
+SYNTHETIC = ("perceptron", "mixture", "teacher")
+"""Vectors drawn from a law; their dimension is the setting `input_dim`."""
+DATA = (*IMAGES, *SYNTHETIC)
+MODELS = ("mlp", "perceptron", "cnn")
+ACTIVATIONS = ("relu", "tanh", "gelu", "linear")
+LOSSES = ("hinge", "quadratic_hinge", "logistic")
+SAMPLINGS = ("without_replacement", "with_replacement", "full_batch")
+SCHEMES = ("sequential", "jump")
+"""`sequential` looks at every batch; `jump` draws the idle time between updates, exact in law."""
+OBSERVABLES = (
+    "curves",
+    "feature_change",
+    "gradient_noise",
+    "hessian",
+    "kernel_change",
+    "kernel_spectrum",
+    "noise_alignment",
+)
+"""What is measured beside the columns that every training has, only on request."""
 DTYPES = ("float32", "float64")
 
 

@@ -22,10 +22,13 @@ from search_spaces.choices import (
     DTYPES,
     LOSSES,
     MODELS,
+    OBSERVABLES,
     SAMPLINGS,
+    SCHEMES,
     InvalidSettingError,
     check_name,
 )
+from search_spaces.defaults import DATA_DEFAULTS, DATA_PARAMETERS, MODEL_DEFAULTS
 
 SMALLEST, LARGEST = 1e-12, 1e30
 LARGEST_INTEGER = 10**15
@@ -85,6 +88,18 @@ class Point:
     dtype: str = "float32"
     max_presentations: int
     """Budget of sample presentations after which a run is censored."""
+    bias: bool = False
+    """Whether layers have biases, N(0, 1) at initialization like every parameter."""
+    scheme: str = "sequential"
+    """How steps are drawn that change nothing: see :data:`search_spaces.choices.SCHEMES`."""
+    input_dim: int | None = None
+    """d of synthetic data; None for images, whose size is given."""
+    chi: float | None = None
+    """Perceptron data: the density of |x_1| near the boundary goes like |x_1|^chi."""
+    cluster_distance: float | None = None
+    """Mixture data: rho, distance of the two clusters in units of their width."""
+    observables: tuple[str, ...] = ()
+    """What is measured on request; it does not change the training."""
 
     @property
     def learning_rate(self) -> float:
@@ -93,10 +108,15 @@ class Point:
 
     @property
     def identity(self) -> str:
-        """Hash of the parameters (12 hexadecimal digits): the same for equal settings."""
+        """Hash of the parameters (12 hexadecimal digits): the same for equal settings.
+
+        Settings that came later count only where they differ from what was always done, so
+        that a ledger keeps its meaning when the vocabulary grows.
+        """
         values = {
             key: significant(value) if isinstance(value, float) else value
             for key, value in asdict(self).items()
+            if key not in _LATER or value != _LATER[key]
         }
         text = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -125,11 +145,13 @@ class Point:
         unknown = sorted(set(others) - known)
         if unknown:
             check_name("setting", unknown[0], sorted(known | {"learning_rate"}))
-        for name in ("n_test", "width", "depth"):
+        others = _with_defaults(others)
+        for name in ("n_test", "width"):
             if name in others:
                 others[name] = positive_integer(name, others[name])
-        if "alpha" in others:
-            others["alpha"] = positive_number("alpha", others["alpha"])
+        if others["model"] != "perceptron":
+            others["depth"] = positive_integer("depth", others["depth"])
+        others["alpha"] = positive_number("alpha", others["alpha"])
         point = cls(
             n_train=positive_integer("n_train", n_train),
             temperature=temperature,
@@ -147,7 +169,12 @@ class Point:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the defining parameters as plain numbers and strings."""
-        return asdict(self)
+        return {**asdict(self), "observables": list(self.observables)}
+
+    def later_settings(self) -> dict[str, Any]:
+        """Return the settings that came later, where they differ from what was always done."""
+        settings = {name: getattr(self, name) for name in _LATER}
+        return {name: value for name, value in settings.items() if value != _LATER[name]}
 
     def _check(self) -> None:
         check_name("data", self.data, DATA)
@@ -156,11 +183,84 @@ class Point:
         check_name("loss", self.loss, LOSSES)
         check_name("sampling", self.sampling, SAMPLINGS)
         check_name("dtype", self.dtype, DTYPES)
+        check_name("scheme", self.scheme, SCHEMES)
+        for name in self.observables:
+            check_name("observable", name, OBSERVABLES)
+        if not isinstance(self.bias, bool):
+            raise InvalidSettingError(f"bias={self.bias!r} must be true or false")
+        self._check_model()
         if self.batch_size > self.n_train:
             raise InvalidSettingError(
                 f"batch_size={self.batch_size} exceeds n_train={self.n_train}; "
                 "a batch needs B <= P"
             )
+        if self.sampling == "full_batch" and self.batch_size != self.n_train:
+            raise InvalidSettingError(
+                f"sampling=full_batch takes all P={self.n_train} points in every step; "
+                f"batch_size={self.batch_size} contradicts it"
+            )
+
+    def _check_model(self) -> None:
+        linear = self.activation == "linear"
+        if self.model != "perceptron":
+            if linear:
+                raise InvalidSettingError(
+                    f"activation=linear belongs to model=perceptron; model={self.model} takes "
+                    "relu, tanh or gelu"
+                )
+            return
+        fixed = {name: MODEL_DEFAULTS["perceptron"][name] for name in _HIDDEN_LAYERS}
+        for name, value in fixed.items():
+            if getattr(self, name) != value:
+                raise InvalidSettingError(
+                    f"{name}={getattr(self, name)!r} has no meaning for model=perceptron, which "
+                    "has no hidden layer; leave it out"
+                )
+
+
+_HIDDEN_LAYERS = ("width", "depth", "activation")
+_LATER: dict[str, Any] = {
+    "bias": False,
+    "scheme": "sequential",
+    "input_dim": None,
+    "chi": None,
+    "cluster_distance": None,
+    "observables": (),
+}
+
+
+def _with_defaults(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings with those of the model and of the data that were not given."""
+    settings = {"model": "mlp", **{k: v for k, v in given.items() if v is not None}}
+    check_name("model", settings["model"], MODELS)
+    settings = {**MODEL_DEFAULTS[settings["model"]], **settings}
+    check_name("data", settings["data"], DATA)
+    law = DATA_DEFAULTS.get(settings["data"], {})
+    for name in DATA_PARAMETERS:
+        if name in settings and name not in law:
+            raise InvalidSettingError(
+                f"{name}={settings[name]!r} has no meaning for data={settings['data']}; "
+                "leave it out"
+            )
+    settings = {**law, **settings}
+    readers = {"input_dim": positive_integer, "chi": boundary_exponent}
+    for name in law:
+        settings[name] = readers.get(name, positive_number)(name, settings[name])
+    names = settings.get("observables", ())
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise InvalidSettingError(f"observables={names!r} must be a list of names")
+    return {**settings, "observables": tuple(sorted(set(names)))}
+
+
+def boundary_exponent(name: str, value: object) -> float:
+    """Return chi as a float if it is a finite number above -1, as a density needs."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidSettingError(f"{name}={value!r} is not a number; it must be above -1")
+    if not -1 < value <= 100:
+        raise InvalidSettingError(
+            f"{name}={value!r} is out of range; allowed: above -1, up to 100"
+        )
+    return float(value)
 
 
 def resolve_temperature(

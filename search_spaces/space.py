@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from search_spaces.axes import AXES, NAME_AXES, Axis, ListAxis, LogAxis, parse_axis
@@ -14,32 +14,27 @@ from search_spaces.choices import (
     LOSSES,
     MODELS,
     SAMPLINGS,
+    SCHEMES,
     InvalidSettingError,
     check_name,
 )
+from search_spaces.defaults import DATA_DEFAULTS, MODEL_DEFAULTS
 from search_spaces.point import (
     Point,
     number_from_text,
     positive_integer,
     resolve_temperature,
 )
-from search_spaces.windows import presentation_budget, temperature_window
+from search_spaces.windows import perceptron_budget, presentation_budget, temperature_window
 
 WINDOW = "window"
 """The value of `temperature` that asks for the default window of each alpha, depth and B."""
 
 NOISE_AXES = ("temperature", "learning_rate", "batch_size")
 
-DEFAULTS: dict[str, Any] = {
-    "data": "digits",
-    "model": "mlp",
-    "loss": "hinge",
-    "activation": "relu",
-    "width": 64,
-    "depth": 3,
-    "alpha": 100.0,
-    "n_train": [64, 128, 256, 512, 1024],
-}
+SIZES = (64, 128, 256, 512, 1024)
+"""P, unless named."""
+
 _NAMES = {"data": DATA, "model": MODELS, "loss": LOSSES, "activation": ACTIVATIONS}
 
 
@@ -50,9 +45,9 @@ class SearchSpace:
     ----------
     n_seeds, first_seed
         Every configuration is trained with seeds first_seed .. first_seed + n_seeds - 1.
-    n_test, sampling, dtype, max_presentations
-        Fixed settings of every point; a budget of None is
-        :func:`search_spaces.windows.presentation_budget`.
+    n_test, sampling, dtype, max_presentations, bias, scheme, observables
+        Fixed settings of every point; a budget of None is the default of
+        :mod:`search_spaces.windows`, a scheme of None that of the model.
     **axes
         Anything :func:`search_spaces.axes.parse_axis` reads; ``temperature="window"`` is the
         stable window of each alpha, depth and batch size.
@@ -71,6 +66,9 @@ class SearchSpace:
         sampling: str = "without_replacement",
         dtype: str = "float32",
         max_presentations: int | None = None,
+        bias: bool = False,
+        scheme: str | None = None,
+        observables: Sequence[str] = (),
         **axes: Any,
     ) -> None:
         self.n_seeds = positive_integer("n_seeds", n_seeds)
@@ -81,6 +79,9 @@ class SearchSpace:
             "n_test": positive_integer("n_test", number_from_text(n_test)),
             "sampling": check_name("sampling", sampling, SAMPLINGS),
             "dtype": check_name("dtype", dtype, DTYPES),
+            "bias": bias,
+            "scheme": scheme if scheme is None else check_name("scheme", scheme, SCHEMES),
+            "observables": observables if isinstance(observables, str) else list(observables),
         }
         self.max_presentations = (
             None
@@ -92,7 +93,7 @@ class SearchSpace:
             axes.pop("temperature")
         self.axes: dict[str, Axis] = {
             name: parse_axis(name, raw)
-            for name, raw in {**DEFAULTS, **axes}.items()
+            for name, raw in {**_default_axes(axes.get("model")), **axes}.items()
             if raw is not None
         }
         self._check()
@@ -118,17 +119,19 @@ class SearchSpace:
 
     def point(self, values: Mapping[str, Any]) -> Point:
         """Return the point with one value per axis, as a grid or a sampler chose them."""
+        values = {name: value for name, value in values.items() if value is not None}
+        if self.fixed["sampling"] == "full_batch":
+            values.setdefault("batch_size", values["n_train"])
         temperature, batch_size = resolve_temperature(
             values.get("temperature"), values.get("learning_rate"), values.get("batch_size")
         )
-        budget = self.max_presentations or presentation_budget(
-            values["n_train"], temperature, batch_size, values["alpha"], values["depth"]
-        )
+        settings = {**MODEL_DEFAULTS[values["model"]], **values}
         others = {name: value for name, value in values.items() if name not in NOISE_AXES}
         return Point.create(
             temperature=temperature,
             batch_size=batch_size,
-            max_presentations=budget,
+            max_presentations=self.max_presentations
+            or _default_budget(settings, temperature, batch_size),
             **others,
             **self.fixed,
         )
@@ -145,18 +148,22 @@ class SearchSpace:
                 yield values
                 continue
             batch_size = values.get("batch_size", 1)
-            for t in temperature_window(values["alpha"], values["depth"], batch_size):
+            settings = {**MODEL_DEFAULTS[values["model"]], **values}
+            for t in temperature_window(settings["alpha"], settings["depth"], batch_size):
                 yield {**values, "temperature": t}
 
     def _check(self) -> None:
         for name in NAME_AXES:
-            axis = self.axes[name]
+            axis = self.axes.get(name)
             if isinstance(axis, ListAxis):
                 for value in axis.values():
                     check_name(name, value, _NAMES[name])
         given = [name for name in NOISE_AXES if name in self.axes]
         if self.uses_window:
+            self._check_window()
             given.append("temperature")
+        if self.fixed["sampling"] == "full_batch" and "batch_size" not in given:
+            given.append("batch_size")
         if len(given) < 2:
             raise InvalidSettingError(
                 f"{' and '.join(given) or 'none'} of {', '.join(NOISE_AXES)} given; "
@@ -168,6 +175,13 @@ class SearchSpace:
                 "with learning_rate; give batch_size instead"
             )
 
+    def _check_window(self) -> None:
+        if "perceptron" in self.axes["model"].values():
+            raise InvalidSettingError(
+                "temperature=window is the stable window of a network; a perceptron is stable at "
+                "every temperature, so give the temperatures"
+            )
+
     def to_plain(self) -> dict[str, Any]:
         """Return every setting with its default written out, as YAML holds it."""
         plain = {name: self.axes[name].to_plain() for name in AXES if name in self.axes}
@@ -175,3 +189,25 @@ class SearchSpace:
             plain["temperature"] = WINDOW
         seeds = {"n_seeds": self.n_seeds, "first_seed": self.first_seed}
         return {**plain, **self.fixed, "max_presentations": self.max_presentations, **seeds}
+
+
+def _default_axes(model: Any) -> dict[str, Any]:
+    """Return the axes of the model; of several models only what they have in common."""
+    names = list(model) if isinstance(model, list | tuple) else [model or "mlp"]
+    tables = [MODEL_DEFAULTS[check_name("model", name, MODELS)] for name in names]
+    shared = {
+        key: value
+        for key, value in tables[0].items()
+        if key in AXES and all(table[key] == value for table in tables)
+    }
+    hidden = ("width", "depth") if "perceptron" in names else ()
+    axes = {key: value for key, value in shared.items() if key not in hidden}
+    return {"model": names, **axes, "n_train": list(SIZES)}
+
+
+def _default_budget(settings: Mapping[str, Any], temperature: float, batch_size: int) -> int:
+    n_train, alpha = settings["n_train"], settings["alpha"]
+    if settings["model"] == "perceptron":
+        chi = settings.get("chi", DATA_DEFAULTS["perceptron"]["chi"])
+        return perceptron_budget(n_train, temperature, alpha, chi)
+    return presentation_budget(n_train, temperature, batch_size, alpha, settings["depth"])

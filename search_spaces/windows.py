@@ -76,3 +76,14 @@ def presentation_budget(
 ) -> int:
     """Default budget: twenty times :func:`expected_presentations`, beyond it a run is censored."""
     return math.ceil(20 * expected_presentations(n_train, temperature, batch_size, alpha, depth))
+
+
+def perceptron_budget(n_train: int, temperature: float, alpha: float, chi: float) -> int:
+    """Default budget of a perceptron: a hundred times P^b with b = 1 + 2/(1 + chi).
+
+    The measured number of presentations, t*/T, is P^b over ten to a thousand (Sclocchi, Geiger
+    and Wyart 2023; b is rederived in the theory pages); it grows like 1/T below T ~ 3/alpha.
+    """
+    exponent = 1 + 2 / (1 + chi)
+    size = 100.0 * math.pow(n_train, min(exponent, 12.0)) * max(1.0, 3 / (temperature * alpha))
+    return math.ceil(min(size, 1e15))

@@ -33,6 +33,9 @@ _POINT_COLUMNS = (
     "max_presentations",
 )
 
+_LATER_COLUMNS = ("bias", "scheme", "input_dim", "chi", "cluster_distance")
+"""Columns of a table in which some configuration departs from what was always done."""
+
 
 def table_rows(blocks: list[Block]) -> list[dict[str, Any]]:
     """Return the rows of ``table.csv``, sorted by point and seed, each replica once."""
@@ -50,7 +53,13 @@ def table_rows(blocks: list[Block]) -> list[dict[str, Any]]:
 def point_columns(point: Point) -> dict[str, Any]:
     """Return the columns that describe a configuration."""
     settings = {**point.to_dict(), "learning_rate": point.learning_rate}
-    return {"point": point.identity, **{name: settings[name] for name in _POINT_COLUMNS}}
+    return {
+        "point": point.identity,
+        **{name: settings[name] for name in _POINT_COLUMNS},
+        **{
+            name: value for name, value in point.later_settings().items() if name in _LATER_COLUMNS
+        },
+    }
 
 
 def provenance_rows(blocks: list[Block]) -> list[dict[str, Any]]:

@@ -22,7 +22,18 @@ from search_spaces.choices import check_name
 from search_spaces.point import number_from_text, positive_integer, positive_number
 from search_spaces.space import NOISE_AXES, WINDOW
 
-SPACE_KEYS = (*AXES, "n_test", "sampling", "dtype", "max_presentations", "n_seeds", "first_seed")
+SPACE_KEYS = (
+    *AXES,
+    "n_test",
+    "sampling",
+    "dtype",
+    "max_presentations",
+    "bias",
+    "scheme",
+    "observables",
+    "n_seeds",
+    "first_seed",
+)
 STUDY_KEYS = (
     "comparison_batch_size",
     "comparison_temperature",

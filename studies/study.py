@@ -40,7 +40,7 @@ from studies.tracking import (
 )
 from trainers.data import check_size, dataset_size
 from trainers.kernels import compile_kernels
-from trainers.trainer import resolve_backend
+from trainers.trainer import check_trainable, resolve_backend
 
 if TYPE_CHECKING:
     from analysis.scaling import ScalingResult
@@ -184,9 +184,10 @@ class Study:
         if not self.spec.is_planned:
             check_sampler(self.spec)
         points = self._sample_points()
-        for point in points:
-            check_size(point, dataset_size(point.data))
         backend = resolve_backend(points[0], self.spec.backend)
+        for point in points:
+            check_trainable(point)
+            check_size(point, dataset_size(point.data))
         if options.executor not in EXECUTORS:
             raise InvalidSettingError(
                 f"executor={options.executor!r} is unknown; allowed: {', '.join(EXECUTORS)}"

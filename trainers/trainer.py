@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from threadpoolctl import ThreadpoolController
 
-from search_spaces import Point, Seeds
+from search_spaces import InvalidSettingError, Point, Seeds
 from search_spaces.choices import check_name
 from trainers.kernels import solve
 from trainers.measurement import Measurement
@@ -65,7 +65,35 @@ def resolve_backend(point: Point, backend: str = "auto") -> str:
         For an unknown name.
     """
     check_name("backend", backend, ("auto", *BACKENDS))
+    check_trainable(point)
     return "numba" if backend == "auto" else backend
+
+
+def check_trainable(point: Point) -> None:
+    """Raise unless some backend knows the model, activation, loss, sampling and scheme.
+
+    Raises
+    ------
+    InvalidSettingError
+        Naming the setting that no backend knows.
+    """
+    for name, known in _TRAINABLE.items():
+        value = getattr(point, name)
+        if value not in known:
+            shown = ", ".join(str(choice) for choice in known)
+            raise InvalidSettingError(f"{name}={value} cannot be trained yet; allowed: {shown}")
+
+
+_TRAINABLE: dict[str, tuple[object, ...]] = {
+    "model": ("mlp",),
+    "data": ("digits",),
+    "activation": ("relu",),
+    "loss": ("hinge", "quadratic_hinge"),
+    "sampling": ("without_replacement", "with_replacement"),
+    "scheme": ("sequential",),
+    "bias": (False,),
+    "observables": ((),),
+}
 
 
 def _train_one(point: Point, seeds: Seeds, backend: str) -> Measurement:

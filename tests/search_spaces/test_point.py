@@ -29,10 +29,28 @@ def test_identity_is_stable_across_versions():
     assert point().identity == "a39273834d7f"
 
 
+def test_defaults_follow_model_and_data():
+    perceptron = point(model="perceptron")
+    assert (perceptron.data, perceptron.chi, perceptron.input_dim) == ("perceptron", 1.0, 64)
+    assert (perceptron.depth, perceptron.scheme, perceptron.alpha) == (0, "jump", 1.0)
+    assert (point(model="cnn").width, point(model="cnn").depth) == (32, 4)
+    assert point(data="mixture").chi is None
+    assert point(sampling="full_batch", batch_size=64).batch_size == 64
+
+
+def test_a_point_survives_its_plain_form():
+    asked = point(model="perceptron", chi=3, observables=["curves"], input_dim=16)
+    assert Point.from_dict(asked.to_dict()) == asked
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {"alpha": 10.0},
+        {"bias": True},
+        {"scheme": "jump"},
+        {"data": "perceptron"},
+        {"observables": ["curves"]},
         {"n_train": 128},
         {"temperature": 0.2},
         {"batch_size": 1},
@@ -66,7 +84,16 @@ def test_dictionary_round_trip():
         ({"batch_size": 65}, "batch_size=65 exceeds n_train=64"),
         ({"width": 0}, "width=0"),
         ({"loss": "hing"}, "did you mean 'hinge'"),
-        ({"model": "cnn"}, "model='cnn' is unknown; allowed: mlp"),
+        ({"model": "cn"}, "model='cn' is unknown; allowed: mlp, perceptron, cnn"),
+        ({"model": "perceptron", "width": 8}, "width=8 has no meaning for model=perceptron"),
+        ({"activation": "linear"}, "activation=linear belongs to model=perceptron"),
+        ({"chi": 1.0}, "chi=1.0 has no meaning for data=digits"),
+        ({"data": "perceptron", "chi": -1.0}, "chi=-1.0 is out of range; allowed: above -1"),
+        ({"sampling": "full_batch"}, "sampling=full_batch takes all P=64 points"),
+        ({"scheme": "leap"}, "scheme='leap' is unknown; allowed: sequential, jump"),
+        ({"observables": "hessian"}, "observables='hessian' must be a list of names"),
+        ({"observables": ["hesian"]}, "did you mean 'hessian'"),
+        ({"bias": 1}, "bias=1 must be true or false"),
         ({"learning_rate": 0.5}, "contradict T = eta/B"),
         ({"temprature": 0.5}, "did you mean 'temperature'"),
     ],

@@ -9,7 +9,7 @@ from analysis.report import ReportContext
 from studies import provenance
 from studies.ledger import Ledger
 from studies.spec import StudySpec
-from trainers.data import dataset_size
+from trainers.data import load_dataset
 
 
 def report_context(spec: StudySpec, ledger: Ledger, command: str = "") -> ReportContext:
@@ -40,7 +40,7 @@ def report_context(spec: StudySpec, ledger: Ledger, command: str = "") -> Report
 
 def _data_sentence(spec: StudySpec) -> str:
     names = spec.space.axes["data"].values()
-    return " and ".join(f"these {dataset_size(name)} images" for name in names)
+    return " and ".join(load_dataset(name).condition for name in names)
 
 
 def _planned_by_size(spec: StudySpec) -> dict[int, int]:

@@ -84,7 +84,7 @@ if __name__ == "__main__":
         ROOT / "trainers" / "data" / "faces" / "faces.npz",
         masters=masters,
         mean=images.mean(axis=0, dtype=np.float64).astype(np.float32),
-        names=np.array(FACES),
+        made_from=np.array(FACES),
         versions=np.array([version(name) for name in FACES]),
     )
     page = np.kron(draw_page(masters), np.ones((2, 2)))

@@ -9,7 +9,7 @@ from analysis.report import ReportContext
 from studies import provenance
 from studies.ledger import Ledger
 from studies.spec import StudySpec
-from trainers.data import load_dataset
+from trainers.data import condition_of
 
 
 def report_context(spec: StudySpec, ledger: Ledger, command: str = "") -> ReportContext:
@@ -41,7 +41,7 @@ def report_context(spec: StudySpec, ledger: Ledger, command: str = "") -> Report
 def _data_sentence(spec: StudySpec) -> str:
     spaces = spec.spaces().values()
     names = list(dict.fromkeys(name for space in spaces for name in space.axes["data"].values()))
-    return " and ".join(load_dataset(name).condition for name in names)
+    return " and ".join(condition_of(name) for name in names)
 
 
 def _planned_by_size(spec: StudySpec) -> dict[int, int]:

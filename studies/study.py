@@ -39,7 +39,7 @@ from studies.tracking import (
     local_uri,
     without_password,
 )
-from trainers.data import check_size, dataset_size
+from trainers.data import check_size, dataset_of
 from trainers.kernels import compile_kernels
 from trainers.trainer import check_trainable, resolve_backend
 
@@ -185,7 +185,7 @@ class Study:
         backend = resolve_backend(points[0], self.spec.backend)
         for point in points:
             check_trainable(point)
-            check_size(point, dataset_size(point.data))
+            check_size(point, dataset_of(point).size)
         if options.executor not in EXECUTORS:
             raise InvalidSettingError(
                 f"executor={options.executor!r} is unknown; allowed: {', '.join(EXECUTORS)}"

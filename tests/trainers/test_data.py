@@ -12,6 +12,7 @@ from search_spaces import InvalidSettingError, Point, Seeds
 from trainers import train
 from trainers.data import (
     check_size,
+    condition_of,
     contradictions,
     dataset_of,
     dataset_size,
@@ -169,8 +170,8 @@ def test_too_many_points_are_refused_with_the_numbers():
 def test_laws_have_no_size_and_say_so():
     assert dataset_size("glyphs") is None
     check_size(point(10**6, data="glyphs"), dataset_size("glyphs"))
-    assert load_dataset("glyphs").condition == "the law that draws glyphs"
-    assert load_dataset("digits").condition == "these 1797 images"
+    assert condition_of("glyphs") == "the law of glyphs data"
+    assert condition_of("mnist") == "these 70000 images of mnist"
 
 
 def test_unknown_data_set_is_refused_with_the_nearest_name():

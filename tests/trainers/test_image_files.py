@@ -1,6 +1,8 @@
 """The public image sets, from tiny files in their formats; nothing is downloaded."""
 
 import gzip
+import hashlib
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +24,7 @@ from trainers.data.image_sets import (
     FASHION_MNIST,
     MNIST,
     VARIABLE,
+    find_folder,
     load_images,
     read_images,
     write_images,
@@ -154,6 +157,70 @@ def test_classes_beyond_nine_are_refused(tmp_path):
     write_bytes(file, bytes([10]) + bytes(CIFAR_RECORD - 1))
     with pytest.raises(InvalidSettingError, match="holds the class 10; allowed: 0 to 9"):
         read_cifar(file, 1)
+
+
+def openml_cache(folder, name, pixels, classes):
+    """Write what scikit-learn keeps of a set that it once fetched from OpenML."""
+
+    def put(path, text):
+        file = folder / "openml" / "openml.org" / f"{path}.gz"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(gzip.compress(text.encode()))
+
+    columns = [f"pixel{i}" for i in range(pixels.shape[1])]
+    arff = "".join(f"@ATTRIBUTE {column} REAL\n" for column in columns)
+    arff = f"@RELATION {name}\n{arff}@ATTRIBUTE class {{0,1,2,3,4,5,6,7,8,9}}\n@DATA\n"
+    for row, label in zip(pixels, classes, strict=True):
+        arff += ",".join(str(value) for value in (*row, label)) + "\n"
+    described = {
+        "url": "https://www.openml.org/data/v1/download/1/set.arff",
+        **{"id": "1", "name": name, "version": "1", "status": "active", "format": "ARFF"},
+        **{"description": "", "md5_checksum": hashlib.md5(arff.encode()).hexdigest()},
+        "file_id": "1",
+    }
+    features = [
+        {
+            **{"index": str(i), "name": column, "is_ignore": "false"},
+            **{"is_row_identifier": "false", "number_of_missing_values": "0"},
+            **{"is_target": str(column == "class").lower()},
+            "data_type": "nominal" if column == "class" else "numeric",
+            **({"nominal_value": [str(k) for k in range(10)]} if column == "class" else {}),
+        }
+        for i, column in enumerate([*columns, "class"])
+    ]
+    quality = [{"name": "NumberOfInstances", "value": str(len(pixels))}]
+    api = "api/v1/json/data"
+    put(
+        f"{api}/list/data_name/{name.lower()}/limit/2/data_version/1",
+        json.dumps({"data": {"dataset": [{"did": 1, "name": name, "version": 1}]}}),
+    )
+    put(f"{api}/1", json.dumps({"data_set_description": described}))
+    put(f"{api}/features/1", json.dumps({"data_features": {"feature": features}}))
+    put(f"{api}/qualities/1", json.dumps({"data_qualities": {"quality": quality}}))
+    put("data/v1/download/1/set.arff", arff)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_set_from_openml_is_kept_in_the_original_format(root, name):
+    images = tiny(name)
+    pixels, classes = content(images)
+    openml_cache(root.parent / "sklearn", images.openml, pixels, classes)
+    fetched = load_images(images)
+    assert find_folder(images) == root / name
+    again = load_images(images)
+    kept = read_images(images, root / name)
+    assert (kept[0] == pixels).all()
+    assert (kept[1] == classes).all()
+    assert (fetched.inputs == again.inputs).all()
+    assert (fetched.labels == again.labels).all()
+
+
+def test_other_images_on_openml_are_refused(root):
+    images = tiny("mnist")
+    pixels, classes = content(images)
+    openml_cache(root.parent / "sklearn", images.openml, pixels[:4], classes[:4])
+    with pytest.raises(InvalidSettingError, match=r"of shape \(4, 784\) instead of \(5, 784\)"):
+        load_images(images)
 
 
 @pytest.mark.parametrize("name", SETS)

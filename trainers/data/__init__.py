@@ -12,7 +12,7 @@ from search_spaces.defaults import DATA_DEFAULTS, DATA_PARAMETERS
 from trainers.data.dataset import Dataset, GeneratedDataset, Part, Split, check_size
 from trainers.data.finite import FiniteDataset, contradictions
 from trainers.data.glyphs import GlyphDataset
-from trainers.data.image_sets import IMAGE_SETS
+from trainers.data.image_sets import IMAGE_COUNTS, IMAGE_SETS
 from trainers.data.vectors import (
     MixtureDataset,
     PerceptronDataset,
@@ -27,6 +27,7 @@ __all__ = [
     "Part",
     "Split",
     "check_size",
+    "condition_of",
     "contradictions",
     "dataset_of",
     "dataset_size",
@@ -89,8 +90,24 @@ def dataset_of(point: Point) -> Dataset:
 
 
 def dataset_size(name: str) -> int | None:
-    """Return the number of points of a data set, None if it is not limited."""
-    return load_dataset(name).size
+    """Return the number of points of a data set, None if it is not limited.
+
+    Raises
+    ------
+    InvalidSettingError
+        For an unknown name.
+    """
+    return IMAGE_COUNTS.get(check_name("data", name, DATA))
+
+
+def condition_of(name: str) -> str:
+    """Return what intervals over seeds are conditional on; needs no files.
+
+    >>> condition_of("digits"), condition_of("glyphs")
+    ('these 1797 images of digits', 'the law of glyphs data')
+    """
+    size = dataset_size(name)
+    return f"the law of {name} data" if size is None else f"these {size} images of {name}"
 
 
 def split(

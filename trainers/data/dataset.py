@@ -36,7 +36,7 @@ class Part:
         return self.inputs.nbytes + self.labels.nbytes if self.rows is None else self.rows.nbytes
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return inputs and labels, contiguous; copies if they are rows of a table."""
+        """Return inputs and labels, contiguous, to be read only: without rows they are shared."""
         if self.rows is None:
             return self.inputs, self.labels
         x = aligned_empty((self.rows.size, self.inputs.shape[1]), self.inputs.dtype)
@@ -68,13 +68,6 @@ class Dataset(ABC):
     def is_image(self) -> bool:
         """Whether the inputs have the shape of an image, as a convolution needs."""
         return self.input_shape is not None
-
-    @property
-    def condition(self) -> str:
-        """What intervals over seeds are conditional on, e.g. ``these 1797 images``."""
-        return (
-            f"the law that draws {self.name}" if self.size is None else f"these {self.size} images"
-        )
 
     @abstractmethod
     def split(self, point: Point, seeds: Seeds, dtype: np.dtype) -> Split:

@@ -7,6 +7,7 @@ in which the tangent kernel of a network with L hidden layers has diagonal L + 1
 from __future__ import annotations
 
 from functools import cached_property
+from hashlib import blake2b
 
 import numpy as np
 
@@ -114,15 +115,16 @@ def split_indices(size: int, point: Point, seeds: Seeds) -> tuple[np.ndarray, np
 def contradictions(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the indices of the points whose input occurs with both labels, in order.
 
-    No function of the input can fit them. One pass over the rows, which are compared exactly.
+    No function of the input can fit them. One pass over the rows, which are compared by a hash
+    of 128 bits.
 
     >>> contradictions(np.array([[1.0, 2.0], [0.0, 3.0], [1.0, 2.0]]), np.array([1, 1, -1]))
     array([0, 2])
     """
     first: dict[bytes, int] = {}
-    same = np.fromiter(
-        (first.setdefault(row.tobytes(), i) for i, row in enumerate(x + 0.0)), np.int64, len(x)
-    )
+    # Adding 0 makes -0 and 0, which are equal, the same bytes.
+    hashes = (blake2b((row + 0.0).tobytes(), digest_size=16).digest() for row in x)
+    same = np.fromiter((first.setdefault(h, i) for i, h in enumerate(hashes)), np.int64, len(x))
     signs = np.zeros((len(x), 2), bool)
     signs[same, (np.asarray(y) > 0).astype(np.int64)] = True
     return np.flatnonzero(signs[same].all(axis=1))

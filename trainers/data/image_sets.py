@@ -294,3 +294,9 @@ IMAGE_SETS: dict[str, Callable[[], FiniteDataset]] = {
     "cifar10": lambda: load_images(CIFAR10),
 }
 """Loaders by name."""
+
+IMAGE_COUNTS = {
+    "digits": 1797,
+    **{each.name: each.n_images for each in (MNIST, FASHION_MNIST, CIFAR10)},
+}
+"""Sizes by name, known without the files."""

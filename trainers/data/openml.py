@@ -35,15 +35,29 @@ def fetch_images(name: str, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndar
         with _timeout(_TIMEOUT), warnings.catch_warnings():
             # It would announce its second attempt.
             warnings.simplefilter("ignore")
+            # Classes as numbers too: with pandas 3 scikit-learn 1.9 fails on numeric categories.
             pixels, classes = fetch_openml(
-                name, version=1, return_X_y=True, as_frame=False, n_retries=1, delay=0.1
+                name,
+                version=1,
+                return_X_y=True,
+                as_frame=False,
+                parser="pandas",
+                read_csv_kwargs={"dtype": "float32"},
+                n_retries=1,
+                delay=0.1,
             )
     except (OSError, http.client.HTTPException, ValueError) as error:
         phrase = " ".join(str(error).split()) or type(error).__name__
         raise FetchImagesError(phrase) from error
     if pixels.shape != shape:
         raise FetchImagesError(f"{name} of shape {pixels.shape} instead of {shape}")
-    return pixels.astype(np.uint8), classes.astype(np.int64).astype(np.uint8)
+    if not (_within(pixels, 255) and _within(classes, 9)):
+        raise FetchImagesError(f"{name} with values that are no pixels or classes")
+    return pixels.astype(np.uint8), classes.astype(np.uint8)
+
+
+def _within(values: np.ndarray, largest: int) -> bool:
+    return bool(values.min() >= 0 and values.max() <= largest)
 
 
 @contextmanager

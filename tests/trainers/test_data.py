@@ -16,6 +16,7 @@ from trainers.data import (
     contradictions,
     dataset_of,
     dataset_size,
+    input_dim_of,
     load_dataset,
     settings_of,
     split,
@@ -158,6 +159,11 @@ def test_settings_identify_the_law():
     assert dataset_of(b).input_dim == 16
     assert settings_of(a) != settings_of(b)
     assert settings_of(point(8)) == ("digits", ())
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_dimension_is_known_without_the_data(name):
+    assert input_dim_of(point(8, data=name)) == load_dataset(name).input_dim
 
 
 def test_too_many_points_are_refused_with_the_numbers():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from search_spaces.defaults import DATA_DEFAULTS, DATA_PARAMETERS
 from trainers.data.dataset import Dataset, GeneratedDataset, Part, Split, check_size
 from trainers.data.finite import FiniteDataset, contradictions
 from trainers.data.glyphs import GlyphDataset
-from trainers.data.image_sets import IMAGE_COUNTS, IMAGE_SETS
+from trainers.data.image_sets import IMAGE_COUNTS, IMAGE_SETS, IMAGE_SHAPES
 from trainers.data.vectors import (
     MixtureDataset,
     PerceptronDataset,
@@ -31,6 +32,7 @@ __all__ = [
     "contradictions",
     "dataset_of",
     "dataset_size",
+    "input_dim_of",
     "load_dataset",
     "settings_of",
     "signed_inputs",
@@ -108,6 +110,14 @@ def condition_of(name: str) -> str:
     """
     size = dataset_size(name)
     return f"the law of {name} data" if size is None else f"these {size} images of {name}"
+
+
+def input_dim_of(point: Point) -> int:
+    """Return d of the data set of a point; needs no files."""
+    if point.input_dim is not None:
+        return point.input_dim
+    shape = GlyphDataset.input_shape if point.data == "glyphs" else IMAGE_SHAPES[point.data]
+    return math.prod(shape)
 
 
 def split(

@@ -180,7 +180,7 @@ def load_digits() -> FiniteDataset:
     return FiniteDataset(
         "digits",
         "1797 handwritten digits of 8x8 pixels (UCI), parity: odd +1, even -1",
-        (1, 8, 8),
+        IMAGE_SHAPES["digits"],
         images,
         np.where(digits % 2 == 1, 1.0, -1.0),
     )
@@ -300,3 +300,9 @@ IMAGE_COUNTS = {
     **{each.name: each.n_images for each in (MNIST, FASHION_MNIST, CIFAR10)},
 }
 """Sizes by name, known without the files."""
+
+IMAGE_SHAPES = {
+    "digits": (1, 8, 8),
+    **{each.name: each.input_shape for each in (MNIST, FASHION_MNIST, CIFAR10)},
+}
+"""Channels, height and width by name, known without the files."""

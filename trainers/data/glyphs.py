@@ -16,7 +16,7 @@ from importlib import resources
 
 import numpy as np
 
-from trainers.alignment import aligned_empty
+from trainers.alignment import aligned_copy, aligned_empty
 from trainers.data.dataset import GeneratedDataset
 from trainers.data.glyph_kernel import N_PIXELS, SIDE, draw_images, normalize_images
 from trainers.streams import WORD_MASK, Purpose
@@ -47,7 +47,9 @@ class GlyphDataset(GeneratedDataset):
         images, digits = draw_raw(self.masters, n, seed, purpose)
         normalize_images(images, self.mean)
         labels = np.where(digits % 2 == 1, 1.0, -1.0)
-        return images.astype(dtype, copy=False), labels.astype(dtype)
+        if images.dtype != dtype:
+            images = aligned_copy(images, dtype)
+        return images, labels.astype(dtype)
 
 
 def draw_raw(

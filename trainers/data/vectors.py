@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from trainers.alignment import aligned_copy, aligned_empty
 from trainers.data.dataset import GeneratedDataset
 from trainers.streams import Purpose, generator
 
@@ -98,7 +99,8 @@ def signed_inputs(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _coordinates(n: int, input_dim: int, seed: int, purpose: Purpose) -> np.ndarray:
-    return generator(seed, purpose, _COORDINATES).standard_normal((n, input_dim))
+    x = aligned_empty((n, input_dim), np.dtype(np.float64))
+    return generator(seed, purpose, _COORDINATES).standard_normal(out=x)
 
 
 def _signs(n: int, seed: int, purpose: Purpose) -> np.ndarray:
@@ -106,4 +108,4 @@ def _signs(n: int, seed: int, purpose: Purpose) -> np.ndarray:
 
 
 def _cast(x: np.ndarray, y: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
-    return x.astype(dtype, copy=False), y.astype(dtype, copy=False)
+    return x if x.dtype == dtype else aligned_copy(x, dtype), y.astype(dtype, copy=False)

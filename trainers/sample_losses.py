@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from search_spaces import InvalidSettingError
+from search_spaces import InvalidSettingError, Point
 from trainers.dynamics import output
 from trainers.models import Replica
 
@@ -101,12 +101,38 @@ def replica_predictor(
     InvalidSettingError
         For a model that has no torch description.
     """
-    if replica.point.model != "mlp" or replica.point.activation != "relu":
-        raise InvalidSettingError(
-            f"model={replica.point.model}, activation={replica.point.activation}: gradient noise "
-            "is measured for mlp with relu; give other networks as a torch module"
-        )
+    check_describable(replica.point)
     return lambda parameters, x: output(list(parameters.values()), x)
+
+
+def check_describable(point: Point) -> None:
+    """Raise unless the network of `point` is described here.
+
+    Raises
+    ------
+    InvalidSettingError
+        Naming model, activation and bias.
+    """
+    if (point.model, point.activation, point.bias) != ("mlp", "relu", False):
+        raise InvalidSettingError(
+            f"model={point.model}, activation={point.activation}, bias={point.bias}: sample "
+            "losses know mlp with relu without biases; give other networks as a torch module"
+        )
+
+
+def replica_errors(replica: Replica, parameters: Parameters) -> dict[str, float]:
+    """Return train_error and test_error: fractions of points with y (f - f0) <= 0 or NaN."""
+    predictor, start = replica_predictor(replica), replica_parameters(replica)
+    dtype = getattr(torch, replica.point.dtype)
+    result = {}
+    for name, rows, labels in (
+        ("train_error", replica.x_train, replica.y_train),
+        ("test_error", replica.x_test, replica.y_test),
+    ):
+        x, y = torch.tensor(rows, dtype=dtype), torch.tensor(labels, dtype=dtype)
+        right = y * (predictor(parameters, x) - predictor(start, x)) > 0
+        result[name] = 1 - int(right.sum()) / len(y)
+    return result
 
 
 def module_loss(

@@ -346,14 +346,20 @@ def _network(part: pd.DataFrame) -> Found:
                 "inside": bool(cell["r_squared"].median() > 0.9),
             }
         )
-    claim = "The variance of a trained network's gradient is quadratic, with kappa of order one."
+    claim = "Along its sharpest direction a trained network's gradient variance is a parabola."
     listed = "; ".join(
         f"{str(row['key'])[8:-1]}: kappa "
         + ("none" if row["simulated"] is None else f"{row['simulated']:.3g}")
         + f" ({row['valid']} valid), R² {row['r_squared']:.2f}"
         for row in rows
     )
-    return finite(found), {"network_kappa": judge(claim, None, listed, literature=_POWER)}, rows
+    sharp = [row["inside"] for row in rows if "[top" in str(row["key"])]
+    holds = all(sharp) if sharp else None
+    return (
+        finite(found),
+        {"network_parabola": judge(claim, holds, listed, literature=_POWER)},
+        rows,
+    )
 
 
 def _selectivity() -> dict[str, Verdict]:

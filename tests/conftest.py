@@ -27,6 +27,11 @@ PAGES = {
         "alpha = 100, B = 1, three hidden layers of width 64, hinge loss; means over 4 seeds with "
         "10000 test images, geometric mean of the weight change.",
     ),
+    "noise_laws": (
+        "The laws of the noise against independent measurements",
+        "Tail indices, decisions, exits, stationary laws and matched noise; *reference* values "
+        "were measured with other code and other random numbers, or are limits to keep.",
+    ),
     "study": (
         "The study `critical-temperature` against the published laws",
         "Nine sizes P = 64..1024, 64 shared seeds, B = 1; measured values come with one standard "

@@ -30,6 +30,7 @@ class Dataset:
     """Shape (n,), float64, +1 or -1."""
     name: str
     description: str
+    input_shape: tuple[int, int, int] | None = None
 
     @property
     def size(self) -> int:
@@ -117,6 +118,7 @@ def _load_digits() -> Dataset:
         labels=labels,
         name="digits",
         description="1797 handwritten digits of 8x8 pixels (UCI), parity: odd +1, even -1",
+        input_shape=(1, 8, 8),
     )
 
 

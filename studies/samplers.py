@@ -18,7 +18,7 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState
 
-from search_spaces import InvalidSettingError, ListAxis, LogAxis, temperature_window
+from search_spaces import InvalidSettingError, ListAxis, LogAxis
 from search_spaces.choices import ACTIVATIONS, DATA, LOSSES, MODELS
 from studies.experiments import Configuration
 from studies.ledger import REASON, Ledger
@@ -82,7 +82,7 @@ def asked_distributions(spec: StudySpec) -> dict[str, BaseDistribution]:
 def _window_axis(spec: StudySpec) -> LogAxis:
     axes = spec.space.axes
     windows = [
-        temperature_window(alpha, depth, batch_size)
+        spec.space.window(alpha, depth, batch_size)
         for alpha in axes["alpha"].values()
         for depth in axes["depth"].values()
         for batch_size in axes["batch_size"].values()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis import MeasurementTable
 from analysis.averages import average_replicas
-from search_spaces import Point, SearchSpace, Seeds, temperature_window
+from search_spaces import Point, SearchSpace, Seeds
 from search_spaces.axes import AXES, LogAxis, parse_axis
 from search_spaces.space import WINDOW
 from search_spaces.windows import expected_presentations, onset_temperature
@@ -26,6 +26,8 @@ KEYS = (
     "bias",
     "scheme",
     "observables",
+    "kernel_diagonal",
+    "stable_learning_rate",
     "n_seeds",
     "first_seed",
 )
@@ -84,7 +86,7 @@ def _sample_points(spec: StudySpec) -> tuple[Point, ...]:
     space = spec.space
     smallest = {name: axis.values()[0] for name, axis in space.axes.items()}
     if space.uses_window:
-        smallest["temperature"] = temperature_window(smallest["alpha"], smallest["depth"])[0]
+        smallest["temperature"] = space.window(smallest["alpha"], smallest["depth"], 1)[0]
     largest = {**smallest, "n_train": max(space.axes["n_train"].values())}
     return space.point(smallest), space.point(largest)
 

@@ -73,6 +73,7 @@ def cli() -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="Folder; runs/STUDY by default.")
 @click.option("--preset", help="Named settings of the study: quick, standard or paper.")
 @click.option("--executor", default="ray", show_default=True, help="ray or serial.")
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option("--workers", type=click.IntRange(min=1), help="Local cores; all by default.")
 @click.option("--address", help="A running Ray cluster, HOST:PORT.")
 @click.option("--max-points", type=click.IntRange(min=1), help="Stop after so many trainings.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import time
@@ -39,6 +40,8 @@ from studies.tracking import (
     local_uri,
     without_password,
 )
+from studies.windows import lacks_window, with_measured_windows
+from studies.worker import Task, device_argument, run_pack
 
 EXECUTORS = ("ray", "serial")
 
@@ -48,6 +51,8 @@ class RunOptions:
     """How a study is run; nothing here changes a result."""
 
     executor: str = "ray"
+    device: str = "cpu"
+    """Where trainings run: cpu or cuda."""
     workers: int | None = None
     """Local cores; None for all."""
     address: str | None = None
@@ -178,7 +183,11 @@ class Study:
         """
         if not self.spec.is_planned:
             check_sampler(self.spec)
-        backend = self.spec.experiment.check(self.spec)
+        if lacks_window(self.spec):
+            self.spec = with_measured_windows(self.spec, options.device, options.say)
+        backend = self.spec.experiment.check(
+            self.spec, **device_argument(self.spec.experiment, options.device)
+        )
         if options.executor not in EXECUTORS:
             raise InvalidSettingError(
                 f"executor={options.executor!r} is unknown; allowed: {', '.join(EXECUTORS)}"
@@ -352,9 +361,13 @@ class Study:
 
 
 def _executor(backend: str, options: RunOptions) -> Executor:
+    task: Task = run_pack
+    if options.device != "cpu":
+        task = functools.partial(run_pack, device=options.device)
     if options.executor == "serial":
-        return SerialExecutor(backend)
-    return RayExecutor(backend, workers=options.workers, address=options.address)
+        return SerialExecutor(backend, task)
+    gpus = 0 if options.device == "cpu" else 1
+    return RayExecutor(backend, task, options.workers, options.address, gpus)
 
 
 def _note(spec: StudySpec, result: Result) -> str:

@@ -13,6 +13,7 @@ import math
 import numpy as np
 
 from search_spaces import InvalidSettingError, Point
+from search_spaces.choices import IMAGES
 from trainers.streams import Purpose, generator
 
 _PATCH = 9
@@ -35,21 +36,11 @@ def check_cnn(point: Point) -> None:
             raise InvalidSettingError(
                 f"{name}={value} cannot be trained with model=cnn; allowed: {shown}"
             )
-
-
-def image_shape(point: Point, shape: tuple[int, int, int] | None) -> tuple[int, int, int]:
-    """Return the shape of the images of a data set.
-
-    Raises
-    ------
-    InvalidSettingError
-        If the inputs are no images.
-    """
-    if shape is None:
+    if point.data not in IMAGES:
         raise InvalidSettingError(
-            f"model=cnn needs images, and data={point.data} are vectors; use model=mlp"
+            f"model=cnn needs images, and data={point.data} are vectors; "
+            f"allowed: {', '.join(IMAGES)}"
         )
-    return shape
 
 
 def initial_filters(channels: int, width: int, depth: int, seed: int) -> tuple[np.ndarray, ...]:

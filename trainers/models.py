@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from search_spaces import Point, Seeds
-from trainers.cnn import image_shape, initial_filters
-from trainers.data import load_dataset, split
+from trainers.cnn import check_cnn, initial_filters
+from trainers.data import dataset_of, split
 from trainers.streams import Purpose, generator
 
 
@@ -47,10 +47,12 @@ def prepare_replica(point: Point, seeds: Seeds) -> Replica:
         If P + n_test exceeds the size of the data set, or a convolutional network is to learn
         data that are no images.
     """
-    dataset = load_dataset(point.data)
+    dataset = dataset_of(point)
     data = split(dataset, point, seeds)
     if point.model == "cnn":
-        shape = image_shape(point, dataset.input_shape)
+        check_cnn(point)
+        shape = dataset.input_shape
+        assert shape is not None
         weights = initial_filters(shape[0], point.width, point.depth, seeds.init)
         return Replica(point, *data, weights, seeds.batch, input_shape=shape)
     weights = initial_weights(dataset.input_dim, point.width, point.depth, seeds.init)

@@ -102,7 +102,7 @@ def check_device(device: str) -> None:
 
 def family(point: Point) -> tuple[tuple[str, object], ...]:
     """Return what replicas must share to be trained in one set of tensors."""
-    free = ("temperature", "alpha", "max_presentations", "data", "n_test", "observables")
+    free = ("temperature", "alpha", "max_presentations", "n_test", "observables")
     return tuple((key, value) for key, value in asdict(point).items() if key not in free)
 
 

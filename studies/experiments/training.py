@@ -31,6 +31,7 @@ KEYS = (
     "n_seeds",
     "first_seed",
 )
+DEVICES = ("cpu", "cuda")
 SHOWN = ("alpha", "n_train", "temperature", "batch_size", "learning_rate")
 PARAMS = (
     "temperature",
@@ -66,17 +67,19 @@ def read(plain: dict[str, Any]) -> Point:
     return Point.from_dict(plain)
 
 
-def check(spec: StudySpec) -> str:
-    """Refuse what no backend can train and data sets that are too small."""
-    from trainers.data import check_size, dataset_size
-    from trainers.trainer import check_trainable, resolve_backend
+def check(spec: StudySpec, device: str = "cpu") -> str:
+    """Refuse what no backend can train and data sets that are too small.
 
-    points = _sample_points(spec)
-    backend = resolve_backend(points[0], spec.backend)
-    for point in points:
-        check_trainable(point)
-        check_size(point, dataset_size(point.data))
-    return backend
+    Returns the backend of all points, or `auto` if they have different ones.
+    """
+    from trainers.data import check_size, dataset_of
+    from trainers.trainer import resolve_backend
+
+    backends = set()
+    for point in _sample_points(spec):
+        backends.add(resolve_backend(point, spec.backend, device))
+        check_size(point, dataset_of(point).size)
+    return backends.pop() if len(backends) == 1 else "auto"
 
 
 def _sample_points(spec: StudySpec) -> tuple[Point, ...]:
@@ -95,29 +98,46 @@ def prepare(spec: StudySpec, backend: str) -> None:
     """Compile once here, rather than in every worker at the same time."""
     from trainers.kernels import compile_kernels
 
-    if backend == "numba":
+    if backend in ("numba", "auto"):
         compile_kernels(spec.space.fixed["dtype"])
 
 
-def measure(configuration: Point, seeds: Sequence[int], backend: str) -> list[dict[str, Any]]:
+def measure(
+    configuration: Point, seeds: Sequence[int], backend: str, device: str = "cpu"
+) -> list[dict[str, Any]]:
     """Train one replica per seed."""
     from trainers.trainer import train_pack
 
     tasks = [(configuration, Seeds.shared(seed)) for seed in seeds]
-    return [measurement.to_row() for measurement in train_pack(tasks, backend)]
+    return [measurement.to_row() for measurement in train_pack(tasks, backend, device)]
 
 
 def expected_seconds(configuration: Point) -> float:
     """Rough time of one training; the driver corrects it by what it observes."""
+    from trainers.data import input_dim_of
+
     point = configuration
+    if point.model == "cnn":
+        return _expected_seconds_of_images(point)
     width, depth, p = point.width, point.depth, point.n_train
-    n_weights = 64 * width + (depth - 1) * width**2 + width
+    n_weights = input_dim_of(point) * width + (depth - 1) * width**2 + width
     presentations = expected_presentations(
         p, point.temperature, point.batch_size, point.alpha, depth
     )
     onset = 2.1 * onset_temperature(point.alpha, depth)
     updates = 34 * (max(p, 64) / 64) ** 0.73 * max(1.0, onset / point.temperature)
     return 5e-4 + n_weights * (3e-11 * presentations + 1.5e-9 * updates)
+
+
+def _expected_seconds_of_images(point: Point) -> float:
+    """Return the same for a convolutional network, several of which share a pack."""
+    pixels = {"digits": 64, "cifar10": 1024}.get(point.data, 784)
+    multiply_adds = 9 * pixels * point.width * (1 + 0.6 * point.width)
+    presentations = expected_presentations(
+        point.n_train, point.temperature, point.batch_size, point.alpha, point.depth
+    )
+    updates = 55 * (max(point.n_train, 64) / 64) ** 0.73
+    return 0.02 + multiply_adds * (1e-10 * presentations + 1e-9 * updates) + 5e-4 * updates
 
 
 def seed_columns(seed: int) -> dict[str, int]:
@@ -137,8 +157,8 @@ def read_table(path: Path) -> MeasurementTable:
 
 def conditional_on(spec: StudySpec) -> str:
     """Return the images or the law from which the data are drawn."""
-    from trainers.data import dataset_size
+    from trainers.data import condition_of
 
     spaces = spec.spaces().values()
     names = dict.fromkeys(name for space in spaces for name in space.axes["data"].values())
-    return " and ".join(f"these {dataset_size(name)} images" for name in names)
+    return " and ".join(condition_of(name) for name in names)

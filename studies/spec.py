@@ -124,6 +124,12 @@ class StudySpec:
         """Whether the points are a grid fixed in advance rather than asked of a sampler."""
         return self.sampler == "grid"
 
+    @property
+    def lacks_window(self) -> bool:
+        """Whether a temperature window has to be measured before the points are known."""
+        spaces = self.scans.values() if self.scans else (self.space,)
+        return any(getattr(space, "lacks_window", False) for space in spaces)
+
     def spaces(self) -> dict[str, Any]:
         """Return every space that is scanned, by name."""
         if self.scans:
@@ -204,7 +210,8 @@ class StudySpec:
                 "scans replace comparison_batch_size and samplers; give one or the other"
             )
         if self.is_planned:
-            self.points()
+            if not self.lacks_window:
+                self.points()
             if self.n_trials is not None:
                 raise InvalidSettingError(
                     f"n_trials={self.n_trials} belongs to a sampler; "

@@ -40,7 +40,7 @@ from studies.tracking import (
     local_uri,
     without_password,
 )
-from studies.windows import lacks_window, with_measured_windows
+from studies.windows import with_measured_windows
 from studies.worker import Task, device_argument, run_pack
 
 EXECUTORS = ("ray", "serial")
@@ -162,7 +162,7 @@ class Study:
             ledger = Ledger(self.folder.ledger, self.spec.study, writable=True)
             for repair in ledger.repairs:
                 options.say(f"repaired the ledger: {repair}")
-            work = self._work(ledger)
+            work = self._work(ledger, backend)
             if not work and self._is_current(ledger, options):
                 return self._nothing_to_do(ledger, options)
             return self._run(ledger, work, backend, options)
@@ -183,7 +183,7 @@ class Study:
         """
         if not self.spec.is_planned:
             check_sampler(self.spec)
-        if lacks_window(self.spec):
+        if self.spec.lacks_window:
             self.spec = with_measured_windows(self.spec, options.device, options.say)
         backend = self.spec.experiment.check(
             self.spec, **device_argument(self.spec.experiment, options.device)
@@ -201,14 +201,15 @@ class Study:
         self.folder.check_writable()
         return backend
 
-    def _work(self, ledger: Ledger) -> Work:
+    def _work(self, ledger: Ledger, backend: str) -> Work:
         if not self.spec.is_planned:
             return AskedWork(self.spec, ledger)
         done = ledger.done()
-        return PackQueue(
+        missing = (
             (point, [seed for seed in seeds if seed not in done.get(point.identity, ())])
             for point, seeds in self.spec.planned()
         )
+        return PackQueue(missing, getattr(self.spec.experiment, "TOGETHER", {}).get(backend, 1))
 
     def _run(self, ledger: Ledger, work: Work, backend: str, options: RunOptions) -> RunSummary:
         tracker = self._tracker(options)

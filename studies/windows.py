@@ -8,15 +8,9 @@ numbers can give them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from search_spaces import Point, SearchSpace
 from studies.spec import StudySpec
-
-
-def lacks_window(spec: StudySpec) -> bool:
-    """Whether any scan asks for a window that has to be measured first."""
-    return any(_lacks(space) for space in (spec.space, *spec.scans.values()))
 
 
 def with_measured_windows(
@@ -32,16 +26,12 @@ def with_measured_windows(
         If the network cannot be trained here, or is stable at no learning rate.
     """
     plain = spec.to_plain()
-    if _lacks(spec.space) and not spec.scans:
+    if not spec.scans:
         plain.update(_measure(spec.space, spec.backend, device, say))
     for name, space in spec.scans.items():
-        if _lacks(space):
+        if space.lacks_window:
             plain["scans"][name].update(_measure(space, spec.backend, device, say))
     return StudySpec.from_plain(plain)
-
-
-def _lacks(space: Any) -> bool:
-    return isinstance(space, SearchSpace) and space.lacks_window
 
 
 def _measure(

@@ -32,6 +32,8 @@ KEYS = (
     "first_seed",
 )
 DEVICES = ("cpu", "cuda")
+TOGETHER = {"torch-replicas": 8}
+"""Replicas that share a set of tensors: eight take about twice the time of one."""
 SHOWN = ("alpha", "n_train", "temperature", "batch_size", "learning_rate")
 PARAMS = (
     "temperature",

@@ -17,7 +17,7 @@ from search_spaces.choices import IMAGES
 from trainers.streams import Purpose, generator
 
 _PATCH = 9
-_ALLOWED: dict[str, tuple[object, ...]] = {
+_KNOWN: dict[str, tuple[object, ...]] = {
     "activation": ("relu",),
     "loss": ("hinge", "quadratic_hinge"),
     "sampling": ("without_replacement", "with_replacement"),
@@ -27,15 +27,26 @@ _ALLOWED: dict[str, tuple[object, ...]] = {
 }
 
 
-def check_cnn(point: Point) -> None:
-    """Raise InvalidSettingError unless a convolutional network can be trained so."""
-    for name, known in _ALLOWED.items():
+def check_known(point: Point, who: str) -> None:
+    """Raise InvalidSettingError unless the replica backend knows every setting of a point.
+
+    Parameters
+    ----------
+    who
+        What is named in the message, such as ``model=cnn``.
+    """
+    for name, known in _KNOWN.items():
         value = getattr(point, name)
         if value not in known:
             shown = ", ".join(str(choice) for choice in known)
             raise InvalidSettingError(
-                f"{name}={value} cannot be trained with model=cnn; allowed: {shown}"
+                f"{name}={value} cannot be trained with {who}; allowed: {shown}"
             )
+
+
+def check_cnn(point: Point) -> None:
+    """Raise InvalidSettingError unless a convolutional network can be trained so."""
+    check_known(point, "model=cnn")
     if point.data not in IMAGES:
         raise InvalidSettingError(
             f"model=cnn needs images, and data={point.data} are vectors; "

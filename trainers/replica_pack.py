@@ -6,9 +6,10 @@ candidate, and applies that batch. Candidates are points that the look-ahead cou
 by more than its rounding error; what happens to them is decided by the arithmetic of the step,
 whose shape depends on nothing but the point, so that the look-ahead changes no bit of a result.
 
-A round never asks what a tensor holds: it runs unchanged on a CPU and as a recorded graph on a
-GPU. A replica that needs the host (finished, budget used up, weight change to be checked, end
-of the drawn batches) stands still until it is served.
+A round never asks what a tensor holds, and copies no number from the host (torch.where with a
+plain number does): it runs unchanged on a CPU and as a recorded graph on a GPU. A replica that
+needs the host (finished, budget used up, weight change to be checked, end of the drawn batches)
+stands still until it is served.
 """
 
 from __future__ import annotations
@@ -153,7 +154,7 @@ def _look(
     queue = torch.cat((ahead, everyone), 1)
     unknown = pack.status.gather(1, queue) == UNKNOWN
     rank = unknown.cumsum(1)
-    place = torch.where(unknown & (rank <= n_rows), rank - 1, n_rows)
+    place = (rank - 1).masked_fill_(~unknown | (rank > n_rows), n_rows)
     # Whoever finds no place goes to the last column, which is cut off.
     todo = queue.new_zeros(pack.slots, n_rows + 1).scatter_(1, place, queue)[:, :n_rows]
 
@@ -164,7 +165,7 @@ def _look(
     # NaN and infinity fail both comparisons, so that they become candidates.
     safe = (margin > 1 + slack) & (margin < torch.inf)
     before = pack.status.gather(1, todo)
-    found = torch.where(safe, SAFE, CANDIDATE).to(torch.int8)
+    found = torch.full_like(before, CANDIDATE).masked_fill_(safe, SAFE)
     changes = (before == UNKNOWN) & ready[:, None]
     pack.status.scatter_(1, todo, torch.where(changes, found, before))
 
@@ -193,9 +194,9 @@ def _walk(
     candidate = (status == CANDIDATE).any(2)
     blocked = candidate | (status == UNKNOWN).any(2)
     steps = torch.arange(plan.window, device=ahead.device)
-    first = torch.where(blocked, steps, plan.window).amin(1)
+    first = steps.expand_as(blocked).masked_fill(~blocked, plan.window).amin(1)
     first = torch.minimum(first, pack.limit - pack.position).clamp_(min=0)
-    pack.position.add_(torch.where(ready, first, 0))
+    pack.position.add_(first * ready)
     place = first.clamp(max=plan.window - 1)[:, None]
     at_candidate = candidate.gather(1, place)[:, 0] & (first < plan.window)
     at_candidate &= ready & (pack.position < pack.limit)
@@ -215,7 +216,7 @@ def _step(pack: PackState, plan: Plan, batch: torch.Tensor, chosen: torch.Tensor
     moved = chosen & finite & pulls.any(1)
     pulls &= moved[:, None]
     slope = pack.temperature * y * (1 - margin if plan.quadratic else 1)
-    slope = torch.where(pulls, slope, 0)
+    slope = slope.masked_fill(~pulls, 0)
     if len(parts) == 1:
         _add(pack, plan, plan.network.gradients(pack.weights, parts[0][1], slope), moved)
     else:
@@ -226,9 +227,10 @@ def _step(pack: PackState, plan: Plan, batch: torch.Tensor, chosen: torch.Tensor
     pack.n_steps.copy_(torch.where(moved, pack.position, pack.n_steps))
     pack.n_updates.add_(moved.long())
     pack.n_violators.add_(pulls.sum(1))
-    found = torch.where(violator, INERT, SAFE).to(torch.int8)
+    before = pack.status.gather(1, batch)
+    found = torch.full_like(before, SAFE).masked_fill_(violator, INERT)
     passed = (chosen & finite & ~moved)[:, None]
-    pack.status.scatter_(1, batch, torch.where(passed, found, pack.status.gather(1, batch)))
+    pack.status.scatter_(1, batch, torch.where(passed, found, before))
     pack.status.masked_fill_(moved[:, None], UNKNOWN)
     pack.code.masked_fill_(moved & (pack.n_updates % DIVERGENCE_CHECK == 0), CHECK)
 
@@ -247,7 +249,7 @@ def _sum_gradients(
     pack: PackState, plan: Plan, batch: torch.Tensor, slope: torch.Tensor, pulls: torch.Tensor
 ) -> Weights:
     """Return the gradients of a large batch from its violators alone, in the batch's order."""
-    order = torch.sort(pulls, dim=1, descending=True, stable=True).indices
+    order = torch.sort(pulls.to(torch.int8), dim=1, descending=True, stable=True).indices
     batch, slope = batch.gather(1, order), slope.gather(1, order)
     n_used = plan.batch_size
     if not pulls.is_cuda:  # a recorded graph cannot depend on how many there are
@@ -264,9 +266,9 @@ def _sum_gradients(
 def _add(pack: PackState, plan: Plan, gradients: Weights, moved: torch.Tensor) -> None:
     scales = plan.network.scales()
     for w, gradient, scale in zip(pack.weights, gradients, scales, strict=True):
-        mask = moved.view(-1, *[1] * (w.dim() - 1))
+        still = ~moved.view(-1, *[1] * (w.dim() - 1))
         # Not 0 times a gradient: that of a replica that overflowed is NaN.
-        w.add_(torch.where(mask, gradient.mul_(scale * scale), 0))
+        w.add_(gradient.masked_fill_(still, 0), alpha=scale * scale)
 
 
 def _settle(pack: PackState, ready: torch.Tensor) -> None:

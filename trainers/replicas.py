@@ -14,6 +14,7 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 
@@ -170,6 +171,8 @@ class _Engine:
         self._held: list[tuple[int, Replica] | None] = []
         self._drawn_to: list[int] = []
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
+        self._memory: Any = None
+        """What the graphs share: one of them runs at a time."""
 
     def run(self, waiting: Iterator[tuple[int, Replica]]) -> list[Measurement]:
         """Train all replicas; results in the order given."""
@@ -254,8 +257,9 @@ class _Engine:
                 play_round(self._pack, self._plan, rows)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, pool=self._memory):
             play_round(self._pack, self._plan, rows)
+        self._memory = self._memory or graph.pool()
         return graph
 
     def _serve(self, waiting: Iterator[tuple[int, Replica]]) -> None:

@@ -16,7 +16,7 @@ from threadpoolctl import ThreadpoolController
 
 from search_spaces import InvalidSettingError, Point, Seeds
 from search_spaces.choices import check_name
-from trainers.cnn import check_cnn
+from trainers.cnn import check_cnn, check_known
 from trainers.kernels import solve
 from trainers.measurement import Measurement
 from trainers.models import prepare_replica
@@ -98,7 +98,10 @@ def resolve_backend(point: Point, backend: str = "auto", device: str = "cpu") ->
         from trainers.replicas import check_device
 
         check_device(device)
-    return allowed[0] if backend == "auto" else backend
+    chosen = allowed[0] if backend == "auto" else backend
+    if chosen == "torch-replicas":
+        check_known(point, f"backend={chosen}")
+    return chosen
 
 
 def check_trainable(point: Point) -> None:

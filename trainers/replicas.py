@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from search_spaces import InvalidSettingError, Point
@@ -44,7 +45,9 @@ class Machine:
     """What is fast on a kind of device; on a CPU nothing here changes a result."""
 
     slots: int
-    """Replicas at the same time."""
+    """Replicas at the same time, if they fit into memory."""
+    memory_bytes: int
+    """What a pack may take; on a GPU it decides the number of slots, hence the arithmetic."""
     product_bytes: int
     """What the activations of one product may take."""
     rounds_per_visit: int
@@ -54,8 +57,12 @@ class Machine:
 
 
 MACHINES = {
-    "cpu": Machine(slots=16, product_bytes=2**22, rounds_per_visit=1, round_cost=2e7),
-    "cuda": Machine(slots=256, product_bytes=2**30, rounds_per_visit=16, round_cost=1e9),
+    "cpu": Machine(
+        slots=16, memory_bytes=2**30, product_bytes=2**22, rounds_per_visit=1, round_cost=2e7
+    ),
+    "cuda": Machine(
+        slots=256, memory_bytes=2**34, product_bytes=2**30, rounds_per_visit=16, round_cost=1e9
+    ),
 }
 """The numbers of cuda are estimates: they were never measured."""
 
@@ -113,6 +120,15 @@ def network_of(replica: Replica) -> Network:
     return build_network(point.width, point.depth, input_dim, replica.input_shape)
 
 
+def most_slots(network: Network, point: Point, machine: Machine) -> int:
+    """Return how many replicas of a point share a pack, at least one."""
+    rows = point.n_train * (network.input_dim + 2) + _BLOCK * network.row_entries
+    numbers = rows + 4 * network.n_weights
+    stream = 8 * _WINDOWS_DRAWN * (_WINDOW_DRAWS + point.batch_size)
+    size = numbers * np.dtype(point.dtype).itemsize + stream
+    return max(1, min(machine.slots, machine.memory_bytes // size))
+
+
 class LookAhead:
     """Chooses how many points a round evaluates, from how often rounds move the weights.
 
@@ -153,7 +169,7 @@ class _Engine:
         self._family = family(point)
         self._network = network_of(replica)
         self._options = {"dtype": getattr(torch, point.dtype), "device": torch.device(device)}
-        self._slots = slots or self._machine.slots
+        self._slots = slots or most_slots(self._network, point, self._machine)
         row_bytes = self._network.row_entries * self._options["dtype"].itemsize
         rows = max(1, self._machine.product_bytes // row_bytes)
         self._rows_alone = min(64, rows)

@@ -16,10 +16,17 @@ from trainers.final_measurement import evaluate
 from trainers.models import prepare_replica
 from trainers.networks import build_network
 from trainers.replica_pack import rounding_unit
-from trainers.replicas import LOOK_AHEADS, LookAhead, network_of, train_replicas
+from trainers.replicas import (
+    LOOK_AHEADS,
+    MACHINES,
+    LookAhead,
+    most_slots,
+    network_of,
+    train_replicas,
+)
 
 FAST = settings(
-    deadline=None, max_examples=20, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    deadline=None, max_examples=15, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no GPU here")
 
@@ -99,7 +106,7 @@ def test_convolutional_network_equals_brute_force_on_digits(batch_size):
 
 def mixed_pack(make_replica, kind, dtype, batch_size):
     """Replicas of several temperatures, some of which diverge or use up a short budget."""
-    extremes = [(0.1, 900), (1e6, 900), (0.003, 40), (0.03, 900)]
+    extremes = [(0.1, 500), (1e6, 500), (0.003, 40), (0.03, 300)]
     return [
         kind(
             make_replica, n_train=20, data_seed=seed, width=16, depth=2, alpha=30.0, dtype=dtype,
@@ -185,6 +192,19 @@ def test_a_pack_refills_its_slots_and_takes_replicas_only_when_it_needs_them(mak
     expected = [train_replicas([make_replica(n_train=5, data_seed=s, alpha=10.0)]) for s in taken]
     assert [repr(m) for m in results] == [repr(m) for (m,) in expected]
     assert train_replicas([]) == []
+
+
+def test_packs_are_limited_by_memory():
+    point = Point.create(
+        model="cnn", n_train=1024, temperature=0.1, batch_size=1, max_presentations=9
+    )
+    small = build_network(point.width, point.depth, 64, (1, 8, 8))
+    large = build_network(point.width, point.depth, 3072, (3, 32, 32))
+    cpu = MACHINES["cpu"]
+    tight = dataclasses.replace(cpu, memory_bytes=2**26)
+    assert most_slots(small, point, cpu) == cpu.slots
+    assert 1 <= most_slots(large, point, tight) < most_slots(small, point, tight) <= cpu.slots
+    assert most_slots(large, point, dataclasses.replace(cpu, memory_bytes=1)) == 1
 
 
 def test_look_ahead_grows_as_updates_become_rare():

@@ -181,10 +181,10 @@ class Study:
         InvalidSettingError
             Saying what cannot work here.
         """
-        if not self.spec.is_planned:
-            check_sampler(self.spec)
         if self.spec.lacks_window:
             self.spec = with_measured_windows(self.spec, options.device, options.say)
+        if not self.spec.is_planned:
+            check_sampler(self.spec)
         backend = self.spec.experiment.check(
             self.spec, **device_argument(self.spec.experiment, options.device)
         )

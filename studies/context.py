@@ -39,7 +39,8 @@ def report_context(spec: StudySpec, ledger: Ledger, command: str = "") -> Report
 
 
 def _data_sentence(spec: StudySpec) -> str:
-    names = spec.space.axes["data"].values()
+    spaces = spec.spaces().values()
+    names = list(dict.fromkeys(name for space in spaces for name in space.axes["data"].values()))
     return " and ".join(f"these {dataset_size(name)} images" for name in names)
 
 
@@ -47,8 +48,10 @@ def _planned_by_size(spec: StudySpec) -> dict[int, int]:
     """Return the planned trainings of every P; a sampler chooses P as it goes."""
     if not spec.is_planned:
         return {}
-    n_points = Counter(point.n_train for point in spec.points())
-    return {size: n * spec.space.n_seeds for size, n in n_points.items()}
+    planned: Counter[int] = Counter()
+    for point, seeds in spec.planned():
+        planned[point.n_train] += len(seeds)
+    return dict(planned)
 
 
 def _failed_by_size(spec: StudySpec, ledger: Ledger) -> dict[int, int]:

@@ -282,9 +282,20 @@ class MlflowTracker:
 
 
 class ConfigurationFeed:
-    """Collects the replicas of each configuration and logs it once, when all are there."""
+    """Collects the replicas of each configuration and logs it once, when all are there.
 
-    def __init__(self, n_seeds: int, tracker: MlflowTracker | NullTracker) -> None:
+    Parameters
+    ----------
+    planned
+        Number of replicas of each planned configuration, by its identity.
+    n_seeds
+        The number for all others.
+    """
+
+    def __init__(
+        self, planned: Mapping[str, int], n_seeds: int, tracker: MlflowTracker | NullTracker
+    ) -> None:
+        self._planned = planned
         self._n_seeds = n_seeds
         self._tracker = tracker
         self._rows: dict[str, dict[int, dict[str, Any]]] = {}
@@ -293,7 +304,7 @@ class ConfigurationFeed:
         """Take the rows of a finished unit."""
         held = self._rows.setdefault(unit.point.identity, {})
         held.update(zip(unit.seeds, rows, strict=True))
-        if len(held) >= self._n_seeds:
+        if len(held) >= self._planned.get(unit.point.identity, self._n_seeds):
             replicas = [held[seed] for seed in sorted(held)]
             self._tracker.log_configuration(unit.point, replicas)
 

@@ -13,6 +13,7 @@ from analysis.batch_comparison import compare_batch_sizes
 from analysis.curves import Curves, build_curves
 from analysis.estimates import Estimate, json_number
 from analysis.law import ScalingLaw, analyse_law
+from analysis.run_counts import count_runs
 from analysis.table import MeasurementTable, ReadTableError, TableGroup, plain
 from analysis.verdicts import Light, Verdict, judge, lights
 
@@ -48,15 +49,7 @@ class ScalingResult:
     @property
     def counts(self) -> dict[str, int | None]:
         """Runs by how they ended; what was planned and what failed is not in a table."""
-        reasons = self.table.frame["stop_reason"].value_counts()
-        censored = int(reasons.get("step_budget", 0)) + int(reasons.get("wall_budget", 0))
-        return {
-            "planned": None,
-            "fitted": int(reasons.get("fitted", 0)),
-            "censored": censored,
-            "diverged": int(reasons.get("diverged", 0)),
-            "failed": None,
-        }
+        return count_runs(self.table.frame)
 
     def critical_temperatures(self) -> pd.DataFrame:
         """Return T_lazy(c) and T_noise of every law and size, refused ones with their reason."""

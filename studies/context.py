@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime
 
 from analysis.report import ReportContext
+from search_spaces.choices import IMAGES
 from studies import provenance
 from studies.ledger import Ledger
 from studies.spec import StudySpec
@@ -41,7 +42,10 @@ def report_context(spec: StudySpec, ledger: Ledger, command: str = "") -> Report
 def _data_sentence(spec: StudySpec) -> str:
     spaces = spec.spaces().values()
     names = list(dict.fromkeys(name for space in spaces for name in space.axes["data"].values()))
-    return " and ".join(f"these {dataset_size(name)} images" for name in names)
+    return " and ".join(
+        f"these {dataset_size(name)} images" if name in IMAGES else f"this law of {name} data"
+        for name in names
+    )
 
 
 def _planned_by_size(spec: StudySpec) -> dict[int, int]:

@@ -57,6 +57,8 @@ def halve(pack: Pack) -> tuple[Pack, ...]:
 
 def expected_seconds(point: Point) -> float:
     """Rough time of one training; the driver corrects it by what it observes."""
+    if point.model == "perceptron":
+        return _perceptron_seconds(point)
     width, depth, p = point.width, point.depth, point.n_train
     n_weights = 64 * width + (depth - 1) * width**2 + width
     presentations = expected_presentations(
@@ -65,6 +67,14 @@ def expected_seconds(point: Point) -> float:
     onset = 2.1 * onset_temperature(point.alpha, depth)
     updates = 34 * (max(p, 64) / 64) ** 0.73 * max(1.0, onset / point.temperature)
     return 5e-4 + n_weights * (3e-11 * presentations + 1.5e-9 * updates)
+
+
+def _perceptron_seconds(point: Point) -> float:
+    """Cost of drawing the data, and of updates ~ P^(2 gamma) that look at ever fewer points."""
+    chi = 1.0 if point.chi is None else point.chi
+    growth = 1 + min(1 / (1 + chi), 1.4)
+    updates = 2.5e-8 * point.n_train**growth * max(1.0, 3 / (point.temperature * point.alpha))
+    return 1e-3 + 1.5e-6 * point.n_train + updates
 
 
 class Work(Protocol):

@@ -29,13 +29,17 @@ GENERATION = 8
 
 _NAMES = {"data": DATA, "model": MODELS, "loss": LOSSES, "activation": ACTIVATIONS}
 _MAIN = ("n_train", "temperature", "batch_size", "alpha")
-_OTHERS = ("width", "depth", *_NAMES)
+_OTHERS = ("width", "depth", "input_dim", "chi", *_NAMES)
 
 
 def planned_distributions(points: Sequence[Point]) -> dict[str, BaseDistribution]:
     """Return one distribution per main axis and per other axis that varies over `points`."""
     settings = [point.to_dict() for point in points]
-    varying = [name for name in _OTHERS if len({s[name] for s in settings}) > 1]
+    varying = [
+        name
+        for name in _OTHERS
+        if len({s[name] for s in settings}) > 1 and all(s[name] is not None for s in settings)
+    ]
     return {name: _spanning(name, [s[name] for s in settings]) for name in (*_MAIN, *varying)}
 
 
@@ -44,7 +48,7 @@ def _spanning(name: str, values: list[Any]) -> BaseDistribution:
         return CategoricalDistribution(_NAMES[name])
     if isinstance(values[0], int):
         return IntDistribution(min(values), max(values), log=True)
-    return FloatDistribution(min(values), max(values), log=True)
+    return FloatDistribution(min(values), max(values), log=name != "chi")
 
 
 def asked_distributions(spec: StudySpec) -> dict[str, BaseDistribution]:

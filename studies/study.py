@@ -11,6 +11,7 @@ from pathlib import Path
 
 from analysis import MeasurementTable
 from search_spaces import InvalidSettingError, Point, SearchSpace, temperature_window
+from search_spaces.choices import IMAGES
 from studies import provenance
 from studies.driver import Budget, Driver, Outcome
 from studies.executors import Executor, RayExecutor, SerialExecutor, check_reachable
@@ -41,6 +42,7 @@ from studies.tracking import (
 )
 from trainers.data import check_size, dataset_size
 from trainers.kernels import compile_kernels
+from trainers.perceptron import compile_perceptron
 from trainers.trainer import check_trainable, resolve_backend
 
 EXECUTORS = ("ray", "serial")
@@ -185,7 +187,8 @@ class Study:
         backend = resolve_backend(points[0], self.spec.backend)
         for point in points:
             check_trainable(point)
-            check_size(point, dataset_size(point.data))
+            if point.data in IMAGES:
+                check_size(point, dataset_size(point.data))
         if options.executor not in EXECUTORS:
             raise InvalidSettingError(
                 f"executor={options.executor!r} is unknown; allowed: {', '.join(EXECUTORS)}"
@@ -252,7 +255,7 @@ class Study:
     ) -> Outcome:
         if backend == "numba":
             # Once here, rather than in every worker at the same time.
-            compile_kernels(self.spec.space.fixed["dtype"])
+            self._compile()
         distributions = (
             planned_distributions(self.spec.points())
             if self.spec.is_planned
@@ -273,6 +276,16 @@ class Study:
                 return driver.run(work, progress, budget, interrupt)
         finally:
             executor.shutdown()
+
+    def _compile(self) -> None:
+        spaces = self.spec.spaces().values()
+        kinds = {
+            (model, space.fixed["dtype"])
+            for space in spaces
+            for model in space.axes["model"].values()
+        }
+        for model, dtype in sorted(kinds):
+            compile_perceptron(dtype) if model == "perceptron" else compile_kernels(dtype)
 
     def _seeds_by_point(self) -> dict[str, int]:
         """Return how many replicas make each planned configuration complete."""

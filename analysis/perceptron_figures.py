@@ -49,7 +49,7 @@ def plot_size_laws(laws: Sequence[PerceptronLaws]) -> Figure:
         Line2D([], [], color=colours[law.label], marker=MARKERS[k % 7], ls="-", label=law.label)
         for k, law in enumerate(laws)
     ]
-    panels[0].legend(handles=handles, loc="upper left")
+    panels[0].legend(handles=handles, loc="lower right")
     return figure
 
 
@@ -125,7 +125,7 @@ def _batch_panel(axes: Axes, law: BatchLaw, slope: float) -> None:
     shown = batches[slope * batches > np.exp(lowest) / 2]
     axes.plot(shown, slope * shown, color=GREY, lw=1.0, ls=":")
     axes.set(xscale="log", yscale="log", xlabel=r"batch size  $B$")
-    axes.legend(loc="upper left")
+    axes.legend(loc="best")
     label_decades(axes)
 
 

@@ -21,6 +21,13 @@ PAGES = {
         "Fraction of 1000 synthetic tables whose nominal 95 % interval of a holds the true value. "
         "a = 0.4, P over a factor 16, noise 0.10 per run and 0.08 shared by all runs of a seed.",
     ),
+    "perceptron": (
+        "The study `perceptron-exponents` against theory and an independent simulator",
+        "T = 100 κ and B = 1 unless a range is given; 16 seeds per size (3 and 6 at the largest), "
+        "12 per temperature and batch size. *window* is the departure from theory that finite "
+        "sizes explain; *pull* is the difference from the independent simulator in combined "
+        "standard errors (of exponents: in ours), *first step* is in units of E[a]/√d.",
+    ),
     "study": (
         "The study `critical-temperature` against the published laws",
         "Nine sizes P = 64..1024, 64 shared seeds, B = 1; measured values come with one standard "

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import MeasurementTable
+from analysis import MeasurementTable, analyse_scaling
 from analysis.perceptron_laws import PerceptronLaws
 from analysis.perceptron_noise import fit_additive_law
 from analysis.perceptron_report import perceptron_content
@@ -236,6 +236,12 @@ def test_a_table_of_something_else_is_refused() -> None:
     nothing = analyse(make_rows((128, 256)))
     assert "exponents not determined" in nothing.headline()
     assert nothing.estimates == {}
+
+
+def test_a_perceptron_has_no_critical_temperature() -> None:
+    table = MeasurementTable.from_frame(make_rows((128, 256)))
+    with pytest.raises(ReadTableError, match="never leaves a lazy regime"):
+        analyse_scaling(table)
 
 
 def test_report_shows_theory_beside_measurement(tmp_path) -> None:

@@ -35,7 +35,7 @@ class BatchLaw:
     crossovers: dict[int, Estimate]
     """B* of each P."""
     slope: Estimate | None
-    """Mean of ||w||/(T B) over B >= 4 B*, in units of s = E[a]/sqrt(d)."""
+    """Mean of w_1/(T B) over B >= 4 B*, in units of s = E[a]/sqrt(d)."""
 
 
 def fit_batch_law(
@@ -69,7 +69,7 @@ def fit_batch_law(
     definition = "exponent of B* = (||w||/T at small B)/s against P"
     where = f"{size_range(plateau.positions.astype(np.int64))}, T = {temperature:g}"
     steps = rows[rows["batch_size"] >= FIRST_STEP * crossover]
-    first = seed_means(steps, "weight_norm", "n_train", "learning_rate") if len(steps) else None
+    first = seed_means(steps, "signal", "n_train", "learning_rate") if len(steps) else None
     return BatchLaw(
         temperature=temperature,
         means=means,
@@ -104,7 +104,7 @@ def _first_step(
         math.exp(float(first.mean.mean())) / slope,
         first.resampled(n_bootstrap, seed).mean(axis=1),
         first.n_seeds,
-        definition="mean of ||w||/(T B) over B >= 4 B*, in units of E[a]/sqrt(d)",
+        definition="mean of w_1/(T B) over B >= 4 B*, in units of E[a]/sqrt(d)",
         fit_range=f"{size_range(first.positions.astype(np.int64))}, B = {low}..{high}",
         logarithmic=True,
     )

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from search_spaces import InvalidSettingError, Point, Seeds
+from trainers.data import dataset_of, signed_inputs
 from trainers.measurement import Measurement
-from trainers.perceptron_data import perceptron_margins
 from trainers.perceptron_kernel import (
     DIVERGED,
     FITTED,
@@ -24,12 +25,11 @@ from trainers.perceptron_kernel import (
 )
 from trainers.perceptron_sequential import run_sequential
 from trainers.stopping import StopReason, step_limit
-from trainers.streams import WORD_MASK, Purpose
+from trainers.streams import WORD_MASK
 
 UPDATE_LIMIT = 10**9
 """Updates after which a run is censored: a quarter of an hour at least."""
 _TRAINABLE = {
-    "data": ("perceptron",),
     "loss": ("hinge",),
     "bias": (False,),
     "observables": ((),),
@@ -46,11 +46,13 @@ class PerceptronMeasurement(Measurement):
     """Observables of one trained perceptron; its relative weight change does not exist."""
 
     signal: float
-    """w_1, the weight of the direction that decides the label."""
+    """w_1, the weight of the direction that decides the label of data=perceptron."""
     signal_to_noise: float
     """w_1/|w_perp|, the inverse of the angle to that direction."""
     trajectory: str
-    """After 1, 2, 4, ... updates: step and w_1, as ``step:w_1`` separated by spaces."""
+    """After 1, 2, 4, ... updates: step and w_1, as ``step:w_1`` separated by spaces.
+
+    Empty, like the two others, for data whose labels no single direction decides."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class PerceptronProblem:
     z: np.ndarray
     """y x/sqrt(d) by increasing first component, shape (P, d), in the dtype of the point."""
     signals: np.ndarray
-    """The first component, float64."""
+    """The first component, float64; zero if some are negative."""
     radius: float
     """Largest norm of the other components."""
     z_test: np.ndarray
@@ -87,24 +89,33 @@ def check_perceptron(point: Point) -> None:
 
 
 def prepare_perceptron(point: Point, seeds: Seeds) -> PerceptronProblem:
-    """Draw the data of one replica; the test set depends on `seeds.testset` and d alone."""
-    dimension, chi = point.input_dim, point.chi
-    assert dimension is not None
-    assert chi is not None
-    z = perceptron_margins(point.n_train, dimension, chi, seeds.trainset)
-    z_test = perceptron_margins(point.n_test, dimension, chi, seeds.testset, Purpose.TESTSET)
+    """Draw the data of one replica.
+
+    Raises
+    ------
+    InvalidSettingError
+        If P + n_test exceeds the size of the data set.
+    """
+    parts = dataset_of(point).split(point, seeds, np.dtype(np.float64))
+    z, z_test = (signed_inputs(*part.arrays()) for part in parts)
     return problem_from_margins(point, z, z_test, seeds.batch)
 
 
 def problem_from_margins(
     point: Point, z: np.ndarray, z_test: np.ndarray, batch_seed: int
 ) -> PerceptronProblem:
-    """Bring z into the order and dtype of the kernel; its first column must not be negative."""
+    """Bring z into the order and dtype of the kernel.
+
+    Where its first column has both signs, no point is safe by its signal alone: signals of zero
+    make every point a suspect.
+    """
     dtype = np.dtype(point.dtype)
     z = np.ascontiguousarray(z[np.argsort(z[:, 0], kind="stable")], dtype)
     others = z[:, 1:].astype(np.float64)
     radius = math.sqrt(np.einsum("ij,ij->i", others, others).max())
     signals = z[:, 0].astype(np.float64)
+    if signals[0] < 0:
+        signals = np.zeros(len(z))
     return PerceptronProblem(point, z, signals, radius, z_test.astype(dtype), batch_seed)
 
 
@@ -141,13 +152,12 @@ def train_perceptron(
     else:
         result = run_sequential(problem.z, *common)
     code, n_steps, n_updates, n_violators, _ = result
-    signal, noise = float(w[0]), float(np.linalg.norm(w[1:]))
     margins, margins_test = margins_of(problem.z, w), margins_of(problem.z_test, w)
     return PerceptronMeasurement(
         backend="numba",
         stop_reason=_STOP_REASONS[code],
         relative_weight_change=math.nan,  # w0 = 0
-        weight_norm=math.hypot(signal, noise),
+        weight_norm=float(np.linalg.norm(w)),
         training_time=point.learning_rate * n_steps,
         n_steps=n_steps,
         n_presentations=point.batch_size * n_steps,
@@ -156,10 +166,20 @@ def train_perceptron(
         test_error=_error(margins_test),
         train_error=_error(margins),
         margin_min=point.alpha * float(margins.min()),
-        signal=signal,
-        signal_to_noise=signal / noise if noise > 0 else math.inf,
-        trajectory=" ".join(f"{t:.0f}:{s:.10g}" for t, s in trajectory if t > 0),
+        **_signal(point, w, trajectory),
     )
+
+
+def _signal(point: Point, w: np.ndarray, trajectory: np.ndarray) -> dict[str, Any]:
+    """Return the columns that data=perceptron alone has."""
+    if point.data != "perceptron":
+        return {"signal": math.nan, "signal_to_noise": math.nan, "trajectory": ""}
+    signal, noise = float(w[0]), float(np.linalg.norm(w[1:]))
+    return {
+        "signal": signal,
+        "signal_to_noise": signal / noise if noise > 0 else math.inf,
+        "trajectory": " ".join(f"{step:.0f}:{w_1:.10g}" for step, w_1 in trajectory if step > 0),
+    }
 
 
 def margins_of(z: np.ndarray, w: np.ndarray) -> np.ndarray:

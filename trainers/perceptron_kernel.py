@@ -1,8 +1,8 @@
 """The compiled perceptron: exact in law, with no work on steps that change nothing.
 
 Hinge loss with margin kappa on f(w, x) = w.x/sqrt(d), from w = 0. With z = y x/sqrt(d), a step
-adds T z of every violator, m = w.z < kappa, of its batch to w. Data are generated such that the
-first component of z is never negative: w_1, the signal, only grows.
+adds T z of every violator, m = w.z < kappa, of its batch to w. In data=perceptron the first
+component of z is never negative: w_1, the signal, only grows.
 
 Points come sorted by their signal z_1. Since m >= w_1 z_1 - |w_perp| |z_perp|, only the first
 few, the *suspects*, can be violators. The process is drawn by events
@@ -302,9 +302,9 @@ def run_perceptron(z, signals, radius, kappa, temperature, batch_size, replaceme
     Parameters
     ----------
     z : array (P, d)
-        y x/sqrt(d), rows in increasing order of their first component, which is not negative.
+        y x/sqrt(d), rows in increasing order of their first component.
     signals : float64 array (P,)
-        That first component.
+        That first component if none is negative, else zeros: then every point is a suspect.
     radius : float
         Largest norm of the other components.
     trajectory : float64 array (TRAJECTORY, 2)

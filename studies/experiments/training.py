@@ -11,7 +11,6 @@ from analysis import MeasurementTable
 from analysis.averages import average_replicas
 from search_spaces import Point, SearchSpace, Seeds, temperature_window
 from search_spaces.axes import AXES, LogAxis, parse_axis
-from search_spaces.choices import IMAGES
 from search_spaces.space import WINDOW
 from search_spaces.windows import expected_presentations, onset_temperature
 
@@ -67,15 +66,14 @@ def read(plain: dict[str, Any]) -> Point:
 
 def check(spec: StudySpec) -> str:
     """Refuse what no backend can train and data sets that are too small."""
-    from trainers.data import check_size, dataset_size
+    from trainers.data import check_size, dataset_of
     from trainers.trainer import check_trainable, resolve_backend
 
     points = _sample_points(spec)
     backend = resolve_backend(points[0], spec.backend)
     for point in points:
         check_trainable(point)
-        if point.data in IMAGES:
-            check_size(point, dataset_size(point.data))
+        check_size(point, dataset_of(point).size)
     return backend
 
 
@@ -115,11 +113,13 @@ def measure(configuration: Point, seeds: Sequence[int], backend: str) -> list[di
 
 def expected_seconds(configuration: Point) -> float:
     """Rough time of one training; the driver corrects it by what it observes."""
+    from trainers.data import input_dim_of
+
     point = configuration
     if point.model == "perceptron":
         return _perceptron_seconds(point)
     width, depth, p = point.width, point.depth, point.n_train
-    n_weights = 64 * width + (depth - 1) * width**2 + width
+    n_weights = input_dim_of(point) * width + (depth - 1) * width**2 + width
     presentations = expected_presentations(
         p, point.temperature, point.batch_size, point.alpha, depth
     )
@@ -153,11 +153,8 @@ def read_table(path: Path) -> MeasurementTable:
 
 def conditional_on(spec: StudySpec) -> str:
     """Return the images or the law from which the data are drawn."""
-    from trainers.data import dataset_size
+    from trainers.data import condition_of
 
     spaces = spec.spaces().values()
     names = dict.fromkeys(name for space in spaces for name in space.axes["data"].values())
-    return " and ".join(
-        f"these {dataset_size(name)} images" if name in IMAGES else f"the law of {name} data"
-        for name in names
-    )
+    return " and ".join(condition_of(name) for name in names)

@@ -182,7 +182,7 @@ def test_batch_law_finds_the_crossover_and_the_first_step() -> None:
         expected = (C0 / 10 + C1) * size**0.5 / slope
         assert estimate.value == pytest.approx(expected, rel=0.08)
     assert law.batches.slope is not None
-    assert law.batches.slope.value == pytest.approx(1.0, abs=1e-6)
+    assert law.batches.slope.value == pytest.approx(1.0, abs=0.01)
     assert judge(law)["B*[chi=1]"].status == "established"
 
 

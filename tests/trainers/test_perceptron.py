@@ -9,6 +9,7 @@ from scipy import stats
 
 from search_spaces import InvalidSettingError, Point, Seeds
 from trainers import StopReason, train, train_pack
+from trainers.data import load_dataset, signed_inputs
 from trainers.event_draws import (
     choose,
     log_idle_probability,
@@ -21,9 +22,14 @@ from trainers.perceptron import (
     problem_from_margins,
     train_perceptron,
 )
-from trainers.perceptron_data import perceptron_margins
 from trainers.perceptron_kernel import count_suspects
 from trainers.streams import Purpose
+
+
+def perceptron_margins(n, input_dim, chi, seed):
+    """Return z = y x/sqrt(d) of the training points of a seed."""
+    dataset = load_dataset("perceptron", input_dim=input_dim, chi=chi)
+    return signed_inputs(*dataset.draw(n, seed, Purpose.TRAINSET, np.dtype(np.float64)))
 
 
 def make_point(**settings):
@@ -191,13 +197,26 @@ def test_results_do_not_depend_on_packing_or_order():
     assert [repr(train(*task)) for task in tasks] == [repr(m) for m in packed]
 
 
-def test_data_are_nested_in_size_and_follow_their_density():
-    z = perceptron_margins(20_000, 4, 3.0, seed=1)
-    assert (z[:50] == perceptron_margins(50, 4, 3.0, seed=1)).all()
-    assert stats.kstest((2 * z[:, 0]) ** 2, stats.gamma(2, scale=2).cdf).pvalue > 1e-3
-    assert stats.kstest(2 * z[:, 1:].ravel(), stats.norm.cdf).pvalue > 1e-3
-    test = perceptron_margins(50, 4, 3.0, 1, Purpose.TESTSET)
-    assert not np.isclose(test, z[:50]).any()
+@pytest.mark.parametrize("data", ["mixture", "digits"])
+@pytest.mark.parametrize("batch_size", [1, 40])
+def test_data_without_a_signal_are_fitted_too(data, batch_size):
+    """Then every point is a suspect; at B = P the plain iteration is the answer."""
+    names = {"chi": None, "input_dim": None, "data": data, "dtype": "float64"}
+    point = make_point(n_train=40, batch_size=batch_size, temperature=1.0, **names)
+    problem = prepare_perceptron(point, Seeds.shared(0))
+    run = train_perceptron(problem)
+    assert run.stop_reason == StopReason.FITTED
+    assert run.margin_min >= 1
+    row = run.to_row()
+    assert row["signal"] is None
+    assert row["trajectory"] == ""
+    w, n_steps = np.zeros(problem.z.shape[1]), 0
+    while (violators := problem.z @ w < 1).any():
+        w += problem.z[violators].sum(axis=0)
+        n_steps += 1
+    if batch_size == 40:
+        assert run.n_steps == n_steps
+        assert run.weight_norm == pytest.approx(np.linalg.norm(w), rel=1e-12)
 
 
 def test_single_precision_data_take_the_same_path():
@@ -229,9 +248,40 @@ def test_budgets_of_steps_and_updates_censor():
 def test_what_no_perceptron_knows_is_refused():
     for settings, message in (
         ({"loss": "logistic"}, "loss=logistic cannot be trained by model=perceptron"),
-        ({"data": "digits", "chi": None, "input_dim": None}, "data=digits cannot be trained"),
+        ({"bias": True}, "bias=True cannot be trained by model=perceptron"),
     ):
         with pytest.raises(InvalidSettingError, match=message):
             train(make_point(**settings), Seeds.shared(0))
     with pytest.raises(InvalidSettingError, match="scheme=sequential is its plain loop"):
         train(make_point(), Seeds.shared(0), "torch")
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize(
+    ("chi", "n_train", "n"),
+    [(3.0, 2048, 400), (1.0, 256, 400), (1.0, 4096, 150), (0.0, 1024, 120)],
+)
+def test_events_have_the_law_of_the_naive_loop_at_the_sizes_of_the_study(chi, n_train, n, pages):
+    runs = {}
+    for scheme, first in (("jump", 0), ("sequential", 10**6)):
+        point = make_point(
+            n_train=n_train, chi=chi, temperature=100.0, input_dim=64, scheme=scheme
+        )
+        runs[scheme] = train_pack([(point, Seeds.shared(first + k)) for k in range(n)])
+    for column in ("weight_norm", "signal_to_noise", "n_steps", "n_updates"):
+        events, naive = (np.log([getattr(run, column) for run in runs[scheme]]) for scheme in runs)
+        p_value = stats.ks_2samp(events, naive).pvalue
+        pull = (events.mean() - naive.mean()) / math.hypot(stats.sem(events), stats.sem(naive))
+        pages.add(
+            "perceptron-events",
+            χ=f"{chi:g}",
+            P=n_train,
+            runs=f"2 × {n}",
+            quantity=f"`{column}`",
+            events=f"{math.exp(events.mean()):.4g}",
+            loop=f"{math.exp(naive.mean()):.4g}",
+            pull=f"{pull:+.1f}",
+            p=f"{p_value:.2f}",
+        )
+        assert p_value > 1e-3, column
+        assert abs(pull) < 4, column

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -46,13 +47,21 @@ def perceptron_content(result: PerceptronResult, context: ReportContext) -> Repo
 
 def exponent_frame(result: PerceptronResult) -> pd.DataFrame:
     """Return theory, window and measurement of every tested number as a table for scripts."""
-    rows = []
-    for law in result.laws:
-        for name, (theory, (low, high), estimate) in windows(law).items():
-            if estimate is not None:
-                row = {"law": law.label, "quantity": name, "theory": theory, "low": low}
-                row |= {"high": high, "value": estimate.value, "stderr": estimate.stderr}
-                rows.append(row | {"n": estimate.n, "fit_range": estimate.fit_range})
+    rows = [
+        {
+            "law": law.label,
+            "quantity": name,
+            "theory": window.theory,
+            "low": window.low,
+            "high": window.high,
+            "value": window.estimate.value,
+            "stderr": window.estimate.stderr,
+            "n": window.estimate.n,
+            "fit_range": window.estimate.fit_range,
+        }
+        for law in result.laws
+        for name, window in windows(law).items()
+    ]
     columns = ["law", "quantity", "theory", "low", "high", "value", "stderr", "n", "fit_range"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -99,71 +108,57 @@ def _figures(laws: Sequence[PerceptronLaws]) -> tuple[PlannedFigure, ...]:
     sized = [law for law in laws if law.sizes is not None]
     heated = [law for law in laws if law.temperatures and len(law.temperatures[0].means.n) > 3]
     batched = [law for law in laws if law.batches is not None]
-    moving = [law for law in laws if law.trajectory is not None and law.sizes is not None]
-    planned = []
-    errors = "bars are standard errors over seeds with the spread pooled over the axis"
-    if sized:
-        caption = (
-            "Geometric means at the end of training against P, at "
-            f"T = {_temperatures(sized)}, B = 1; {errors}. Solid: weighted fit; dotted: the "
-            "exponent of theory, through the largest P. w₁/w⊥ follows it, ‖w‖ and t* stay below."
-        )
-        planned.append(PlannedFigure("size-laws", lambda: figures.plot_size_laws(sized), caption))
-    if heated:
-        caption = (
-            f"Geometric mean of ‖w‖/T against T/κ, B = 1; {errors}. Lines: ‖w‖ = c₀κ + c₁T; they "
-            "bend at T_noise/κ = c₀/c₁, at the same temperature for all P."
-        )
-        planned.append(
-            PlannedFigure("temperatures", lambda: figures.plot_temperature_laws(heated), caption)
-        )
-    if batched:
-        caption = (
-            f"Geometric mean of ‖w‖/T against B at fixed T; {errors}. Dotted grey: the first step "
-            "alone, E[a]B/√d. Right: B*, where both meet, with its fit (solid) and the exponent "
-            "of theory (dotted)."
-        )
-        planned.append(
-            PlannedFigure("batch-sizes", lambda: figures.plot_batch_laws(batched), caption)
-        )
-    if moving:
-        caption = (
-            "Signal during training after 2^k updates, means of logarithms at the largest P; "
-            "markers on the left are in the fit. Right: slope between neighbours; dotted: "
-            "1/(3 + χ)."
-        )
-        planned.append(
-            PlannedFigure("trajectories", lambda: figures.plot_trajectories(moving), caption)
-        )
-    return tuple(planned)
-
-
-def _temperatures(laws: Sequence[PerceptronLaws]) -> str:
-    return ", ".join(
-        sorted({f"{law.sizes.temperature:g}" for law in laws if law.sizes is not None})
+    moving = [law for law in sized if law.trajectory is not None]
+    planned = (
+        ("size-laws", sized, figures.plot_size_laws, _SIZE_CAPTION),
+        ("temperatures", heated, figures.plot_temperature_laws, _TEMPERATURE_CAPTION),
+        ("batch-sizes", batched, figures.plot_batch_laws, _BATCH_CAPTION),
+        ("trajectories", moving, figures.plot_trajectories, _TRAJECTORY_CAPTION),
+    )
+    return tuple(
+        PlannedFigure(name, functools.partial(plot, shown), caption)
+        for name, shown, plot, caption in planned
+        if shown
     )
 
 
+_ERRORS = "bars are standard errors over seeds with the spread pooled over the axis"
+_SIZE_CAPTION = (
+    f"Geometric means at the end of training against P, at T ≥ 30 κ and B = 1; {_ERRORS}. Solid: "
+    "weighted fit; dotted: the exponent of theory, through the largest P. w₁/w⊥ follows it, ‖w‖ "
+    "and t* stay below."
+)
+_TEMPERATURE_CAPTION = (
+    f"Geometric mean of ‖w‖/T against T/κ, B = 1; {_ERRORS}. Lines: ‖w‖ = c₀κ + c₁T; they bend at "
+    "T_noise/κ = c₀/c₁, at the same temperature for all P."
+)
+_BATCH_CAPTION = (
+    f"Geometric mean of ‖w‖/T against B at fixed T; {_ERRORS}. Dotted grey: the first step alone, "
+    "E[a]B/√d. Right: B*, where both meet, with its fit (solid) and the exponent of theory "
+    "(dotted)."
+)
+_TRAJECTORY_CAPTION = (
+    "Signal during training after 2^k updates, means of logarithms at the largest P; markers on "
+    "the left are in the fit. Right: slope between neighbours; dotted: 1/(3 + χ)."
+)
+
+
 def _theory_table(laws: Sequence[PerceptronLaws]) -> ReportTable:
-    rows = []
-    for law in laws:
-        for name, (theory, (low, high), estimate) in windows(law).items():
-            if estimate is not None:
-                inside = "yes" if low <= estimate.value <= high else "no"
-                pull = (estimate.value - theory) / estimate.stderr if estimate.stderr else None
-                rows.append(
-                    (
-                        law.label,
-                        name,
-                        f"{theory:.4g}",
-                        str(estimate),
-                        interval_text(estimate),
-                        "" if pull is None else f"{pull:+.1f}",
-                        f"{low:.3g} … {high:.3g}",
-                        inside,
-                        estimate.fit_range,
-                    )
-                )
+    rows = [
+        (
+            law.label,
+            name,
+            f"{window.theory:.4g}",
+            str(window.estimate),
+            interval_text(window.estimate),
+            "" if window.pull is None else f"{window.pull:+.1f}",
+            f"{window.low:.3g} … {window.high:.3g}",
+            "yes" if window.holds else "no",
+            window.estimate.fit_range,
+        )
+        for law in laws
+        for name, window in windows(law).items()
+    ]
     columns = ("law", "quantity", "theory", "measured", "95 % interval", "pull (s.e.)", "window",
                "inside", "fit range")  # fmt: skip
     return ReportTable("Exponents of theory and of the data", columns, tuple(rows))

@@ -9,6 +9,7 @@ follow it. Such a deficit is neither agreement nor contradiction, and is reporte
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from analysis.perceptron_theory import BATCH_LITERATURE, LITERATURE
 from analysis.power_law import FLAT
 from analysis.verdicts import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED, Light, Verdict
 
+SNR, NORM, TIME = "gamma from w₁/w⊥", "gamma from ‖w‖", "b"
+TRAJECTORY, FIRST_STEP, DELTA = "y during training", "first step", "delta"
 DEFICIT = 0.12
 """Largest accepted deficit of gamma from ||w||; the excess may be a quarter of it."""
 TIME_WINDOW = (0.74, 1.02)
@@ -32,75 +35,85 @@ def tolerance(gamma: float) -> float:
     return max(0.04, 0.06 * gamma)
 
 
-def windows(laws: PerceptronLaws) -> dict[str, tuple[float, tuple[float, float], Estimate | None]]:
-    """Return theory, accepted window and estimate of every tested number, by name."""
+@dataclass(frozen=True)
+class Window:
+    """A measured number with what theory says and how far from it finite sizes may lie."""
+
+    theory: float
+    low: float
+    high: float
+    estimate: Estimate
+
+    @property
+    def holds(self) -> bool:
+        """Whether the number lies in the window."""
+        return self.low <= self.estimate.value <= self.high
+
+    @property
+    def pull(self) -> float | None:
+        """Departure from theory in standard errors."""
+        error = self.estimate.stderr
+        return (self.estimate.value - self.theory) / error if error else None
+
+    @property
+    def width(self) -> float:
+        """Half the width."""
+        return (self.high - self.low) / 2
+
+
+def windows(laws: PerceptronLaws) -> dict[str, Window]:
+    """Return every tested number that was measured, by name."""
     theory, estimates = laws.theory, laws.estimates()
     gamma, b, y = theory.gamma, theory.b, theory.trajectory
-    wide = tolerance(gamma)
+    wide, narrow, step = tolerance(gamma), TRAJECTORY_TOLERANCE, FIRST_STEP_TOLERANCE
     tested = {
-        "gamma from w₁/w⊥": (gamma, (gamma - wide, gamma + wide), laws.key("gamma", "snr")),
-        "gamma from ‖w‖": (gamma, (gamma - DEFICIT, gamma + DEFICIT / 4), ""),
-        "b": (b, (TIME_WINDOW[0] * b, TIME_WINDOW[1] * b), laws.key("b")),
-        "y during training": (
-            y,
-            (y - TRAJECTORY_TOLERANCE, y + TRAJECTORY_TOLERANCE),
-            laws.key("y"),
-        ),
-        "first step": (
-            1.0,
-            (1 - FIRST_STEP_TOLERANCE, 1 + FIRST_STEP_TOLERANCE),
-            laws.key("first_step"),
-        ),
-        "delta": (1.0, DELTA_WINDOW, laws.key("delta")),
+        SNR: (laws.key("gamma", "snr"), gamma, gamma - wide, gamma + wide),
+        NORM: (laws.key("gamma", "norm"), gamma, gamma - DEFICIT, gamma + DEFICIT / 4),
+        TIME: (laws.key("b"), b, TIME_WINDOW[0] * b, TIME_WINDOW[1] * b),
+        TRAJECTORY: (laws.key("y"), y, y - narrow, y + narrow),
+        FIRST_STEP: (laws.key("first_step"), 1.0, 1 - step, 1 + step),
+        DELTA: (laws.key("delta"), theory.delta, DELTA_WINDOW[0], DELTA_WINDOW[1]),
     }
-    keys = {"gamma from ‖w‖": laws.key("gamma", "norm")}
     return {
-        name: (value, window, estimates.get(keys.get(name, key)))
-        for name, (value, window, key) in tested.items()
+        name: Window(expected, low, high, estimates[key])
+        for name, (key, expected, low, high) in tested.items()
+        if key in estimates
     }
 
 
 def lights(laws: PerceptronLaws) -> tuple[Light, ...]:
     """Return whether every measured number lies in its window."""
-    result = []
-    for name, (value, (low, high), estimate) in windows(laws).items():
-        if estimate is None:
-            continue
-        state = "green" if low <= estimate.value <= high else "red"
-        reason = f"{estimate}, theory {value:.3g}, window {low:.3g}..{high:.3g}"
-        result.append(Light(name, state, reason, "larger P and more seeds"))
-    return tuple(result)
+    return tuple(
+        Light(
+            name,
+            "green" if window.holds else "red",
+            f"{window.estimate}, theory {window.theory:.3g}, "
+            f"window {window.low:.3g}..{window.high:.3g}",
+            "larger P and more seeds",
+        )
+        for name, window in windows(laws).items()
+    )
 
 
 def judge(laws: PerceptronLaws) -> dict[str, Verdict]:
     """Return the verdicts on one chi and d by key."""
+    tested, theory, where = windows(laws), laws.theory, f" at {laws.label}."
     verdicts: dict[str, Verdict] = {}
-    tested = windows(laws)
-    where = f" at {laws.label}"
-
-    def sharp(key: str, name: str, claim: str, literature: str = LITERATURE) -> None:
-        theory, window, estimate = tested[name]
-        if estimate is not None:
-            verdicts[laws.key(key)] = _sharp(
-                f"{claim}{where}.", theory, window, estimate, literature
-            )
-
-    def deficit(key: str, name: str, claim: str, because: str) -> None:
-        theory, window, estimate = tested[name]
-        if estimate is not None:
-            verdicts[laws.key(key)] = _with_deficit(
-                f"{claim}{where}.", theory, window, estimate, because
-            )
-
-    theory = laws.theory
-    sharp("gamma_snr", "gamma from w₁/w⊥", f"w_1/w_perp ~ P^gamma, gamma = {theory.gamma:.3g}")
-    deficit("gamma_norm", "gamma from ‖w‖", f"||w|| ~ T P^gamma, gamma = {theory.gamma:.3g}",
-            _why_norm(laws))  # fmt: skip
-    deficit("b", "b", f"t* ~ T P^b, b = {theory.b:.3g}", _why_time(laws))
-    sharp("trajectory", "y during training", f"w_1 ~ t^y, y = {theory.trajectory:.3g}")
-    sharp("first_step", "first step", "w_1 = E[a]/sqrt(d) T B for B >> B*", BATCH_LITERATURE)
+    for key, name, claim, literature in (
+        ("gamma_snr", SNR, f"w_1/w_perp ~ P^gamma, gamma = {theory.gamma:.3g}", LITERATURE),
+        ("trajectory", TRAJECTORY, f"w_1 ~ t^y, y = {theory.trajectory:.3g}", LITERATURE),
+        ("first_step", FIRST_STEP, "w_1 = E[a]/sqrt(d) T B for B >> B*", BATCH_LITERATURE),
+    ):
+        if name in tested:
+            verdicts[laws.key(key)] = _sharp(claim + where, tested[name], literature)
+    for key, name, claim, because in (
+        ("gamma_norm", NORM, f"||w|| ~ T P^gamma, gamma = {theory.gamma:.3g}", _why_norm(laws)),
+        ("b", TIME, f"t* ~ T P^b, b = {theory.b:.3g}", _why_time(laws)),
+    ):
+        if name in tested:
+            verdicts[laws.key(key)] = _with_deficit(claim + where, tested[name], because)
     for key, verdict in (
-        ("delta", _delta(laws, where)),
+        ("delta", _delta(laws, tested.get(DELTA), where)),
         ("B*", _crossover(laws, where)),
         ("T_noise_independent_of_P", _noise_temperature(laws, where)),
     ):
@@ -109,55 +122,52 @@ def judge(laws: PerceptronLaws) -> dict[str, Verdict]:
     return verdicts
 
 
-def _pull(estimate: Estimate, theory: float) -> float | None:
-    return (estimate.value - theory) / estimate.stderr if estimate.stderr else None
+def _numbers(window: Window) -> str:
+    estimate, pull = window.estimate, window.pull
+    text = f"{estimate} against {window.theory:.3g}"
+    if pull is not None:
+        text += f", {pull:+.1f} standard errors"
+    return f"{text}, {estimate.fit_range}, {estimate.n} seeds"
 
 
-def _numbers(estimate: Estimate, theory: float) -> str:
-    pull = _pull(estimate, theory)
-    text = f"{estimate} against {theory:.3g}"
-    return text if pull is None else f"{text}, {pull:+.1f} standard errors"
-
-
-def _sharp(
-    claim: str, theory: float, window: tuple[float, float], estimate: Estimate, literature: str
+def _verdict(
+    claim: str, status: str, reason: str, window: Window, literature: str = LITERATURE
 ) -> Verdict:
+    estimate = window.estimate
+    return Verdict(claim, status, reason, literature, estimate.value, estimate.stderr, window.pull)
+
+
+def _sharp(claim: str, window: Window, literature: str) -> Verdict:
     """Judge a number that theory should meet within a window."""
-    pull, n = _pull(estimate, theory), estimate.n
-    values = (literature, estimate.value, estimate.stderr, pull)
-    reason = f"{_numbers(estimate, theory)}, {estimate.fit_range}, {n} seeds"
-    inside = window[0] <= estimate.value <= window[1]
-    if pull is None or estimate.stderr is None:
-        return Verdict(claim, NOT_ESTABLISHED, f"{reason}; no error bars", *values)
-    half = student_factor(n) * estimate.stderr
-    width = window[1] - window[0]
-    if inside and half <= width:
-        if abs(pull) > student_factor(n):
-            reason += f"; a significant difference, but below the {width / 2:.3g} of finite sizes"
-        return Verdict(claim, ESTABLISHED, reason, *values)
-    if not inside and abs(pull) > 1.5 * student_factor(n):
-        return Verdict(claim, CONTRADICTED, f"{reason}; outside ±{width / 2:.3g}", *values)
-    return Verdict(claim, NOT_ESTABLISHED, f"{reason}; more seeds would settle it", *values)
+    reason, error, pull = _numbers(window), window.estimate.stderr, window.pull
+    if pull is None or error is None:
+        reason += "; no error bars"
+        return _verdict(claim, NOT_ESTABLISHED, reason, window, literature)
+    factor = student_factor(window.estimate.n)
+    if window.holds and factor * error <= 2 * window.width:
+        if abs(pull) > factor:
+            reason += f"; a significant difference, below the {window.width:.3g} of finite sizes"
+        return _verdict(claim, ESTABLISHED, reason, window, literature)
+    if not window.holds and abs(pull) > 1.5 * factor:
+        reason += f"; outside ±{window.width:.3g}"
+        return _verdict(claim, CONTRADICTED, reason, window, literature)
+    reason += "; more seeds would settle it"
+    return _verdict(claim, NOT_ESTABLISHED, reason, window, literature)
 
 
-def _with_deficit(
-    claim: str, theory: float, window: tuple[float, float], estimate: Estimate, because: str
-) -> Verdict:
+def _with_deficit(claim: str, window: Window, because: str) -> Verdict:
     """Judge an exponent that is known to lie below theory at every size within reach."""
-    pull = _pull(estimate, theory)
-    values = (LITERATURE, estimate.value, estimate.stderr, pull)
-    reason = f"{_numbers(estimate, theory)}, {estimate.fit_range}, {estimate.n} seeds"
+    reason, pull = _numbers(window), window.pull
     if pull is None:
-        return Verdict(claim, NOT_ESTABLISHED, f"{reason}; no error bars", *values)
-    if abs(pull) <= student_factor(estimate.n):
-        return Verdict(claim, ESTABLISHED, reason, *values)
-    if window[0] <= estimate.value <= window[1]:
+        return _verdict(claim, NOT_ESTABLISHED, f"{reason}; no error bars", window)
+    if abs(pull) <= student_factor(window.estimate.n):
+        return _verdict(claim, ESTABLISHED, reason, window)
+    if window.holds:
         side = "below" if pull < 0 else "above"
-        return Verdict(
-            claim, NOT_ESTABLISHED, f"{reason}: {side} theory at these sizes; {because}", *values
-        )
-    reason += f"; outside {window[0]:.3g}..{window[1]:.3g}, the known effect of finite sizes"
-    return Verdict(claim, CONTRADICTED, reason, *values)
+        reason += f": {side} theory at these sizes; {because}"
+        return _verdict(claim, NOT_ESTABLISHED, reason, window)
+    reason += f"; outside {window.low:.3g}..{window.high:.3g}, the known effect of finite sizes"
+    return _verdict(claim, CONTRADICTED, reason, window)
 
 
 def _why_norm(laws: PerceptronLaws) -> str:
@@ -187,30 +197,28 @@ def _listed(values: FloatArray, errors: FloatArray) -> str:
     return ", ".join(format_value(v, e) for v, e in zip(values, errors, strict=True))
 
 
-def _delta(laws: PerceptronLaws, where: str) -> Verdict | None:
+def _delta(laws: PerceptronLaws, window: Window | None, where: str) -> Verdict | None:
     """Judge delta = 1 together with the term c0 kappa, which lowers it at finite T."""
-    estimate = laws.delta
-    if estimate is None:
+    if window is None:
         return None
-    claim = f"||w|| ~ T^delta with delta = 1 for T >> kappa{where}."
-    pull = _pull(estimate, 1.0)
-    values = (LITERATURE, estimate.value, estimate.stderr, pull)
-    reason = f"{_numbers(estimate, 1.0)}, {estimate.fit_range}, {estimate.n} seeds"
-    slopes = [_additive_slope(law.delta.means.positions, law.coefficients)
-              for law in laws.temperatures if law.coefficients is not None]  # fmt: skip
-    if pull is None:
-        return Verdict(claim, NOT_ESTABLISHED, f"{reason}; no error bars", *values)
+    claim = f"||w|| ~ T^delta with delta = 1 for T >> kappa{where}"
+    reason, pull, estimate = _numbers(window), window.pull, window.estimate
+    if pull is None or estimate.stderr is None:
+        return _verdict(claim, NOT_ESTABLISHED, f"{reason}; no error bars", window)
     limit = student_factor(estimate.n)
     if abs(pull) <= limit:
-        return Verdict(claim, ESTABLISHED, reason, *values)
-    if slopes and estimate.stderr is not None:
+        return _verdict(claim, ESTABLISHED, reason, window)
+    slopes = [
+        _additive_slope(law.delta.means.positions, law.coefficients)
+        for law in laws.temperatures
+        if law.coefficients is not None
+    ]
+    if slopes:
         expected = float(np.mean(slopes))
         reason += f"; ||w|| = c0 kappa + c1 T makes it {expected:.3f} at these temperatures"
         if abs(estimate.value - expected) <= max(0.01, limit * estimate.stderr):
-            return Verdict(claim, ESTABLISHED, reason, *values)
-    low, high = DELTA_WINDOW
-    status = NOT_ESTABLISHED if low <= estimate.value <= high else CONTRADICTED
-    return Verdict(claim, status, reason, *values)
+            return _verdict(claim, ESTABLISHED, reason, window)
+    return _verdict(claim, NOT_ESTABLISHED if window.holds else CONTRADICTED, reason, window)
 
 
 def _additive_slope(temperatures: FloatArray, coefficients: tuple[float, float]) -> float:
@@ -222,19 +230,21 @@ def _additive_slope(temperatures: FloatArray, coefficients: tuple[float, float])
 def _crossover(laws: PerceptronLaws, where: str) -> Verdict | None:
     if laws.batches is None or laws.batches.crossover is None:
         return None
-    estimate, gamma = laws.batches.crossover.exponent, laws.theory.gamma
-    claim = f"B* ~ P^gamma, gamma = {gamma:.3g}{where}."
+    gamma, estimate = laws.theory.gamma, laws.batches.crossover.exponent
+    window = Window(gamma, gamma - 1.5 * DEFICIT, gamma + DEFICIT / 4, estimate)
     because = "B* is ||w||/T of small batches over s, so its deficit is that of ||w||"
-    window = (gamma - 1.5 * DEFICIT, gamma + DEFICIT / 4)
-    return _with_deficit(claim, gamma, window, estimate, because)
+    return _with_deficit(f"B* ~ P^gamma, gamma = {gamma:.3g}{where}", window, because)
 
 
 def _noise_temperature(laws: PerceptronLaws, where: str) -> Verdict | None:
-    found = {law.n_train: law.noise_temperature for law in laws.temperatures
-             if law.noise_temperature is not None}  # fmt: skip
+    found = {
+        law.n_train: law.noise_temperature
+        for law in laws.temperatures
+        if law.noise_temperature is not None
+    }
     if len(found) < 2:
         return None
-    claim = f"T_noise, where noise takes over, does not depend on P{where}."
+    claim = f"T_noise, where noise takes over, does not depend on P{where}"
     values = [estimate.value for estimate in found.values()]
     change = math.log(max(values) / min(values))
     listed = ", ".join(f"{estimate} at P = {size}" for size, estimate in found.items())

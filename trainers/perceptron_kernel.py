@@ -189,39 +189,45 @@ def search(sample, law, limits, stream, w, counters, trajectory):
 
 @compiled()
 def empty_store(n_train, n):
-    """Return room for kept products with `n` suspects: array, lengths, place by point, counts."""
-    places = max(1, min(n_train, _PRODUCT_BYTES // (8 * max(n, 1))))
+    """Return room for kept products with `n` suspects.
+
+    Returns
+    -------
+    tuple
+        A flat array, the length kept for each place, the place of each point (-1: none), and
+        two counts: places taken, and the length of a place.
+    """
+    places = min(n_train, _PRODUCT_BYTES // (8 * max(n, 1)))
     return (
-        np.empty((places, max(n, 1))),
-        np.zeros(places, np.int64),
+        np.empty(max(places * n, n_train)),  # all points fit in one place at least
+        np.zeros(n_train, np.int64),
         np.full(n_train, -1, np.int64),
-        np.zeros(1, np.int64),
+        np.array([0, max(n, 1)], np.int64),
     )
 
 
 @compiled()
-def is_full(store, j, n):
-    """Return whether the products of point j with `n` suspects do not fit in."""
-    products, _, places, used = store
-    return n > products.shape[1] or (places[j] < 0 and used[0] == products.shape[0])
-
-
-@compiled()
 def kept_products(z, j, n, store, vector):
-    """Return z_i.z_j for the first `n` points i, computing what is not kept yet."""
-    products, lengths, places, used = store
+    """Return z_i.z_j for the first `n` points i, computing what is not kept yet.
+
+    A store that is full, or whose places are too short, forgets everything.
+    """
+    products, lengths, places, counts = store
+    if n > counts[1] or (places[j] < 0 and (counts[0] + 1) * counts[1] > products.shape[0]):
+        places[:] = -1
+        counts[0], counts[1] = 0, n
+    if places[j] < 0:
+        places[j] = counts[0]
+        lengths[counts[0]] = 0
+        counts[0] += 1
     place = places[j]
-    if place < 0:
-        place = used[0]
-        used[0] += 1
-        places[j] = place
-        lengths[place] = 0
+    kept = products[place * counts[1] : (place + 1) * counts[1]]
     if lengths[place] < n:
         for k in range(vector.shape[0]):
             vector[k] = z[j, k]
-        fill_products(z, lengths[place], n, vector, products[place])
+        fill_products(z, lengths[place], n, vector, kept)
         lengths[place] = n
-    return products[place]
+    return kept
 
 
 @compiled(fastmath=True)
@@ -229,6 +235,15 @@ def shift(margins, n, temperature, products):
     """Add T z_i.z_j to the first `n` margins."""
     for i in range(n):
         margins[i] += temperature * products[i]
+
+
+@compiled()
+def update_margins(z, chosen, count, n, temperature, pull, store, margins):
+    """Add to the first `n` margins what `count` chosen points, with sum `pull`/T, change."""
+    if count == 1:
+        shift(margins, n, temperature, kept_products(z, chosen[0], n, store, pull))
+    else:
+        add_products(z, n, pull, margins)
 
 
 @compiled()
@@ -255,9 +270,11 @@ def follow(sample, law, limits, stream, w, counters, trajectory):
             fill_products(z, 0, n, w, margins)
             fresh = True
             continue
-        if counters[UPDATES] >= limits[1]:
-            return STEP_BUDGET
-        count = advance(n_violators, n_train, batch_size, replacement, limits, counters, stream)
+        count = 0
+        if counters[UPDATES] < limits[1]:
+            count = advance(
+                n_violators, n_train, batch_size, replacement, limits, counters, stream
+            )
         if count == 0:
             return STEP_BUDGET
         choose(n_violators, count, replacement, stamps, counters[UPDATES], stream, chosen)
@@ -265,12 +282,7 @@ def follow(sample, law, limits, stream, w, counters, trajectory):
             chosen[j] = violators[chosen[j]]
         move(z, chosen, count, temperature, w, pull)
         record(counters, count, w, trajectory)
-        if count == 1:
-            if is_full(store, chosen[0], n):
-                store = empty_store(n_train, n)
-            shift(margins, n, temperature, kept_products(z, chosen[0], n, store, pull))
-        else:
-            add_products(z, n, pull, margins)
+        update_margins(z, chosen, count, n, temperature, pull, store, margins)
         fresh = False
         n = follow_suspects(sample, kappa, w, n, counters[UPDATES], margins)
     return DIVERGED

@@ -27,7 +27,7 @@ PAGES = {
         "12 per temperature and batch size. *window* is the departure from theory that finite "
         "sizes explain; *pull* is the difference from the independent simulator in combined "
         "standard errors (of exponents: in ours). *First step* is w₁/(T B) in units of E[a]/√d, "
-        "that of the independent simulator ‖w‖/(T B) at the largest B.",
+        "that of the independent simulator ‖w‖/(T B).",
     ),
     "perceptron-events": (
         "The event-driven perceptron against the plain loop",

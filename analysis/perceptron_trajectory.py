@@ -15,11 +15,11 @@ import pandas as pd
 from analysis.estimates import Estimate, FloatArray, estimate_from_replicates
 from analysis.seed_means import SeedMeans
 
-_START = 14.0
+_START = 16.0
 # (w_1/w_perp)^2 from which a trajectory follows its law.
+_END = 5.0
+# It leaves the law at about a fifth of its updates.
 _MINIMUM_RECORDS = 4
-_END = 4.0
-# It leaves the law at about a quarter of its updates.
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ def fit_trajectory(
     hot
         Rows with T >> kappa at one batch size.
     window
-        Numbers of updates between which to fit; by default from w_1/w_perp = 4 to a quarter of
-        the updates.
+        Numbers of updates between which to fit; by default from w_1/w_perp = 4 to a fifth of the
+        updates.
     """
     if "trajectory" not in hot or hot.empty:
         return None
@@ -96,7 +96,7 @@ def _trajectory_window(rows: pd.DataFrame) -> tuple[int, int]:
     """First and last power of two of updates at which the law during training holds.
 
     It begins where w_1/w_perp is about 4, told by n_updates ~ (w_1/w_perp)^2, and ends at about
-    a quarter of the updates, before the last violators are picked one by one.
+    a fifth of the updates, before the last violators are picked one by one.
     """
     updates = np.log(rows["n_updates"].astype(float))
     start = updates.mean() - 2 * np.log(rows["signal_to_noise"].astype(float)).mean()

@@ -20,6 +20,7 @@ from trainers.cnn import check_cnn, check_known
 from trainers.kernels import solve
 from trainers.measurement import Measurement
 from trainers.models import prepare_replica
+from trainers.perceptron import check_perceptron, prepare_perceptron, train_perceptron
 from trainers.preparation import prepare_problem
 
 BACKENDS = ("numba", "torch-replicas", "torch")
@@ -29,6 +30,7 @@ DEVICES = ("cpu", "cuda")
 
 _BACKENDS_OF = {
     ("mlp", "cpu"): ("numba", "torch-replicas", "torch"),
+    ("perceptron", "cpu"): ("numba",),
     ("cnn", "cpu"): ("torch-replicas", "torch"),
     ("mlp", "cuda"): ("torch-replicas",),
     ("cnn", "cuda"): ("torch-replicas",),
@@ -115,6 +117,9 @@ def check_trainable(point: Point) -> None:
     if point.model == "cnn":
         check_cnn(point)
         return
+    if point.model == "perceptron":
+        check_perceptron(point)
+        return
     for name, known in _TRAINABLE.items():
         value = getattr(point, name)
         if value not in known:
@@ -134,6 +139,8 @@ _TRAINABLE: dict[str, tuple[object, ...]] = {
 
 
 def _train_one(point: Point, seeds: Seeds, backend: str) -> Measurement:
+    if point.model == "perceptron":
+        return train_perceptron(prepare_perceptron(point, seeds))
     if backend == "numba":
         return solve(prepare_problem(point, seeds))
     # torch takes seconds to import, which workers that use the kernel need not pay.

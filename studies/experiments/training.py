@@ -99,9 +99,16 @@ def _sample_points(spec: StudySpec) -> tuple[Point, ...]:
 def prepare(spec: StudySpec, backend: str) -> None:
     """Compile once here, rather than in every worker at the same time."""
     from trainers.kernels import compile_kernels
+    from trainers.perceptron import compile_perceptron
 
-    if backend in ("numba", "auto"):
-        compile_kernels(spec.space.fixed["dtype"])
+    if backend not in ("numba", "auto"):
+        return
+    spaces = spec.spaces().values()
+    kinds = {(m, space.fixed["dtype"]) for space in spaces for m in space.axes["model"].values()}
+    compilers = {"mlp": compile_kernels, "perceptron": compile_perceptron}
+    for model, dtype in sorted(kinds):
+        if model in compilers:
+            compilers[model](dtype)
 
 
 def measure(
@@ -121,6 +128,8 @@ def expected_seconds(configuration: Point) -> float:
     point = configuration
     if point.model == "cnn":
         return _expected_seconds_of_images(point)
+    if point.model == "perceptron":
+        return _perceptron_seconds(point)
     width, depth, p = point.width, point.depth, point.n_train
     n_weights = input_dim_of(point) * width + (depth - 1) * width**2 + width
     presentations = expected_presentations(
@@ -133,13 +142,22 @@ def expected_seconds(configuration: Point) -> float:
 
 def _expected_seconds_of_images(point: Point) -> float:
     """Return the same for a convolutional network, several of which share a pack."""
-    pixels = {"digits": 64, "cifar10": 1024}.get(point.data, 784)
-    multiply_adds = 9 * pixels * point.width * (1 + 0.6 * point.width)
+    from trainers.data import input_dim_of
+
+    multiply_adds = 9 * input_dim_of(point) * point.width * (1 + 0.6 * point.width)
     presentations = expected_presentations(
         point.n_train, point.temperature, point.batch_size, point.alpha, point.depth
     )
     updates = 55 * (max(point.n_train, 64) / 64) ** 0.73
     return 0.02 + multiply_adds * (1e-10 * presentations + 1e-9 * updates) + 5e-4 * updates
+
+
+def _perceptron_seconds(point: Point) -> float:
+    """Cost of drawing the data, and of updates ~ P^(2 gamma) that look at ever fewer points."""
+    chi = 1.0 if point.chi is None else point.chi
+    growth = 1 + min(1 / (1 + chi), 1.4)
+    updates = 2.5e-8 * point.n_train**growth * max(1.0, 3 / (point.temperature * point.alpha))
+    return 1e-3 + 1.5e-6 * point.n_train + updates
 
 
 def seed_columns(seed: int) -> dict[str, int]:

@@ -25,10 +25,13 @@ from search_spaces.point import (
     positive_integer,
     resolve_temperature,
 )
-from search_spaces.windows import perceptron_budget, presentation_budget, temperature_window
-
-WINDOW = "window"
-"""The value of `temperature` that asks for the default window of each alpha, depth and B."""
+from search_spaces.windows import (
+    perceptron_budget,
+    presentation_budget,
+    read_window,
+    temperature_window,
+    window_text,
+)
 
 NOISE_AXES = ("temperature", "learning_rate", "batch_size")
 
@@ -50,7 +53,7 @@ class SearchSpace:
         :mod:`search_spaces.windows`, a scheme of None that of the model.
     **axes
         Anything :func:`search_spaces.axes.parse_axis` reads; ``temperature="window"`` is the
-        stable window of each alpha, depth and batch size.
+        stable window of each alpha, depth and batch size, ``"window(0.1, 4)"`` ends elsewhere.
 
     >>> space = SearchSpace(n_train=[64, 128], temperature=[0.1, 1.0], batch_size=1, n_seeds=2)
     >>> len(space.points()), list(space.seeds)
@@ -88,8 +91,8 @@ class SearchSpace:
             if max_presentations is None
             else positive_integer("max_presentations", number_from_text(max_presentations))
         )
-        self.uses_window = axes.get("temperature") == WINDOW
-        if self.uses_window:
+        self.window = read_window(axes.get("temperature"))
+        if self.window is not None:
             axes.pop("temperature")
         self.axes: dict[str, Axis] = {
             name: parse_axis(name, raw)
@@ -97,6 +100,11 @@ class SearchSpace:
             if raw is not None
         }
         self._check()
+
+    @property
+    def uses_window(self) -> bool:
+        """Whether each alpha, depth and B has temperatures of its own."""
+        return self.window is not None
 
     @property
     def seeds(self) -> range:
@@ -144,12 +152,12 @@ class SearchSpace:
         names = list(self.axes)
         for combination in itertools.product(*(self.axes[name].values() for name in names)):
             values = dict(zip(names, combination, strict=True))
-            if not self.uses_window:
+            if self.window is None:
                 yield values
                 continue
-            batch_size = values.get("batch_size", 1)
-            settings = {**MODEL_DEFAULTS[values["model"]], **values}
-            for t in temperature_window(settings["alpha"], settings["depth"], batch_size):
+            settings = {"batch_size": 1, **MODEL_DEFAULTS[values["model"]], **values}
+            scales = (settings["alpha"], settings["depth"], settings["batch_size"])
+            for t in temperature_window(*scales, ends=self.window):
                 yield {**values, "temperature": t}
 
     def _check(self) -> None:
@@ -185,8 +193,8 @@ class SearchSpace:
     def to_plain(self) -> dict[str, Any]:
         """Return every setting with its default written out, as YAML holds it."""
         plain = {name: self.axes[name].to_plain() for name in AXES if name in self.axes}
-        if self.uses_window:
-            plain["temperature"] = WINDOW
+        if self.window is not None:
+            plain["temperature"] = window_text(self.window)
         seeds = {"n_seeds": self.n_seeds, "first_seed": self.first_seed}
         return {**plain, **self.fixed, "max_presentations": self.max_presentations, **seeds}
 

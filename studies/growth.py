@@ -6,7 +6,7 @@ from typing import Any
 
 from search_spaces import InvalidSettingError
 from search_spaces.axes import AXES, LogAxis, parse_axis
-from search_spaces.space import WINDOW
+from search_spaces.windows import read_window
 from studies.spec import KEYS, StudySpec
 
 
@@ -54,7 +54,7 @@ def _scans_grow(before: StudySpec, after: StudySpec) -> bool:
 
 
 def _contains(key: str, old: Any, new: Any) -> bool:
-    if WINDOW in (old, new):
+    if key == "temperature" and (read_window(old) or read_window(new)):
         return False
     before, after = parse_axis(key, old), parse_axis(key, new)
     if isinstance(before, LogAxis) and isinstance(after, LogAxis) and before == after:
@@ -65,6 +65,6 @@ def _contains(key: str, old: Any, new: Any) -> bool:
 def _remedy(key: str, old: Any, new: Any) -> str:
     if key in ("n_seeds", "n_trials"):
         return "Finished trainings are never dropped; choose a larger number or another --out."
-    if key in AXES and not isinstance(old, dict | list) and old != WINDOW:
+    if key in AXES and not isinstance(old, dict | list) and not read_window(old):
         return f"Ask for both, {key}=[{old}, ...], or choose another folder with --out."
     return "Choose another folder with --out."

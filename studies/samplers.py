@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces import InvalidSettingError, ListAxis, LogAxis, Point, temperature_window
 from search_spaces.choices import ACTIVATIONS, DATA, LOSSES, MODELS
+from search_spaces.windows import STABLE
 from studies.ledger import REASON, Ledger
 from studies.packs import Pack, Unit
 from studies.spec import StudySpec
@@ -70,7 +71,7 @@ def asked_distributions(spec: StudySpec) -> dict[str, BaseDistribution]:
 def _window_axis(spec: StudySpec) -> LogAxis:
     axes = spec.space.axes
     windows = [
-        temperature_window(alpha, depth, batch_size)
+        temperature_window(alpha, depth, batch_size, ends=spec.space.window or STABLE)
         for alpha in axes["alpha"].values()
         for depth in axes["depth"].values()
         for batch_size in axes["batch_size"].values()

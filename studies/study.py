@@ -205,8 +205,9 @@ class Study:
             return self.spec.points()
         space = self.spec.space
         smallest = {name: axis.values()[0] for name, axis in space.axes.items()}
-        if space.uses_window:
-            smallest["temperature"] = temperature_window(smallest["alpha"], smallest["depth"])[0]
+        if space.window is not None:
+            scales = smallest["alpha"], smallest["depth"]
+            smallest["temperature"] = temperature_window(*scales, ends=space.window)[0]
         largest = {**smallest, "n_train": max(space.axes["n_train"].values())}
         return space.point(smallest), space.point(largest)
 

@@ -88,8 +88,8 @@ def temperature_window(
 ) -> tuple[float, ...]:
     """Temperatures from T_1/10 to eta_max/B on the lattice 10^(k/per_decade).
 
-    Other `ends` replace the factors of T_1 and of eta_max/B. Both ends are rounded to the nearest lattice point, so that windows of different alpha and B
-    share their temperatures.
+    Other `ends` replace the factors of T_1 and of eta_max/B. Both ends are rounded to the nearest
+    lattice point, so that windows of different alpha and B share their temperatures.
 
     >>> t = temperature_window(alpha=100.0, depth=3)
     >>> len(t), t[0], t[-1]

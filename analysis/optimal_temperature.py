@@ -32,7 +32,7 @@ MINIMUM_SEEDS = 16
 """Percentiles of fewer resampled seeds cover too little."""
 DEGREES = (3, 2)
 """The polynomial in ln T that is quoted, and the one that checks it."""
-_GRID = 801
+_GRID = 401
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,6 @@ from studies.progress import Progress, announce
 from studies.records import provenance_rows, table_rows, to_csv
 from studies.samplers import (
     AskedWork,
-    asked_distributions,
     check_sampler,
     planned_distributions,
 )
@@ -200,16 +199,18 @@ class Study:
         return backend
 
     def _sample_points(self) -> tuple[Point, ...]:
-        """Return the planned points, or for a sampler its smallest and its largest P."""
+        """Return the planned points, or for a sampler the smallest and largest P it searches."""
         if self.spec.is_planned:
             return self.spec.points()
-        space = self.spec.space
-        smallest = {name: axis.values()[0] for name, axis in space.axes.items()}
-        if space.window is not None:
-            scales = smallest["alpha"], smallest["depth"]
-            smallest["temperature"] = temperature_window(*scales, ends=space.window)[0]
-        largest = {**smallest, "n_train": max(space.axes["n_train"].values())}
-        return space.point(smallest), space.point(largest)
+        points = []
+        for space in self.spec.searches().values():
+            smallest = {name: axis.values()[0] for name, axis in space.axes.items()}
+            if space.window is not None:
+                scales = smallest["alpha"], smallest["depth"]
+                smallest["temperature"] = temperature_window(*scales, ends=space.window)[0]
+            largest = {**smallest, "n_train": max(space.axes["n_train"].values())}
+            points += [space.point(smallest), space.point(largest)]
+        return tuple(points)
 
     def _work(self, ledger: Ledger) -> Work:
         if not self.spec.is_planned:
@@ -257,7 +258,7 @@ class Study:
         distributions = (
             planned_distributions(self.spec.points())
             if self.spec.is_planned
-            else asked_distributions(self.spec)
+            else {}  # every trial asked for has its own
         )
         done = sum(len(block.seeds) for block in ledger.blocks())
         planned = self.spec.n_trainings()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from analysis.report_content import ReportContent
     from studies.spec import StudySpec
 
-KINDS = ("critical-temperature", "phase-diagram", "batch-regimes")
+KINDS = ("critical-temperature", "phase-diagram", "batch-regimes", "optimal-temperature")
 """Names of the kinds; each is a module, with underscores."""
 
 

@@ -10,26 +10,15 @@ from typing import Any
 
 import yaml
 
-from search_spaces import InvalidSettingError, Point, SearchSpace
+from search_spaces import InvalidSettingError, SearchSpace
 from search_spaces.axes import AXES, ListAxis
 from search_spaces.choices import check_name
 from search_spaces.point import number_from_text, positive_integer, positive_number
 from search_spaces.space import NOISE_AXES
-from studies.kinds import KINDS
+from studies.experiments import Experiment, Space, load_experiment
+from studies.kinds import load_kind
 from studies.scans import read_scans
 
-SPACE_KEYS = (
-    *AXES,
-    "n_test",
-    "sampling",
-    "dtype",
-    "max_presentations",
-    "bias",
-    "scheme",
-    "observables",
-    "n_seeds",
-    "first_seed",
-)
 STUDY_KEYS = (
     "kind",
     "scans",
@@ -44,7 +33,6 @@ STUDY_KEYS = (
     "sampler_seed",
 )
 TEXT_KEYS = ("study", "title", "measures", "question")
-KEYS = (*SPACE_KEYS, *STUDY_KEYS)
 
 OBJECTIVES = ("test_error", "relative_weight_change", "training_time", "train_error")
 SAMPLERS = ("grid", "sobol", "random", "tpe")
@@ -72,9 +60,9 @@ class StudySpec:
     """Name of the study."""
     kind: str
     """What is made of its table: a name of :data:`studies.kinds.KINDS`."""
-    space: SearchSpace
+    space: Any
     """What is scanned; with several scans, what they share."""
-    scans: dict[str, SearchSpace]
+    scans: dict[str, Any]
     """Named scans in place of `space`; empty for a study with one space."""
     comparison: SearchSpace | None
     """The same temperatures at other batch sizes, for the ratio of weight changes only."""
@@ -102,16 +90,18 @@ class StudySpec:
         InvalidSettingError
             For an unknown key or a value that is not allowed.
         """
+        kind = load_kind(plain.get("kind", _STUDY_DEFAULTS["kind"]))
+        experiment = load_experiment(kind.EXPERIMENT)
         for key in plain:
-            check_name("option", key, (*TEXT_KEYS, *KEYS))
+            check_name("option", key, (*TEXT_KEYS, *experiment.KEYS, *STUDY_KEYS))
         values = {**_STUDY_DEFAULTS, **plain}
-        shared = {key: values[key] for key in SPACE_KEYS if key in values}
-        space = SearchSpace(**shared)
+        shared = {key: values[key] for key in experiment.KEYS if key in values}
+        space = experiment.space(**shared)
         spec = cls(
             study=read_study_name(values.get("study", "study")),
-            kind=check_name("kind", values["kind"], KINDS),
+            kind=values["kind"],
             space=space,
-            scans=read_scans(values["scans"], shared, SPACE_KEYS),
+            scans=read_scans(values["scans"], shared, experiment),
             comparison=_comparison_space(values, space),
             thresholds=read_thresholds(values["thresholds"]),
             backend=str(values["backend"]),
@@ -126,31 +116,41 @@ class StudySpec:
         return spec
 
     @property
+    def experiment(self) -> Experiment:
+        """What the study runs."""
+        return load_experiment(load_kind(self.kind).EXPERIMENT)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Settings that a spec of this kind may hold, its texts left out."""
+        return (*self.experiment.KEYS, *STUDY_KEYS)
+
+    @property
     def is_planned(self) -> bool:
         """Whether the points are a grid fixed in advance rather than asked of a sampler."""
         return self.sampler == "grid"
 
-    def spaces(self) -> dict[str, SearchSpace]:
+    def spaces(self) -> dict[str, Any]:
         """Return every space that is scanned, by name."""
         if self.scans:
             return self.scans
         comparison = {} if self.comparison is None else {"comparison": self.comparison}
         return {"main": self.space, **comparison}
 
-    def searches(self) -> dict[str, SearchSpace]:
+    def searches(self) -> dict[str, Any]:
         """Return the spaces that a sampler searches one by one, by name."""
         if self.search_each is None:
             return {"main": self.space}
         axis = self.search_each
         plain = self.space.to_plain()
         return {
-            f"{axis}={value}": SearchSpace(**{**plain, axis: value})
+            f"{axis}={value}": self.experiment.space(**{**plain, axis: value})
             for value in self.space.axes[axis].values()
         }
 
-    def planned(self) -> list[tuple[Point, tuple[int, ...]]]:
+    def planned(self) -> list[tuple[Any, tuple[int, ...]]]:
         """Return every planned configuration once, with the seeds that any scan asks for."""
-        points: dict[str, Point] = {}
+        points: dict[str, Any] = {}
         seeds: dict[str, set[int]] = {}
         for space in self.spaces().values():
             for point in space.points():
@@ -158,7 +158,7 @@ class StudySpec:
                 seeds.setdefault(point.identity, set()).update(space.seeds)
         return [(point, tuple(sorted(seeds[key]))) for key, point in points.items()]
 
-    def points(self) -> tuple[Point, ...]:
+    def points(self) -> tuple[Any, ...]:
         """Return every planned configuration once, the comparison's included."""
         return tuple(point for point, _ in self.planned())
 
@@ -234,7 +234,7 @@ class StudySpec:
             )
 
 
-def _own_settings(scan: SearchSpace, shared: SearchSpace) -> dict[str, Any]:
+def _own_settings(scan: Space, shared: Space) -> dict[str, Any]:
     """Return the settings in which a scan departs from what the study's scans share."""
     own, common = scan.to_plain(), shared.to_plain()
     keys = dict.fromkeys((*own, *common))
@@ -291,11 +291,11 @@ def _sampler_name(raw: Any) -> str:
     return name if "." in name else check_name("sampler", name, (*SAMPLERS, "DOTTED.PATH"))
 
 
-def _search_axis(raw: Any, space: SearchSpace) -> str | None:
+def _search_axis(raw: Any, space: Any) -> str | None:
     if raw is None:
         return None
     name = check_name("search_each", raw, AXES)
-    if not isinstance(space.axes.get(name), ListAxis):
+    if not isinstance(getattr(space, "axes", {}).get(name), ListAxis):
         raise InvalidSettingError(
             f"search_each={name} needs values of {name}; give a value or a list [a, b]"
         )

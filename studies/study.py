@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from analysis import MeasurementTable
-from search_spaces import InvalidSettingError, Point, SearchSpace, temperature_window
+from search_spaces import InvalidSettingError, SearchSpace
 from studies import provenance
 from studies.driver import Budget, Driver, Outcome
 from studies.executors import Executor, RayExecutor, SerialExecutor, check_reachable
@@ -38,9 +38,6 @@ from studies.tracking import (
     local_uri,
     without_password,
 )
-from trainers.data import check_size, dataset_size
-from trainers.kernels import compile_kernels
-from trainers.trainer import check_trainable, resolve_backend
 
 EXECUTORS = ("ray", "serial")
 
@@ -136,9 +133,9 @@ class Study:
         spec = existing.read_spec()
         return cls(spec.study, spec, existing.path)
 
-    def table(self) -> MeasurementTable:
-        """Return what was measured so far."""
-        return MeasurementTable.read_csv(self.folder.table)
+    def table(self) -> Any:
+        """Return what was measured so far: for trainings an `analysis.MeasurementTable`."""
+        return self.spec.experiment.read_table(self.folder.table)
 
     def run(self, options: RunOptions | None = None) -> RunSummary:
         """Train what is missing, then write table, report and MLflow runs.
@@ -180,11 +177,7 @@ class Study:
         """
         if not self.spec.is_planned:
             check_sampler(self.spec)
-        points = self._sample_points()
-        backend = resolve_backend(points[0], self.spec.backend)
-        for point in points:
-            check_trainable(point)
-            check_size(point, dataset_size(point.data))
+        backend = self.spec.experiment.check(self.spec)
         if options.executor not in EXECUTORS:
             raise InvalidSettingError(
                 f"executor={options.executor!r} is unknown; allowed: {', '.join(EXECUTORS)}"
@@ -197,20 +190,6 @@ class Study:
             check_local_store(self.folder)
         self.folder.check_writable()
         return backend
-
-    def _sample_points(self) -> tuple[Point, ...]:
-        """Return the planned points, or for a sampler the smallest and largest P it searches."""
-        if self.spec.is_planned:
-            return self.spec.points()
-        points = []
-        for space in self.spec.searches().values():
-            smallest = {name: axis.values()[0] for name, axis in space.axes.items()}
-            if space.window is not None:
-                scales = smallest["alpha"], smallest["depth"]
-                smallest["temperature"] = temperature_window(*scales, ends=space.window)[0]
-            largest = {**smallest, "n_train": max(space.axes["n_train"].values())}
-            points += [space.point(smallest), space.point(largest)]
-        return tuple(points)
 
     def _work(self, ledger: Ledger) -> Work:
         if not self.spec.is_planned:
@@ -252,9 +231,7 @@ class Study:
         options: RunOptions,
         feed: ConfigurationFeed,
     ) -> Outcome:
-        if backend == "numba":
-            # Once here, rather than in every worker at the same time.
-            compile_kernels(self.spec.space.fixed["dtype"])
+        self.spec.experiment.prepare(self.spec, backend)
         distributions = (
             planned_distributions(self.spec.points())
             if self.spec.is_planned

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from analysis.report_content import ReportContent
     from studies.spec import StudySpec
 
+EXPERIMENT = "training"
 TABLES = ("b_star.csv",)
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from analysis.report_content import ReportContent
     from studies.spec import StudySpec
 
+EXPERIMENT = "training"
 TABLES = ("t_opt.csv",)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from analysis.report_content import ReportContent
     from studies.spec import StudySpec
 
+EXPERIMENT = "training"
 TABLES = ("phase_diagram.csv",)
 
 

@@ -104,12 +104,7 @@ def fit_alpha_law(
     y = np.asarray(log_values, dtype=float)
     s = np.maximum(np.nan_to_num(np.asarray(log_stderr, dtype=float)), ERROR_FLOOR)
     if len(x) < MINIMUM_ALPHAS or x[-1] < MINIMUM_ALPHA_RANGE * x[0] * (1 - 1e-9):
-        remark = (
-            f"{NOT_DETERMINED}: {symbol} is valid at {len(x)} values of alpha"
-            f"{f' over a factor {x[-1] / x[0]:.3g}' if len(x) > 1 else ''}; at least "
-            f"{MINIMUM_ALPHAS} over a factor {MINIMUM_ALPHA_RANGE:g} are needed"
-        )
-        return AlphaLaw(symbol, x, y, np.full(2, np.nan), s, None, remark)
+        return AlphaLaw(symbol, x, y, np.full(2, np.nan), s, None, _too_few(symbol, x))
     solver, _ = weighted_solver(np.log(x), s, 1)
     best = solver @ y
     exponent = estimate_from_replicates(
@@ -120,6 +115,14 @@ def fit_alpha_law(
         fit_range=alpha_range(x),
     )
     return AlphaLaw(symbol, x, y, np.asarray(best), s, exponent, "")
+
+
+def _too_few(symbol: str, alphas: FloatArray) -> str:
+    span = f" over a factor {alphas[-1] / alphas[0]:.3g}" if len(alphas) > 1 else ""
+    return (
+        f"{NOT_DETERMINED}: {symbol} is valid at {len(alphas)} values of alpha{span}; at least "
+        f"{MINIMUM_ALPHAS} over a factor {MINIMUM_ALPHA_RANGE:g} are needed"
+    )
 
 
 def pull_from(estimate: Estimate, expected: float) -> float | None:

@@ -83,12 +83,6 @@ def _figures(plane: BatchPlane) -> list[PlannedFigure]:
     at = f", {plane.label}" if plane.label else ""
     hollow = "Hollow: η > η_max/2, beyond the stable step; in no fit"
     law = plane.headline_law
-    measured = (
-        "the gradient noise scale was not measured"
-        if not plane.noise_scale
-        else "dashed and dotted: gradient noise scale tr(Σ)/|G|² (McCandlish et al., "
-        "arXiv:1812.06162), geometric mean over seeds"
-    )
     return [
         PlannedFigure(
             f"batch-plane{suffix}",
@@ -110,7 +104,7 @@ def _figures(plane: BatchPlane) -> list[PlannedFigure]:
             f"B* against P{at} at every temperature, bootstrap standard errors over {n} seeds; "
             f"lines: weighted fits of ln B* = ln C + g ln P (weights 1/s², s ≥ 0.02), where at "
             f"least four sizes over a factor eight have a B*. Hollow with an arrow: lower bound. "
-            f"Of the gradient noise: {measured}.",
+            f"{_noise_scale_sentence(plane)}",
         ),
         PlannedFigure(
             f"time-and-error{suffix}",
@@ -120,6 +114,15 @@ def _figures(plane: BatchPlane) -> list[PlannedFigure]:
             f"standard errors over {n} seeds; sizes are displaced sideways. {hollow}.",
         ),
     ]
+
+
+def _noise_scale_sentence(plane: BatchPlane) -> str:
+    if not plane.noise_scale:
+        return "The gradient noise scale was not measured."
+    return (
+        "Dashed and dotted: gradient noise scale tr(Σ)/|G|² (McCandlish et al., "
+        "arXiv:1812.06162), geometric mean over seeds."
+    )
 
 
 def _tables(

@@ -66,40 +66,44 @@ def _only_temperature(plane: BatchPlane, size: int, where: str) -> Verdict:
     if not changes:
         reason = f"no two batch sizes up to {SMALL_BATCH} with eta <= eta_max/2 at equal T"
         return Verdict(claim, NOT_ESTABLISHED, reason, LITERATURE)
-    limit = math.log1p(TOLERANCE)
-    worst, change = max(changes, key=lambda item: abs(item[1].value))
-    excess = {
-        id(cell): (abs(e.value) - limit) / e.stderr if e.stderr else -math.inf
-        for cell, e in changes
-    }
-    strongest, strong = max(changes, key=lambda item: excess[id(item[0])])
-    pull = change.value / change.stderr if change.stderr else None
-    fewest = min(e.n for _, e in changes)
-    base = f"of {len(changes)} ratios paired by seed (at least {fewest} seeds)"
-    if excess[id(strongest)] > _TWO:
-        status, worst, change = CONTRADICTED, strongest, strong
-        reason = (
-            f"{base}, dw changes by the factor {_ratio(strong)} at {_place(strongest)}, beyond "
-            f"{100 * TOLERANCE:g} % by {excess[id(strongest)]:.1f} standard errors"
-            f"{_near(plane, strongest)}"
-        )
-    elif abs(change.value) <= limit and _resolved(changes, limit):
-        status = ESTABLISHED
-        reason = f"{base}, the farthest from one is {_ratio(change)} at {_place(worst)}"
-    else:
-        status = NOT_ESTABLISHED
-        needed = max(math.ceil(e.n * (3 * (e.stderr or 0.0) / TOLERANCE) ** 2) for _, e in changes)
-        reason = (
-            f"insufficient seeds, needed S = {max(needed, change.n + 1)}: {base}, the farthest "
-            f"from one is {_ratio(change)} at {_place(worst)}"
-        )
+    status, reason, change = _judge_changes(plane, changes)
     pull = change.value / change.stderr if change.stderr else None
     return Verdict(
         claim, status, reason, LITERATURE, math.exp(change.value), _ratio_error(change), pull
     )
 
 
-def _resolved(changes: list[tuple[BatchCell, Estimate]], limit: float) -> bool:
+_Change = tuple["BatchCell", Estimate]
+
+
+def _judge_changes(plane: BatchPlane, changes: list[_Change]) -> tuple[str, str, Estimate]:
+    """Return status, reason and the ratio that decided."""
+    limit = math.log1p(TOLERANCE)
+
+    def excess(change: _Change) -> float:
+        error = change[1].stderr
+        return (abs(change[1].value) - limit) / error if error else -math.inf
+
+    cell, worst = max(changes, key=lambda change: abs(change[1].value))
+    strongest = max(changes, key=excess)
+    fewest = min(e.n for _, e in changes)
+    base = f"of {len(changes)} ratios paired by seed (at least {fewest} seeds)"
+    farthest = f"{base}, the farthest from one is {_ratio(worst)} at {_place(cell)}"
+    if excess(strongest) > _TWO:
+        cell, strong = strongest
+        reason = (
+            f"{base}, dw changes by the factor {_ratio(strong)} at {_place(cell)}, beyond "
+            f"{100 * TOLERANCE:g} % by {excess(strongest):.1f} standard errors"
+        )
+        return CONTRADICTED, reason + _near(plane, cell), strong
+    if abs(worst.value) <= limit and _resolved(changes, limit):
+        return ESTABLISHED, farthest, worst
+    needed = max(math.ceil(e.n * (3 * (e.stderr or 0.0) / TOLERANCE) ** 2) for _, e in changes)
+    needed = max(needed, worst.n + 1)
+    return NOT_ESTABLISHED, f"insufficient seeds, needed S = {needed}: {farthest}", worst
+
+
+def _resolved(changes: list[_Change], limit: float) -> bool:
     """Whether every ratio is known to half of the tolerance."""
     return all(e.stderr is not None and e.stderr <= limit / 2 for _, e in changes)
 

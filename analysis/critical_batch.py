@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from analysis.batch_grid import BatchGrid
+from analysis.curves import IntArray
 from analysis.estimates import Estimate, FloatArray, bootstrap_stderr, estimate_from_replicates
 from analysis.noise_doubling import resampled_means
 from analysis.power_law import PowerLawFit, fit_log_log
@@ -90,22 +91,11 @@ def locate_critical_batches(grid: BatchGrid, stable_rate: float) -> tuple[Critic
 def _locate(
     grid: BatchGrid, ratios: FloatArray, p: int, t: int, stable_rate: float
 ) -> CriticalBatch:
-    temperature = float(grid.temperatures[t])
     measured = grid.n_runs[p, t] > 0
     calm = grid.learning_rates[t] <= STABLE_SHARE * stable_rate * _SLACK
     known = np.isfinite(ratios).any(axis=1)
     index = np.flatnonzero(measured & calm & known)
-    base = CriticalBatch(
-        n_train=int(grid.sizes[p]),
-        temperature=temperature,
-        value=None,
-        log_stderr=None,
-        bracket=(None, None),
-        n_seeds=0,
-        status="",
-        message="",
-        log_replicates=np.full(len(grid.weights), np.nan),
-    )
+    base = _unlocated(grid, p, t)
     if len(index) < 2:
         status = BEYOND if (measured & ~calm).any() else TOO_FEW
         reason = f"{len(index)} batch sizes with eta <= {STABLE_SHARE * stable_rate:.3g}"
@@ -113,16 +103,9 @@ def _locate(
     log_b = np.log(grid.batch_sizes[index])
     means = resampled_means(ratios[index], np.ones((1, ratios.shape[1])))[0]
     k = _upward(means)
-    top = int(grid.batch_sizes[index[-1]])
     if k is None:
-        reason = f"dw({top})/dw({grid.batch_sizes[index[0]]}) = {math.exp(means[-1]):.3f}"
-        hidden = measured & (np.arange(len(measured)) > index[-1])
-        base = replace(base, bracket=(top, None))
-        if hidden.any():
-            rate = STABLE_SHARE * stable_rate
-            reason += f" at the largest B with eta <= eta_max/2 = {rate:.3g}"
-            return _refuse(base, BEYOND, reason)
-        return _refuse(base, ABOVE, f"{reason} at the largest B")
+        hidden = bool(measured[index[-1] + 1 :].any())
+        return _not_reached(base, grid, index, float(means[-1]), hidden, stable_rate)
     samples = resampled_means(ratios[index], grid.weights)
     replicates = np.array([_crossing(log_b, sample, k) for sample in samples])
     seeds = int(np.isfinite(ratios[index[k : k + 2]]).all(axis=0).sum())
@@ -135,6 +118,38 @@ def _locate(
         status=LOCATED,
         log_replicates=replicates,
     )
+
+
+def _unlocated(grid: BatchGrid, p: int, t: int) -> CriticalBatch:
+    return CriticalBatch(
+        n_train=int(grid.sizes[p]),
+        temperature=float(grid.temperatures[t]),
+        value=None,
+        log_stderr=None,
+        bracket=(None, None),
+        n_seeds=0,
+        status="",
+        message="",
+        log_replicates=np.full(len(grid.weights), np.nan),
+    )
+
+
+def _not_reached(
+    base: CriticalBatch,
+    grid: BatchGrid,
+    index: IntArray,
+    log_ratio: float,
+    hidden: bool,
+    stable_rate: float,
+) -> CriticalBatch:
+    """Refuse B* as a lower bound; `hidden`: larger B were measured beyond the stable step."""
+    bottom, top = (int(grid.batch_sizes[k]) for k in (index[0], index[-1]))
+    base = replace(base, bracket=(top, None))
+    reason = f"dw({top})/dw({bottom}) = {math.exp(log_ratio):.3f} at the largest B"
+    if not hidden:
+        return _refuse(base, ABOVE, reason)
+    rate = STABLE_SHARE * stable_rate
+    return _refuse(base, BEYOND, f"{reason} with eta <= eta_max/2 = {rate:.3g}")
 
 
 def _refuse(base: CriticalBatch, status: str, reason: str) -> CriticalBatch:

@@ -220,6 +220,17 @@ def _interval(log_replicates: FloatArray) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def _gain(fit: _Fit, replicates: FloatArray, size: int) -> Estimate:
+    t = fit.temperatures
+    return estimate_from_replicates(
+        float(fit.minimum(fit.mean[None, :], DEGREES[0])[1][0]),
+        replicates,
+        fit.paired.shape[1],
+        definition="test error at T_opt minus that at the lowest temperature, paired by seed",
+        fit_range=f"P = {size}, T = {t[0]:.3g}..{t[-1]:.3g}",
+    )
+
+
 def _assemble(
     curves: Curves,
     alpha: float,
@@ -234,15 +245,6 @@ def _assemble(
     fitted = bool(best)
     degree = DEGREES[0]
     t = fit.temperatures
-    depth = None
-    if fitted:
-        depth = estimate_from_replicates(
-            float(fit.minimum(fit.mean[None, :], degree)[1][0]),
-            gain,
-            fit.paired.shape[1],
-            definition="test error at T_opt minus that at the lowest temperature, paired by seed",
-            fit_range=f"P = {curves.sizes[p]}, T = {t[0]:.3g}..{t[-1]:.3g}",
-        )
     several = fit.paired.ndim == 2 and fit.paired.shape[1] > 1
     return OptimalTemperature(
         alpha=alpha,
@@ -251,7 +253,7 @@ def _assemble(
         best=best.get(degree),
         by_degree=best,
         interval68=_interval(replicates[degree]) if fitted else None,
-        gain=depth,
+        gain=_gain(fit, gain, int(curves.sizes[p])) if fitted else None,
         status=reason[0] or LOCATED,
         message=f"{reason[0]}: {reason[1]}" if reason[0] else "",
         temperatures=t,

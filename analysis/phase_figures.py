@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -82,8 +82,6 @@ def _map(
 
 def _pale(name: str) -> Any:
     """The colour map without its darkest part, on which lines and dots would vanish."""
-    from matplotlib.colors import ListedColormap
-
     return ListedColormap(colormaps[name](np.linspace(0.25, 1.0, 256)))
 
 

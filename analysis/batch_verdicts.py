@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from analysis.estimates import Estimate, format_value
 from analysis.verdicts import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED, Verdict
 
@@ -134,7 +136,8 @@ def _error_tolerance(plane: BatchPlane, size: int) -> float:
     if "test_error" not in plane.grid.observables:
         return math.nan
     means = plane.grid.means("test_error")[plane.grid.sizes == size]
-    return ERROR_TOLERANCE * float(means[means == means].mean())
+    known = means[np.isfinite(means)]
+    return ERROR_TOLERANCE * float(known.mean()) if known.size else math.nan
 
 
 def _equal(claim: str, pooled: Estimate, tolerance: float, name: str) -> Verdict:

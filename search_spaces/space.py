@@ -26,10 +26,14 @@ from search_spaces.point import (
     positive_number,
     resolve_temperature,
 )
-from search_spaces.windows import perceptron_budget, presentation_budget, temperature_window
-
-WINDOW = "window"
-"""The value of `temperature` that asks for the default window of each alpha, depth and B."""
+from search_spaces.windows import (
+    STABLE,
+    perceptron_budget,
+    presentation_budget,
+    read_window,
+    temperature_window,
+    window_text,
+)
 
 NOISE_AXES = ("temperature", "learning_rate", "batch_size")
 
@@ -54,7 +58,7 @@ class SearchSpace:
         window of a convolutional network needs them.
     **axes
         Anything :func:`search_spaces.axes.parse_axis` reads; ``temperature="window"`` is the
-        stable window of each alpha, depth and batch size.
+        stable window of each alpha, depth and batch size, ``"window(0.1, 4)"`` ends elsewhere.
 
     >>> space = SearchSpace(n_train=[64, 128], temperature=[0.1, 1.0], batch_size=1, n_seeds=2)
     >>> len(space.points()), list(space.seeds)
@@ -96,8 +100,8 @@ class SearchSpace:
         )
         self.kernel_diagonal = _optional_number("kernel_diagonal", kernel_diagonal)
         self.stable_learning_rate = _optional_number("stable_learning_rate", stable_learning_rate)
-        self.uses_window = axes.get("temperature") == WINDOW
-        if self.uses_window:
+        self.window = read_window(axes.get("temperature"))
+        if self.window is not None:
             axes.pop("temperature")
         self.axes: dict[str, Axis] = {
             name: parse_axis(name, raw)
@@ -105,6 +109,11 @@ class SearchSpace:
             if raw is not None
         }
         self._check()
+
+    @property
+    def uses_window(self) -> bool:
+        """Whether each alpha, depth and B has temperatures of its own."""
+        return self.window is not None
 
     @property
     def seeds(self) -> range:
@@ -158,16 +167,18 @@ class SearchSpace:
         names = list(self.axes)
         for combination in itertools.product(*(self.axes[name].values() for name in names)):
             values = dict(zip(names, combination, strict=True))
-            if not self.uses_window:
+            if self.window is None:
                 yield values
                 continue
-            batch_size = values.get("batch_size", 1)
-            settings = {**MODEL_DEFAULTS[values["model"]], **values}
-            for t in self.window(settings["alpha"], settings["depth"], batch_size):
+            settings = {"batch_size": 1, **MODEL_DEFAULTS[values["model"]], **values}
+            scales = (settings["alpha"], settings["depth"], settings["batch_size"])
+            for t in self.window_temperatures(*scales):
                 yield {**values, "temperature": t}
 
-    def window(self, alpha: float, depth: int, batch_size: int) -> tuple[float, ...]:
-        """Return the temperatures of the default window.
+    def window_temperatures(
+        self, alpha: float, depth: int, batch_size: int = 1
+    ) -> tuple[float, ...]:
+        """Return the temperatures of the window of a network.
 
         Raises
         ------
@@ -185,6 +196,7 @@ class SearchSpace:
             batch_size,
             kernel=self.kernel_diagonal,
             learning_rate=self.stable_learning_rate,
+            ends=self.window or STABLE,
         )
 
     def _check(self) -> None:
@@ -228,8 +240,8 @@ class SearchSpace:
     def to_plain(self) -> dict[str, Any]:
         """Return every setting with its default written out, as YAML holds it."""
         plain = {name: self.axes[name].to_plain() for name in AXES if name in self.axes}
-        if self.uses_window:
-            plain["temperature"] = WINDOW
+        if self.window is not None:
+            plain["temperature"] = window_text(self.window)
         others = {
             "max_presentations": self.max_presentations,
             "kernel_diagonal": self.kernel_diagonal,

@@ -9,6 +9,9 @@ measured, and so is the largest stable learning rate; both can be given in place
 from __future__ import annotations
 
 import math
+import re
+
+from search_spaces.choices import InvalidSettingError
 
 
 def kernel_diagonal(depth: int) -> float:
@@ -36,6 +39,48 @@ def stable_learning_rate(alpha: float, depth: int, kernel: float | None = None) 
     return 7.0 / (kernel or kernel_diagonal(depth)) * _feature_factor(alpha, depth)
 
 
+WINDOW = "window"
+"""The value of `temperature` that asks for the stable window of each alpha, depth and B."""
+
+STABLE = (0.1, 1.0)
+"""The stable window: from T_1/10 to eta_max/B."""
+
+_WINDOW_CALL = re.compile(rf"^{WINDOW}\(([^,()]+),([^,()]+)\)$")
+
+
+def read_window(raw: object) -> tuple[float, float] | None:
+    """Return the ends of a window in units of T_1 and of eta_max/B; None if `raw` is none.
+
+    >>> read_window("window"), read_window("window(0.1, 4)"), read_window(0.1)
+    ((0.1, 1.0), (0.1, 4.0), None)
+
+    Raises
+    ------
+    InvalidSettingError
+        For ends that are not positive numbers.
+    """
+    if raw == WINDOW:
+        return STABLE
+    if not isinstance(raw, str) or not raw.startswith(WINDOW):
+        return None
+    call = _WINDOW_CALL.match(raw.replace(" ", ""))
+    try:
+        low, high = (float(part) for part in call.groups()) if call else (math.nan, math.nan)
+    except ValueError:
+        low = high = math.nan
+    if not (0 < low < math.inf and 0 < high < math.inf):
+        raise InvalidSettingError(
+            f"temperature={raw!r} is not a window; write window, or window(LOW, HIGH) for "
+            "temperatures from LOW T_1 to HIGH eta_max/B"
+        )
+    return low, high
+
+
+def window_text(ends: tuple[float, float]) -> str:
+    """Return what :func:`read_window` reads."""
+    return WINDOW if ends == STABLE else f"{WINDOW}({ends[0]:g}, {ends[1]:g})"
+
+
 def temperature_window(
     alpha: float,
     depth: int,
@@ -43,20 +88,21 @@ def temperature_window(
     per_decade: int = 4,
     kernel: float | None = None,
     learning_rate: float | None = None,
+    ends: tuple[float, float] = STABLE,
 ) -> tuple[float, ...]:
     """Temperatures from T_1/10 to eta_max/B on the lattice 10^(k/per_decade).
 
     Both ends are rounded to the nearest lattice point, so that windows of different alpha and B
-    share their temperatures. `kernel` is a measured K, and `learning_rate` an eta_max measured
-    at alpha >= 1.
+    share their temperatures. `kernel` is a measured K, `learning_rate` an eta_max measured at
+    alpha >= 1; other `ends` replace the factors 0.1 of T_1 and 1 of eta_max/B.
 
     >>> t = temperature_window(alpha=100.0, depth=3)
     >>> len(t), t[0], t[-1]
     (16, 0.000316228, 1.77828)
     """
-    low = onset_temperature(alpha, depth, kernel) / 10
+    low = ends[0] * onset_temperature(alpha, depth, kernel)
     lazy = stable_learning_rate(1.0, depth, kernel) if learning_rate is None else learning_rate
-    high = lazy * _feature_factor(alpha, depth) / batch_size
+    high = ends[1] * lazy * _feature_factor(alpha, depth) / batch_size
     first = round(math.log10(low) * per_decade)
     last = round(math.log10(high) * per_decade)
     return tuple(lattice_temperature(k, per_decade) for k in range(first, last + 1))

@@ -138,7 +138,7 @@ def _print_plan(study: Any, as_json: bool) -> None:
     counts = {len(seeds) for _, seeds in spec.planned()} if spec.is_planned else set()
     low, high = (min(counts), max(counts)) if counts else (spec.space.n_seeds,) * 2
     seeds = f"{low} seeds each" if low == high else f"{low} to {high} seeds each"
-    n_points = len(spec.points()) if spec.is_planned else spec.n_trials
+    n_points = len(spec.points()) if spec.is_planned else spec.n_trials * len(spec.searches())
     click.echo(
         f"{n_points} configurations {per}, {seeds}: "
         f"{spec.n_trainings()} trainings in {study.folder.path}"

@@ -25,7 +25,6 @@ from studies.progress import Progress, announce
 from studies.records import provenance_rows, table_rows, to_csv
 from studies.samplers import (
     AskedWork,
-    asked_distributions,
     check_sampler,
     planned_distributions,
 )
@@ -246,7 +245,7 @@ class Study:
         distributions = (
             planned_distributions(self.spec.points())
             if self.spec.is_planned
-            else asked_distributions(self.spec)
+            else {}  # every trial asked for has its own
         )
         done = sum(len(block.seeds) for block in ledger.blocks())
         planned = self.spec.n_trainings()

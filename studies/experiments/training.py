@@ -11,8 +11,7 @@ from analysis import MeasurementTable
 from analysis.averages import average_replicas
 from search_spaces import Point, SearchSpace, Seeds
 from search_spaces.axes import AXES, LogAxis, parse_axis
-from search_spaces.space import WINDOW
-from search_spaces.windows import expected_presentations, onset_temperature
+from search_spaces.windows import expected_presentations, onset_temperature, read_window
 
 if TYPE_CHECKING:
     from studies.spec import StudySpec
@@ -56,7 +55,7 @@ def space(**settings: Any) -> SearchSpace:
 
 def grows(key: str, old: Any, new: Any) -> bool:
     """Whether an axis kept all of its values; other settings must not change."""
-    if key not in AXES or None in (old, new) or WINDOW in (old, new):
+    if key not in AXES or None in (old, new) or read_window(old) or read_window(new):
         return False
     before, after = parse_axis(key, old), parse_axis(key, new)
     if isinstance(before, LogAxis) and before == after:
@@ -85,15 +84,18 @@ def check(spec: StudySpec, device: str = "cpu") -> str:
 
 
 def _sample_points(spec: StudySpec) -> tuple[Point, ...]:
-    """Return the planned points, or for a sampler its smallest and its largest P."""
+    """Return the planned points, or for a sampler the smallest and the largest P it searches."""
     if spec.is_planned:
         return spec.points()
-    space = spec.space
-    smallest = {name: axis.values()[0] for name, axis in space.axes.items()}
-    if space.uses_window:
-        smallest["temperature"] = space.window(smallest["alpha"], smallest["depth"], 1)[0]
-    largest = {**smallest, "n_train": max(space.axes["n_train"].values())}
-    return space.point(smallest), space.point(largest)
+    points: list[Point] = []
+    for space in spec.searches().values():
+        smallest = {name: axis.values()[0] for name, axis in space.axes.items()}
+        if space.window is not None:
+            scales = smallest["alpha"], smallest["depth"]
+            smallest["temperature"] = space.window_temperatures(*scales)[0]
+        largest = {**smallest, "n_train": max(space.axes["n_train"].values())}
+        points += [space.point(smallest), space.point(largest)]
+    return tuple(points)
 
 
 def prepare(spec: StudySpec, backend: str) -> None:

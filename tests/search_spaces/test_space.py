@@ -107,3 +107,18 @@ def test_measured_window_belongs_to_one_network():
         SearchSpace(**settings, width=[16, 32])
     with pytest.raises(InvalidSettingError, match="is measured for one model"):
         SearchSpace(**{**settings, "model": ["mlp", "cnn"]})
+
+
+def test_a_window_may_end_elsewhere_than_the_stable_one():
+    wide = SearchSpace(n_train=64, alpha=[1, 100], temperature="window(0.1, 4)", batch_size=1)
+    stable = SearchSpace(n_train=64, alpha=[1, 100], temperature="window", batch_size=1)
+    assert set(stable.points()) < set(wide.points())
+    assert max(p.temperature for p in wide.points()) == pytest.approx(4 * 1.75, rel=0.25)
+    assert SearchSpace(**wide.to_plain()).points() == wide.points()
+    assert stable.to_plain()["temperature"] == "window"
+
+
+@pytest.mark.parametrize("raw", ["window(0.1)", "window(1, -4)", "window(a, b)", "windows"])
+def test_a_misspelt_window_gets_one_sentence(raw):
+    with pytest.raises(InvalidSettingError, match="is not a window"):
+        SearchSpace(n_train=64, temperature=raw, batch_size=1)

@@ -21,6 +21,20 @@ PAGES = {
         "Fraction of 1000 synthetic tables whose nominal 95 % interval of a holds the true value. "
         "a = 0.4, P over a factor 16, noise 0.10 per run and 0.08 shared by all runs of a seed.",
     ),
+    "perceptron": (
+        "The study `perceptron-exponents` against theory and an independent simulator",
+        "T = 100 κ and B = 1 unless a range is given; 16 seeds per size (3 and 6 at the largest), "
+        "12 per temperature and batch size. *window* is the departure from theory that finite "
+        "sizes explain; *pull* is the difference from the independent simulator in combined "
+        "standard errors (of exponents: in ours). *First step* is w₁/(T B) in units of E[a]/√d, "
+        "that of the independent simulator ‖w‖/(T B).",
+    ),
+    "perceptron-events": (
+        "The event-driven perceptron against the plain loop",
+        "T = 100 κ, B = 1, d = 64; independent data and batches. Geometric means; *pull* is the "
+        "difference of the logarithms in standard errors, *p* that of the Kolmogorov-Smirnov "
+        "test.",
+    ),
     "glyphs": (
         "How hard the glyphs are",
         "Test error of networks trained at T = 0.1 until every image is fitted: data=glyphs, "
@@ -36,6 +50,24 @@ PAGES = {
         "The study `critical-temperature` against the published laws",
         "Nine sizes P = 64..1024, 64 shared seeds, B = 1; measured values come with one standard "
         "error, *published* ones from an independent code on the same images, with other splits.",
+    ),
+    "phase_diagram": (
+        "The study `phase-diagram` against published numbers",
+        "Digits parity, P = 512, B = 1, three hidden layers of width 64; *published*: an "
+        "independent code with other splits, eight seeds. Weight change / test error by "
+        "temperature; *pulls* in combined standard errors. Below: T_noise (the weight change has "
+        "doubled over the lowest T), its slopes in alpha, and the steps of the test error between "
+        "groups of temperatures fixed in advance (published: 64 seeds on another grid).",
+    ),
+    "batch_regimes": (
+        "The study `batch-regimes` against published numbers",
+        "Digits parity, alpha = 100, P = 512: weight change at B over that at B = 1 at equal T, "
+        "paired by seed; *published*: an independent code with other splits, sixteen seeds.",
+    ),
+    "optimal_temperature": (
+        "The study `optimal-temperature` against published numbers",
+        "Digits parity, P = 256, B = 1, 64 seeds, eight temperatures per alpha: minimum of a "
+        "cubic in ln T with its 68 % interval; *published*: an independent code, other splits.",
     ),
 }
 

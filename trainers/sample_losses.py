@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from search_spaces import InvalidSettingError, Point
-from trainers.dynamics import output
+from trainers.dynamics import network_output
 from trainers.models import Replica
 
 Parameters = Mapping[str, torch.Tensor]
@@ -102,6 +102,7 @@ def replica_predictor(
         For a model that has no torch description.
     """
     check_describable(replica.point)
+    output = network_output(replica)
     return lambda parameters, x: output(list(parameters.values()), x)
 
 
@@ -113,10 +114,12 @@ def check_describable(point: Point) -> None:
     InvalidSettingError
         Naming model, activation and bias.
     """
-    if (point.model, point.activation, point.bias) != ("mlp", "relu", False):
+    known = point.model in ("mlp", "cnn") and point.activation == "relu" and not point.bias
+    if not known:
         raise InvalidSettingError(
             f"model={point.model}, activation={point.activation}, bias={point.bias}: sample "
-            "losses know mlp with relu without biases; give other networks as a torch module"
+            "losses know mlp and cnn with relu and without biases; give other networks as a "
+            "torch module"
         )
 
 

@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from analysis.report_content import ReportContent
     from studies.spec import StudySpec
 
-KINDS = ("critical-temperature", "gradient-noise", "escape-times", "large-batch-noise")
+KINDS = (
+    "critical-temperature",
+    "phase-diagram",
+    "batch-regimes",
+    "optimal-temperature",
+    "perceptron-exponents",
+    "gradient-noise",
+    "escape-times",
+    "large-batch-noise",
+)
 """Names of the kinds; each is a module, with underscores."""
 
 

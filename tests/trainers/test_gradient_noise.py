@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from search_spaces import InvalidSettingError
+from search_spaces import InvalidSettingError, Point, Seeds
 from trainers.gradient_noise import choose_parameters, per_sample_gradients, sample_gradient_noise
 from trainers.local_noise import local_noise, random_direction, top_direction
 from trainers.matched_noise import KINDS, noise_coefficient, noisy_batch_weights
+from trainers.models import prepare_replica
 from trainers.sample_losses import SampleLoss, module_loss, replica_loss
 
 
@@ -99,6 +100,19 @@ def test_any_torch_module_can_be_sampled():
     other = sample_gradient_noise(loss, chosen, 8, 100, seed=1, route="minibatch")
     assert one.samples == pytest.approx(other.samples, abs=1e-6)
     assert chosen.layers == ("0.weight", "0.bias", "3.weight", "3.bias")
+
+
+def test_convolutional_networks_have_noise_too():
+    point = Point.create(
+        model="cnn", depth=2, width=4, n_train=24, n_test=10, loss="quadratic_hinge", alpha=1.0,
+        learning_rate=0.1, batch_size=4, max_presentations=100,
+    )  # fmt: skip
+    loss = replica_loss(prepare_replica(point, Seeds.shared(0)))
+    chosen = choose_parameters(loss.parameters, 8, seed=1)
+    one = sample_gradient_noise(loss, chosen, 4, 100, seed=2, route="per_sample")
+    other = sample_gradient_noise(loss, chosen, 4, 100, seed=2, route="minibatch")
+    assert one.samples == pytest.approx(other.samples, abs=1e-6)
+    assert one.samples[:, chosen.layer_of == 0].any()
 
 
 def test_replica_loss_has_the_gradient_of_the_dynamics(make_replica):

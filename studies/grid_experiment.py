@@ -29,10 +29,18 @@ def seed_columns(seed: int) -> dict[str, int]:
     return {}
 
 
-def average(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Return the mean over the replicas of every column of numbers, and its standard error."""
+def average_numbers(
+    rows: Sequence[Mapping[str, Any]], settings: Sequence[str]
+) -> dict[str, float]:
+    """Return the mean over the replicas of every measured number, and its standard error.
+
+    >>> average_numbers([{"seed": 0, "a": 1, "x": 2.0}, {"seed": 1, "a": 1, "x": 4.0}], ["a"])
+    {'x': 3.0, 'x_stderr': 1.0}
+    """
     result: dict[str, float] = {}
     for name in rows[0]:
+        if name in settings or name == "seed":
+            continue
         values = [row[name] for row in rows if _is_number(row.get(name))]
         if not values:
             continue

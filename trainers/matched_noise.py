@@ -23,7 +23,7 @@ def noise_coefficient(large: int, small: int) -> float:
     """Return c of the weights; 0 if `small` is not smaller.
 
     >>> print(f"{noise_coefficient(256, 8):.4f}")
-    5.5786
+    5.5787
 
     Raises
     ------

@@ -19,7 +19,7 @@ from search_spaces.grid import GridSpace, Setting
 from search_spaces.point import positive_integer, positive_number
 from studies.grid_experiment import (
     as_text,
-    average,
+    average_numbers,
     grows,
     plain_number,
     read,
@@ -30,7 +30,7 @@ from studies.grid_experiment import (
 if TYPE_CHECKING:
     from studies.spec import StudySpec
 
-__all__ = ["average", "grows", "read", "read_table", "seed_columns"]
+__all__ = ["grows", "read", "read_table", "seed_columns"]
 
 USED = {
     "levy": ("tail_index", "mean_time", "dt"),
@@ -401,6 +401,11 @@ def expected_seconds(configuration: Configuration) -> float:
     else:
         return 0.03 * s["epoch"]
     return 0.05 + 1.2e-7 * paths * steps
+
+
+def average(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return means of what was measured."""
+    return average_numbers(rows, KEYS)
 
 
 def conditional_on(spec: StudySpec) -> str:

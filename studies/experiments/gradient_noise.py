@@ -14,7 +14,7 @@ from search_spaces.grid import GridSpace, Setting
 from search_spaces.point import positive_integer, positive_number
 from studies.grid_experiment import (
     as_text,
-    average,
+    average_numbers,
     grows,
     plain_number,
     read,
@@ -25,7 +25,7 @@ from studies.grid_experiment import (
 if TYPE_CHECKING:
     from studies.spec import StudySpec
 
-__all__ = ["average", "grows", "read", "read_table", "seed_columns"]
+__all__ = ["grows", "read", "read_table", "seed_columns"]
 
 
 def _name(name: str, raw: Any) -> str:
@@ -243,6 +243,11 @@ def expected_seconds(configuration: Configuration) -> float:
     cost = 6e-6 * settings["n_batches"] * settings["per_layer"] / 2
     steps = settings["epoch"] * settings["n_train"] / settings["train_batch_size"]
     return 0.1 + cost + 5e-4 * steps / 6
+
+
+def average(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return means of what was measured."""
+    return average_numbers(rows, KEYS)
 
 
 def conditional_on(spec: StudySpec) -> str:

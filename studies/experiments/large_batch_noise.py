@@ -12,7 +12,7 @@ from search_spaces.configuration import Configuration
 from search_spaces.grid import GridSpace, Setting
 from search_spaces.point import positive_integer, positive_number
 from studies.grid_experiment import (
-    average,
+    average_numbers,
     grows,
     plain_number,
     read,
@@ -23,7 +23,7 @@ from studies.grid_experiment import (
 if TYPE_CHECKING:
     from studies.spec import StudySpec
 
-__all__ = ["average", "grows", "read", "read_table", "seed_columns"]
+__all__ = ["grows", "read", "read_table", "seed_columns"]
 
 ARMS = ("large", "small", "gaussian", "sign", "isotropic", "scaled_rate")
 
@@ -144,6 +144,11 @@ def expected_seconds(configuration: Configuration) -> float:
     settings = dict(configuration.settings)
     passes = 2 if settings["arm"] == "isotropic" else 1
     return 0.1 + passes * settings["n_steps"] * (3e-4 + 1e-6 * settings["large"])
+
+
+def average(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return means of what was measured."""
+    return average_numbers(rows, KEYS)
 
 
 def conditional_on(spec: StudySpec) -> str:

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from analysis.claims import ClaimResult, cells
 from analysis.claims_report import claim_sections
 from analysis.escape import RELIABLE_WIDTH
-from analysis.escape_study import log_escape
 from analysis.estimates import format_value
 from analysis.figure_style import GREY, MARKERS
+from analysis.power_law_claims import log_escape
 from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable
 
 _FIGURES = {

@@ -167,6 +167,23 @@ def _trained(values: tuple[tuple[str, Any], ...], epoch: float, seed: int) -> An
         return loss, parameters, replica_errors(replica, parameters)
 
 
+_SUMMARY_COLUMNS = {
+    "median_tail_index": "median",
+    "tail_index_low": "low",
+    "tail_index_high": "high",
+    "fraction_heavy": "fraction_heavy",
+    "fraction_student": "fraction_student",
+    "fraction_neither": "fraction_neither",
+    "spread": "spread",
+    "estimation_error": "estimation_error",
+    "split_half": "split_half",
+    "kurtosis_correlation": "kurtosis_correlation",
+    "stability_gap": "stability_gap",
+    "median_student_dof": "median_dof",
+}
+"""Columns by the field of the layer's summary that they hold."""
+
+
 def _summarize(settings: Mapping[str, Any], sampled: Any) -> dict[str, Any]:
     from analysis.stable_law_controls import (
         gaussian_surrogate,
@@ -185,18 +202,7 @@ def _summarize(settings: Mapping[str, Any], sampled: Any) -> dict[str, Any]:
     control = compare_laws(surrogate)
     counts = summary.counts
     known = {
-        "median_tail_index": summary.median,
-        "tail_index_low": summary.low,
-        "tail_index_high": summary.high,
-        "fraction_heavy": summary.fraction_heavy,
-        "fraction_student": summary.fraction_student,
-        "fraction_neither": summary.fraction_neither,
-        "spread": summary.spread,
-        "estimation_error": summary.estimation_error,
-        "split_half": summary.split_half,
-        "kurtosis_correlation": summary.kurtosis_correlation,
-        "stability_gap": summary.stability_gap,
-        "median_student_dof": summary.median_dof,
+        **{column: getattr(summary, name) for column, name in _SUMMARY_COLUMNS.items()},
         "median_ks_stable": _median(compared.ks_stable),
         "median_ks_gaussian": _median(compared.ks_gaussian),
         "median_delta_aic": _median(compared.delta_aic),

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from search_spaces import Point, Seeds
+from trainers.activations import CODES, RELU
 from trainers.data import load_dataset, split_indices
 from trainers.mlp_kernel import block_rows, evaluate_all
-from trainers.models import Replica, initial_weights, layer_scales
+from trainers.models import Replica, initial_parameters, layer_scales
 
 _CACHE_LINE = 64
 _KEPT_BYTES = 64 * 2**20
@@ -29,12 +30,15 @@ _KEPT_BYTES = 64 * 2**20
 class Start:
     """Initial weights w0."""
 
-    network: tuple[np.ndarray, np.ndarray, np.ndarray]
-    """Scaled weights: first (d, h), hidden (L-1, h, h) and out (h,)."""
+    network: tuple[np.ndarray, ...]
+    """Scaled parameters, as in :mod:`trainers.mlp_kernel`."""
     squares: np.ndarray
-    """Squared scales of the first, the other hidden and the output layer, shape (3,)."""
+    """Squared scales of the first, the other hidden and the output layer, and of the biases of
+    hidden layers and of the output; shape (5,)."""
     norm_square: float
-    """||w0||^2 of the unnormalized weights."""
+    """||w0||^2 of the unnormalized parameters."""
+    layer_squares: np.ndarray
+    """The same of each layer, the output last; shape (L+1,)."""
 
     @property
     def nbytes(self) -> int:
@@ -69,14 +73,18 @@ class Problem:
     largest: float
     """Largest |a_L|^2 of the training points at w0."""
     batch_seed: int
+    amplification: float
+    """Factor by which long inputs amplify rounding errors, 1 for relu."""
 
 
 def problem_of_replica(replica: Replica) -> Problem:
     """Bring the arrays of a replica into the dtype and layout of the kernel."""
     dtype = np.dtype(replica.point.dtype)
-    start = _start(replica.weights, dtype)
+    activation = replica.point.activation
+    start = _start(replica.weights, replica.biases, activation, dtype)
     x_train, x_test = aligned_copy(replica.x_train, dtype), aligned_copy(replica.x_test, dtype)
-    f0_train, f0_test = outputs(x_train, start.network), outputs(x_test, start.network)
+    f0_train = outputs(x_train, start.network, activation)
+    f0_test = outputs(x_test, start.network, activation)
     return Problem(
         replica.point,
         start,
@@ -84,6 +92,7 @@ def problem_of_replica(replica: Replica) -> Problem:
         (x_test, replica.y_test.astype(dtype), f0_test.values),
         f0_train.largest,
         replica.batch_seed,
+        _amplification(activation, x_train),
     )
 
 
@@ -96,7 +105,8 @@ def prepare_problem(point: Point, seeds: Seeds) -> Problem:
         If P + n_test exceeds the size of the data set.
     """
     dataset, dtype = load_dataset(point.data), np.dtype(point.dtype)
-    network_key = (point.data, point.width, point.depth, point.dtype, seeds.init)
+    shape = (dataset.input_dim, point.width, point.depth)
+    network_key = (shape, point.activation, point.bias, point.dtype, seeds.init)
     split_key = (point.n_train, point.n_test, seeds.trainset, seeds.testset)
     x, y = _kept.get((point.data, point.dtype), lambda: dataset.cast(dtype))
     train, test = _kept.get(
@@ -105,13 +115,13 @@ def prepare_problem(point: Point, seeds: Seeds) -> Problem:
     x_train, x_test = _rows(x, train), _rows(x, test)
 
     def draw() -> Start:
-        shape = (dataset.input_dim, point.width, point.depth)
-        return _start(initial_weights(*shape, seeds.init), dtype)
+        parameters = initial_parameters(*shape, seeds.init, point.bias)
+        return _start(*parameters, point.activation, dtype)
 
     start = _kept.get(network_key, draw)
     f0_train, f0_test = _kept.get(
-        (network_key, split_key),
-        lambda: (outputs(x_train, start.network), outputs(x_test, start.network)),
+        (network_key, point.data, split_key),
+        lambda: tuple(outputs(x, start.network, point.activation) for x in (x_train, x_test)),
     )
     return Problem(
         point,
@@ -120,21 +130,23 @@ def prepare_problem(point: Point, seeds: Seeds) -> Problem:
         (x_test, y[test], f0_test.values),
         f0_train.largest,
         seeds.batch,
+        _amplification(point.activation, x_train),
     )
 
 
-def outputs(x: np.ndarray, network: tuple[np.ndarray, ...]) -> Outputs:
+def outputs(x: np.ndarray, network: tuple[np.ndarray, ...], activation: str) -> Outputs:
     """Evaluate f at the rows of `x`.
 
     Blocks have a fixed shape, so that f is a function of the weights and the rows alone.
     """
     values = np.empty(x.shape[0], x.dtype)
-    return Outputs(values, evaluate_all(x, network, workspace(network), values))
+    largest = evaluate_all(x, network, CODES[activation], workspace(network), values)
+    return Outputs(values, largest)
 
 
 def workspace(network: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return buffers of the block path: input rows, two hidden layers and outputs."""
-    first, _, out = network
+    first, _, out, _ = network
     block = block_rows(out.shape[0])
     return (
         aligned_empty((block, first.shape[0]), out.dtype),
@@ -167,17 +179,36 @@ def _rows(x: np.ndarray, indices: np.ndarray) -> np.ndarray:
     return np.take(x, indices, axis=0, out=result, mode="clip")
 
 
-def _start(weights: tuple[np.ndarray, ...], dtype: np.dtype) -> Start:
-    scales = layer_scales(weights)
+def _start(
+    weights: tuple[np.ndarray, ...],
+    biases: tuple[np.ndarray, ...],
+    activation: str,
+    dtype: np.dtype,
+) -> Start:
+    scales, bias_scales = layer_scales(weights, activation)
     scaled = [scale * matrix for scale, matrix in zip(scales, weights, strict=True)]
     depth, width = len(weights) - 1, weights[-1].shape[0]
     hidden = aligned_empty((depth - 1, width, width), dtype)
     for layer in range(depth - 1):
         hidden[layer] = scaled[layer + 1]
-    network = aligned_copy(scaled[0], dtype), hidden, aligned_copy(scaled[-1], dtype)
-    squares = np.array([scales[0], scales[-2], scales[-1]]) ** 2
-    norm_square = sum(float(np.vdot(matrix, matrix)) for matrix in weights)
-    return Start(network, squares.astype(dtype), norm_square)
+    shifts = np.zeros((depth + 1 if biases else 0, width), dtype)
+    for layer, bias in enumerate(biases):
+        shifts[layer, : bias.size] = bias_scales[layer] * bias
+    network = aligned_copy(scaled[0], dtype), hidden, aligned_copy(scaled[-1], dtype), shifts
+    squares = np.array([scales[0], scales[-2], scales[-1], bias_scales[0], bias_scales[-1]]) ** 2
+    layers = np.array([float(np.vdot(matrix, matrix)) for matrix in weights])
+    for layer, bias in enumerate(biases):
+        layers[layer] += float(np.vdot(bias, bias))
+    return Start(network, squares.astype(dtype), sum(layers.tolist()), layers)
+
+
+def _amplification(activation: str, x: np.ndarray) -> float:
+    """Return by how much inputs longer than sqrt(d) amplify rounding, where phi saturates."""
+    if CODES[activation] == RELU:
+        return 1.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        largest = float(np.square(x).sum(axis=1).max() / x.shape[1])
+    return max(1.0, float(np.sqrt(largest)))
 
 
 class _Kept:

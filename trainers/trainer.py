@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from threadpoolctl import ThreadpoolController
 
 from search_spaces import InvalidSettingError, Point, Seeds
-from search_spaces.choices import check_name
+from search_spaces.choices import LOSSES, SAMPLINGS, SCHEMES, check_name
 from trainers.kernels import solve
 from trainers.measurement import Measurement
 from trainers.models import prepare_replica
@@ -82,17 +82,20 @@ def check_trainable(point: Point) -> None:
         if value not in known:
             shown = ", ".join(str(choice) for choice in known)
             raise InvalidSettingError(f"{name}={value} cannot be trained yet; allowed: {shown}")
+    if point.scheme == "jump" and point.loss == "logistic":
+        raise InvalidSettingError(
+            "scheme=jump skips steps that change nothing, which loss=logistic does not have; "
+            "use scheme=sequential"
+        )
 
 
 _TRAINABLE: dict[str, tuple[object, ...]] = {
     "model": ("mlp",),
     "data": ("digits",),
-    "activation": ("relu",),
-    "loss": ("hinge", "quadratic_hinge"),
-    "sampling": ("without_replacement", "with_replacement"),
-    "scheme": ("sequential",),
-    "bias": (False,),
-    "observables": ((),),
+    "activation": ("relu", "tanh", "gelu"),
+    "loss": LOSSES,
+    "sampling": SAMPLINGS,
+    "scheme": SCHEMES,
 }
 
 

@@ -12,7 +12,7 @@ import os
 import platform
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -25,20 +25,8 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from analysis import captions, figure_style, figures
-from analysis.law import ScalingLaw
-from analysis.report_tables import (
-    ReportTable,
-    counts_table,
-    exponent_table,
-    interval_text,
-    temperature_tables,
-    verdict_table,
-)
-from analysis.scaling import ScalingResult
-
-MOST_LAWS_DRAWN = 3
-"""Figures are drawn for the first laws only; the tables hold all of them."""
+from analysis import figure_style
+from analysis.report_content import PlannedFigure, ReportContent
 
 _QUESTION = (
     "How does the temperature T_c = η/B at which SGD noise takes a network out of the lazy regime "
@@ -101,9 +89,9 @@ class DrawnFigure:
 
 
 def write_report(
-    result: ScalingResult, folder: str | Path, context: ReportContext | None = None
+    content: ReportContent, folder: str | Path, context: ReportContext | None = None
 ) -> Path:
-    """Write report.html, report.json, t_c.csv and figures/*.pdf into `folder`.
+    """Write report.html, report.json, figures/*.pdf and the content's tables into `folder`.
 
     Returns
     -------
@@ -121,14 +109,18 @@ def write_report(
         (folder / "figures").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _cannot_write(folder, error) from None
-    drawn = draw_figures(result)
-    page = render_page(result, context, drawn)
-    numbers = json.dumps(report_numbers(result, context), indent=2, allow_nan=False) + "\n"
-    table = result.critical_temperatures().to_csv(index=False, lineterminator="\n")
+    drawn = draw_figures(content.figures)
+    page = render_page(content, context, drawn)
+    numbers = json.dumps(report_numbers(content, context), indent=2, allow_nan=False) + "\n"
+    tables = {
+        name: frame.to_csv(index=False, lineterminator="\n")
+        for name, frame in content.files.items()
+    }
     try:
         for figure in drawn:
             _write(folder / "figures" / f"{figure.name}.pdf", figure.pdf)
-        _write(folder / "t_c.csv", table.encode())
+        for name, text in tables.items():
+            _write(folder / name, text.encode())
         _write(folder / "report.json", numbers.encode())
         _write(folder / "report.html", page.encode())
     except OSError as error:
@@ -140,9 +132,9 @@ def _cannot_write(folder: Path, error: OSError) -> WriteReportError:
     return WriteReportError(f"cannot write the report to {folder}: {error.strerror}")
 
 
-def report_numbers(result: ScalingResult, context: ReportContext) -> dict[str, Any]:
+def report_numbers(content: ReportContent, context: ReportContext) -> dict[str, Any]:
     """Return what report.json holds: the numbers of the result under the study's name."""
-    numbers = result.to_dict()
+    numbers = dict(content.numbers)
     counts = {
         **numbers.pop("counts"),
         "planned": context.counts_planned,
@@ -159,39 +151,13 @@ def report_numbers(result: ScalingResult, context: ReportContext) -> dict[str, A
     }
 
 
-def draw_figures(result: ScalingResult) -> list[DrawnFigure]:
-    """Draw the figures of the first laws, leaving out those without data."""
-    drawn: list[DrawnFigure] = []
+def draw_figures(planned: tuple[PlannedFigure, ...]) -> list[DrawnFigure]:
+    """Draw the figures for the page and for the folder."""
     with matplotlib.rc_context(figure_style.STYLE):
-        for law in result.laws[:MOST_LAWS_DRAWN]:
-            for name, plot, caption in _figures_of(law):
-                suffix = re.sub(r"[^A-Za-z0-9.=_-]+", "-", f"-{law.label}") if law.label else ""
-                number = len(drawn) + 1
-                drawn.append(_draw(f"{name}{suffix}", number, plot(law), caption(law)))
-    return drawn
-
-
-_Plot = Callable[[ScalingLaw], Figure]
-_Caption = Callable[[ScalingLaw], str]
-
-
-def _figures_of(law: ScalingLaw) -> list[tuple[str, _Plot, _Caption]]:
-    chosen: list[tuple[str, _Plot, _Caption]] = [
-        ("weight-change", figures.plot_weight_change, captions.weight_change_caption)
-    ]
-    if any(temperatures.located for temperatures in law.lazy.values()):
-        plot = figures.plot_critical_temperatures
-        chosen.append(("critical-temperature", plot, captions.critical_temperature_caption))
-    if any(fit.determined for fit in law.fits.values()):
-        chosen.append(("stability", figures.plot_stability, captions.stability_caption))
-    if law.companions.weight_change is not None:
-        plot = figures.plot_companion_laws
-        chosen.append(("companion-laws", plot, captions.companion_caption))
-    if law.batches.measured:
-        chosen.append(("batch-sizes", figures.plot_batch_comparison, captions.batch_caption))
-    if law.curves.has("test_error"):
-        chosen.append(("test-error", figures.plot_test_error, captions.test_error_caption))
-    return chosen
+        return [
+            _draw(figure.name, number, figure.plot(), figure.caption)
+            for number, figure in enumerate(planned, start=1)
+        ]
 
 
 def _draw(name: str, number: int, figure: Figure, caption: str) -> DrawnFigure:
@@ -219,7 +185,7 @@ def _inline(svg: str, prefix: str, title: str) -> Markup:
     return Markup(svg.replace("<svg ", f'<svg role="img" aria-label="{name}" ', 1))
 
 
-def render_page(result: ScalingResult, context: ReportContext, drawn: list[DrawnFigure]) -> str:
+def render_page(content: ReportContent, context: ReportContext, drawn: list[DrawnFigure]) -> str:
     """Return the page as text."""
     environment = Environment(
         loader=PackageLoader("analysis", "."),
@@ -229,74 +195,15 @@ def render_page(result: ScalingResult, context: ReportContext, drawn: list[Drawn
         lstrip_blocks=True,
     )
     template = environment.get_template("report.html.j2")
+    fixed = {**content.fixed, **context.spec}
     return template.render(
         context=context,
+        content=content,
         links={text: to for text, to in context.links.items() if _is_safe_address(to)},
-        answers=[_answer(result, law) for law in result.laws],
         figures=drawn,
-        n_laws=len(result.laws),
-        most_laws=MOST_LAWS_DRAWN,
-        tables=_tables(result, context),
-        fixed=_fixed_parameters(result, context),
+        fixed={name: _short(value) for name, value in fixed.items()},
         environment=_environment(context),
-        n_bootstrap=result.n_bootstrap,
     )
-
-
-def _answer(result: ScalingResult, law: ScalingLaw) -> dict[str, Any]:
-    fit = law.fit
-    verdict = result.verdicts[law.key("power_law")]
-    answer: dict[str, Any] = {
-        "label": law.label,
-        "status": verdict.status,
-        "reason": verdict.reason,
-        "lights": result.lights[law.label],
-        "definition": law.lazy[law.headline].definition,
-        "symbol": fit.symbol,
-        "determined": fit.determined,
-        "remarks": fit.remarks,
-        "seeds": law.n_seeds,
-        "range": fit.fit_range,
-        "sizes": len(fit.sizes),
-        "others": _verdicts_beside(result, law),
-    }
-    if fit.determined and fit.exponent is not None:
-        answer["a"] = str(fit.exponent)
-        answer["prefactor"] = str(fit.prefactor)
-        answer["interval"] = interval_text(fit.exponent)
-        answer["chi2"] = f"{fit.chi2:.1f}/{fit.dof}"
-        answer["p"] = "" if fit.p_value is None else f"{fit.p_value:.2g}"
-        spread = sorted(law.exponents_over_thresholds().items())
-        answer["systematic"] = "" if law.systematic is None else f"{law.systematic:.3f}"
-        answer["thresholds"] = ", ".join(f"{c:g}" for c, _ in spread)
-    return answer
-
-
-def _verdicts_beside(result: ScalingResult, law: ScalingLaw) -> list[Any]:
-    names = ("a_equals_gamma_over_delta", "T_noise_independent_of_P")
-    return [result.verdicts[law.key(name)] for name in names]
-
-
-def _tables(result: ScalingResult, context: ReportContext) -> list[tuple[str, list[ReportTable]]]:
-    sections = [
-        (
-            f"Measured temperatures and exponents{f', {law.label}' if law.label else ''}",
-            [*temperature_tables(law), exponent_table(law)],
-        )
-        for law in result.laws
-    ]
-    counts = counts_table(
-        result,
-        context.planned_by_size,
-        context.failed_by_size,
-        totals=(context.counts_planned, context.counts_failed),
-    )
-    return [*sections, ("Verdicts and runs", [verdict_table(result), counts])]
-
-
-def _fixed_parameters(result: ScalingResult, context: ReportContext) -> dict[str, str]:
-    fixed = {**result.table.fixed_settings(), **context.spec}
-    return {name: _short(value) for name, value in fixed.items()}
 
 
 def _short(value: Any) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import pandas as pd
 
@@ -11,21 +10,11 @@ from analysis.estimates import Estimate, format_value
 from analysis.law import ScalingLaw
 from analysis.located_temperature import CriticalTemperature, CriticalTemperatures
 from analysis.power_law import PowerLawFit
-from analysis.scaling import ScalingResult
+from analysis.report_content import ReportTable
+from analysis.table import MeasurementTable
+from analysis.verdicts import Verdict
 
 Row = tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class ReportTable:
-    """A table with a title."""
-
-    title: str
-    """What it shows."""
-    columns: tuple[str, ...]
-    """Column heads."""
-    rows: tuple[tuple[str, ...], ...]
-    """Cells."""
 
 
 def temperature_tables(law: ScalingLaw) -> list[ReportTable]:
@@ -131,7 +120,7 @@ def _quality(fit: PowerLawFit | None) -> tuple[str, str, str]:
     )
 
 
-def verdict_table(result: ScalingResult) -> ReportTable:
+def verdict_table(verdicts: Mapping[str, Verdict]) -> ReportTable:
     """All verdicts with their reasons."""
     rows = tuple(
         (
@@ -141,14 +130,14 @@ def verdict_table(result: ScalingResult) -> ReportTable:
             "" if verdict.pull is None else f"{verdict.pull:+.1f}",
             verdict.literature or "",
         )
-        for verdict in result.verdicts.values()
+        for verdict in verdicts.values()
     )
     columns = ("claim", "status", "reason", "pull (s.e.)", "literature")
     return ReportTable("Verdicts", columns, rows)
 
 
 def counts_table(
-    result: ScalingResult,
+    table: MeasurementTable,
     planned: Mapping[int, int],
     failed: Mapping[int, int],
     totals: tuple[int | None, int | None],
@@ -158,7 +147,7 @@ def counts_table(
     What was planned and what failed is not in a table of runs: both come by size, with their
     totals, and are shown as unknown where they are missing.
     """
-    frame = result.table.frame
+    frame = table.frame
     ended = frame["stop_reason"].replace({"step_budget": "censored", "wall_budget": "censored"})
     names = ("fitted", "censored", "diverged")
 

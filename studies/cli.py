@@ -100,7 +100,7 @@ def run(
     the same command again trains only what is missing.
     """
     from studies.folder import StudyFolder
-    from studies.spec import parse_override, resolve_spec
+    from studies.resolve import parse_override, resolve_spec
 
     if options["max_hours"] is not None and not math.isfinite(options["max_hours"]):
         raise InvalidSettingError(f"--max-hours {options['max_hours']} is not a number of hours")
@@ -134,9 +134,13 @@ def _print_plan(study: Any, as_json: bool) -> None:
         click.echo(json.dumps({**plan, "folder": str(study.folder.path)}))
         return
     per = "planned" if spec.is_planned else f"to ask of {spec.sampler}"
+    counts = {len(seeds) for _, seeds in spec.planned()} if spec.is_planned else set()
+    low, high = (min(counts), max(counts)) if counts else (spec.space.n_seeds,) * 2
+    seeds = f"{low} seeds each" if low == high else f"{low} to {high} seeds each"
+    n_points = len(spec.points()) if spec.is_planned else spec.n_trials
     click.echo(
-        f"{spec.n_trainings() // spec.space.n_seeds} configurations {per}, "
-        f"{spec.space.n_seeds} seeds each: {spec.n_trainings()} trainings in {study.folder.path}"
+        f"{n_points} configurations {per}, {seeds}: "
+        f"{spec.n_trainings()} trainings in {study.folder.path}"
     )
 
 
@@ -225,46 +229,42 @@ def show(folder: Path, form: str, where: tuple[str, ...]) -> int:
     return DONE
 
 
-def _table_and_thresholds(source: Path, thresholds: str | None) -> tuple[Any, dict[str, Any]]:
-    """Return the table of a CSV file or a study's folder, and the arguments of its analysis."""
-    from analysis import MeasurementTable
+def _analyse(source: Path, quantity: str | None, threshold: str | None) -> tuple[Any, Any]:
+    """Return the kind of analysis of a CSV file or of a study's folder, and its result."""
+    from studies.experiments import load_experiment
+    from studies.kinds import load_kind
+    from studies.spec import read_thresholds
 
-    arguments: dict[str, Any] = {}
-    path = source
+    table, spec = source, None
     if source.is_dir():
         from studies.folder import StudyFolder
 
         folder = StudyFolder.existing(source)
-        spec = folder.read_spec()
-        arguments["thresholds"] = spec.thresholds
-        if spec.is_planned:
-            arguments["batch_sizes"] = spec.batch_sizes()
-        path = folder.table
-        if not path.exists():
+        table, spec = folder.table, folder.read_spec()
+        if not table.exists():
             raise InvalidSettingError(f"{source} has no table.csv yet; run the study first")
-    if thresholds is not None:
-        from studies.spec import read_thresholds
+    kind = load_kind(quantity or ("critical-temperature" if spec is None else spec.kind))
+    asked = None if threshold is None else read_thresholds(threshold.split(","))
+    rows = load_experiment(kind.EXPERIMENT).read_table(table)
+    return kind, kind.analyse(rows, spec, asked)
 
-        arguments["thresholds"] = read_thresholds(thresholds.split(","))
-    return MeasurementTable.read_csv(path), arguments
+
+_QUANTITY = click.option(
+    "--quantity", help="Kind of study whose analysis to make; a folder's own by default."
+)
+_THRESHOLD = click.option(
+    "--threshold", help="Weight changes c of T_lazy(c), headline first: 0.1,0.05."
+)
 
 
 @cli.command()
 @click.argument("source", type=click.Path(path_type=Path), metavar="FOLDER|TABLE.csv")
-@click.option(
-    "--quantity",
-    type=click.Choice(["critical-temperature"]),
-    default="critical-temperature",
-    show_default=True,
-)
-@click.option("--threshold", help="Weight changes c of T_lazy(c), headline first: 0.1,0.05.")
+@_QUANTITY
+@_THRESHOLD
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def fit(source: Path, quantity: str, threshold: str | None, as_json: bool) -> int:
+def fit(source: Path, quantity: str | None, threshold: str | None, as_json: bool) -> int:
     """Fit the scaling laws of a study or of a plain table of trainings."""
-    from analysis import analyse_scaling
-
-    table, arguments = _table_and_thresholds(source, threshold)
-    result = analyse_scaling(table, **arguments)
+    _, result = _analyse(source, quantity, threshold)
     if as_json:
         click.echo(json.dumps(result.to_dict(), allow_nan=False))
     else:
@@ -280,25 +280,24 @@ def fit(source: Path, quantity: str, threshold: str | None, as_json: bool) -> in
     type=click.Path(path_type=Path),
     help="Folder of the report; FOLDER itself, or TABLE-report for a table.",
 )
-@click.option("--threshold", help="Weight changes c of T_lazy(c), headline first: 0.1,0.05.")
-def report(source: Path, output: Path | None, threshold: str | None) -> int:
-    """Write the scaling report of a study or of a plain table of trainings."""
-    if source.is_dir() and output is None and threshold is None:
+@_QUANTITY
+@_THRESHOLD
+def report(source: Path, output: Path | None, quantity: str | None, threshold: str | None) -> int:
+    """Write the report of a study or of a plain table of trainings."""
+    if source.is_dir() and output is None and quantity is None and threshold is None:
         from studies.study import Study
 
         click.echo(_relative(Study.open(source).report()))
         return DONE
-    from analysis import analyse_scaling
     from analysis.report import ReportContext, write_report
 
-    table, arguments = _table_and_thresholds(source, threshold)
+    kind, result = _analyse(source, quantity, threshold)
     folder = output or source.with_name(f"{source.stem}-report")
-    result = analyse_scaling(table, **arguments)
     command = f"thermometer {shlex.join(sys.argv[1:])}"
     context = ReportContext(study=source.stem, command=command)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        click.echo(_relative(write_report(result, folder, context)))
+        click.echo(_relative(write_report(kind.content(result, context), folder, context)))
     except OSError as error:
         reason = error.strerror or str(error)
         raise InvalidSettingError(f"cannot write to {folder}: {reason}") from None
@@ -337,7 +336,7 @@ def ui(folder: Path, port: int) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_studies(as_json: bool) -> int:
     """List the studies and what each measures."""
-    from studies.spec import load_recipe, recipe_names
+    from studies.resolve import load_recipe, recipe_names
 
     recipes = {name: load_recipe(name) for name in recipe_names()}
     if as_json:

@@ -9,7 +9,6 @@ from analysis.report import ReportContext
 from studies import provenance
 from studies.ledger import Ledger
 from studies.spec import StudySpec
-from trainers.data import dataset_size
 
 
 def report_context(spec: StudySpec, ledger: Ledger, command: str = "") -> ReportContext:
@@ -28,7 +27,7 @@ def report_context(spec: StudySpec, ledger: Ledger, command: str = "") -> Report
         counts_failed=sum(failed.values()),
         planned_by_size=_planned_by_size(spec),
         failed_by_size=failed,
-        data_sentence=_data_sentence(spec),
+        data_sentence=spec.experiment.conditional_on(spec),
         environment={
             **provenance.environment(),
             "training": f"{seconds:.1f} core seconds in {len(blocks)} trials",
@@ -38,21 +37,20 @@ def report_context(spec: StudySpec, ledger: Ledger, command: str = "") -> Report
     )
 
 
-def _data_sentence(spec: StudySpec) -> str:
-    names = spec.space.axes["data"].values()
-    return " and ".join(f"these {dataset_size(name)} images" for name in names)
-
-
 def _planned_by_size(spec: StudySpec) -> dict[int, int]:
-    """Return the planned trainings of every P; a sampler chooses P as it goes."""
+    """Return the planned runs of every P; a sampler chooses P as it goes."""
     if not spec.is_planned:
         return {}
-    n_points = Counter(point.n_train for point in spec.points())
-    return {size: n * spec.space.n_seeds for size, n in n_points.items()}
+    planned: Counter[int] = Counter()
+    for point, seeds in spec.planned():
+        size = point.columns().get("n_train")
+        if size is not None:
+            planned[size] += len(seeds)
+    return dict(planned)
 
 
 def _failed_by_size(spec: StudySpec, ledger: Ledger) -> dict[int, int]:
     failed = Counter(dict.fromkeys(_planned_by_size(spec), 0))
     for failure in ledger.failures():
-        failed[failure.point.n_train] += len(failure.seeds)
+        failed[failure.point.columns().get("n_train", 0)] += len(failure.seeds)
     return dict(failed)

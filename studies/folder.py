@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from search_spaces import InvalidSettingError
-from studies.spec import StudySpec, read_yaml
+from studies.resolve import read_yaml
+from studies.spec import StudySpec
 
 
 class LockFolderError(RuntimeError):

@@ -8,15 +8,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from analysis import MeasurementTable, analyse_scaling
-from search_spaces import InvalidSettingError, Point, SearchSpace, temperature_window
+from search_spaces import InvalidSettingError, SearchSpace
 from studies import provenance
 from studies.driver import Budget, Driver, Outcome
 from studies.executors import Executor, RayExecutor, SerialExecutor, check_reachable
 from studies.folder import StudyFolder
+from studies.growth import check_growth
 from studies.interrupt import Interrupt
+from studies.kinds import Result, load_kind
 from studies.ledger import Ledger
 from studies.packs import PackQueue, Unit, Work
 from studies.progress import Progress, announce
@@ -27,7 +28,7 @@ from studies.samplers import (
     check_sampler,
     planned_distributions,
 )
-from studies.spec import StudySpec, check_growth
+from studies.spec import StudySpec
 from studies.tracking import (
     ConfigurationFeed,
     MlflowTracker,
@@ -38,12 +39,6 @@ from studies.tracking import (
     local_uri,
     without_password,
 )
-from trainers.data import check_size, dataset_size
-from trainers.kernels import compile_kernels
-from trainers.trainer import check_trainable, resolve_backend
-
-if TYPE_CHECKING:
-    from analysis.scaling import ScalingResult
 
 EXECUTORS = ("ray", "serial")
 
@@ -139,9 +134,9 @@ class Study:
         spec = existing.read_spec()
         return cls(spec.study, spec, existing.path)
 
-    def table(self) -> MeasurementTable:
-        """Return what was measured so far."""
-        return MeasurementTable.read_csv(self.folder.table)
+    def table(self) -> Any:
+        """Return what was measured so far: for trainings an `analysis.MeasurementTable`."""
+        return self.spec.experiment.read_table(self.folder.table)
 
     def run(self, options: RunOptions | None = None) -> RunSummary:
         """Train what is missing, then write table, report and MLflow runs.
@@ -171,7 +166,7 @@ class Study:
         """Analyse the table again and rewrite report, tables and figures."""
         ledger = Ledger(self.folder.ledger, self.spec.study)
         command = str(self.folder.read_state().get("command", ""))
-        return self._write_report(self._analyse(), ledger, command)
+        return self._write_report(self.analyse(), ledger, command)
 
     def check(self, options: RunOptions) -> str:
         """Refuse what cannot work, before anything is written; return the backend.
@@ -183,11 +178,7 @@ class Study:
         """
         if not self.spec.is_planned:
             check_sampler(self.spec)
-        points = self._sample_points()
-        backend = resolve_backend(points[0], self.spec.backend)
-        for point in points:
-            check_trainable(point)
-            check_size(point, dataset_size(point.data))
+        backend = self.spec.experiment.check(self.spec)
         if options.executor not in EXECUTORS:
             raise InvalidSettingError(
                 f"executor={options.executor!r} is unknown; allowed: {', '.join(EXECUTORS)}"
@@ -201,29 +192,18 @@ class Study:
         self.folder.check_writable()
         return backend
 
-    def _sample_points(self) -> tuple[Point, ...]:
-        """Return the planned points, or for a sampler its smallest and its largest P."""
-        if self.spec.is_planned:
-            return self.spec.points()
-        space = self.spec.space
-        smallest = {name: axis.values()[0] for name, axis in space.axes.items()}
-        if space.uses_window:
-            smallest["temperature"] = temperature_window(smallest["alpha"], smallest["depth"])[0]
-        largest = {**smallest, "n_train": max(space.axes["n_train"].values())}
-        return space.point(smallest), space.point(largest)
-
     def _work(self, ledger: Ledger) -> Work:
         if not self.spec.is_planned:
             return AskedWork(self.spec, ledger)
-        done, seeds = ledger.done(), self.spec.space.seeds
+        done = ledger.done()
         return PackQueue(
             (point, [seed for seed in seeds if seed not in done.get(point.identity, ())])
-            for point in self.spec.points()
+            for point, seeds in self.spec.planned()
         )
 
     def _run(self, ledger: Ledger, work: Work, backend: str, options: RunOptions) -> RunSummary:
         tracker = self._tracker(options)
-        feed = ConfigurationFeed(self.spec.space.n_seeds, tracker)
+        feed = ConfigurationFeed(self._seeds_by_point(), self.spec.space.n_seeds, tracker)
         for block in ledger.blocks():
             feed.add(Unit(block.point, block.seeds), block.rows)
         outcome = Outcome()
@@ -237,7 +217,7 @@ class Study:
             reason = "the run was interrupted" if outcome.interrupted else "nothing was measured"
             return self._summary(ledger, outcome, f"no law: {reason}", None)
         announce("writing the report", options.quiet)
-        result = self._analyse()
+        result = self.analyse()
         report = self._write_report(result, ledger, options.command)
         estimates = result.to_dict()["estimates"]
         ids = tracker.finish(estimates, _note(self.spec, result), self._artifacts())
@@ -252,9 +232,7 @@ class Study:
         options: RunOptions,
         feed: ConfigurationFeed,
     ) -> Outcome:
-        if backend == "numba":
-            # Once here, rather than in every worker at the same time.
-            compile_kernels(self.spec.space.fixed["dtype"])
+        self.spec.experiment.prepare(self.spec, backend)
         distributions = (
             planned_distributions(self.spec.points())
             if self.spec.is_planned
@@ -276,6 +254,12 @@ class Study:
         finally:
             executor.shutdown()
 
+    def _seeds_by_point(self) -> dict[str, int]:
+        """Return how many replicas make each planned configuration complete."""
+        if not self.spec.is_planned:
+            return {}
+        return {point.identity: len(seeds) for point, seeds in self.spec.planned()}
+
     def _tracker(self, options: RunOptions) -> MlflowTracker | NullTracker:
         if not options.tracking:
             return NullTracker()
@@ -284,22 +268,23 @@ class Study:
         uri, name = options.tracking_uri, options.experiment_name
         return MlflowTracker(self.folder, self.spec.study, settings, uri, name)
 
-    def _analyse(self) -> ScalingResult:
-        batch_sizes = self.spec.batch_sizes() if self.spec.is_planned else None
-        return analyse_scaling(
-            self.table(), thresholds=self.spec.thresholds, batch_sizes=batch_sizes
-        )
+    def analyse(self) -> Result:
+        """Return what the study's kind makes of its table, e.g. the scaling laws."""
+        return load_kind(self.spec.kind).analyse(self.table(), self.spec)
 
-    def _write_report(self, result: ScalingResult, ledger: Ledger, command: str) -> Path:
+    def _write_report(self, result: Result, ledger: Ledger, command: str) -> Path:
         # Drawing takes a second to import, which a run with nothing to train need not pay.
         from analysis.report import write_report
         from studies.context import report_context
 
-        return write_report(result, self.folder.path, report_context(self.spec, ledger, command))
+        context = report_context(self.spec, ledger, command)
+        content = load_kind(self.spec.kind).content(result, context)
+        return write_report(content, self.folder.path, context)
 
     def _artifacts(self) -> list[Path]:
-        names = ("report.html", "report.json", "table.csv", "t_c.csv", "spec.yaml", "figures")
-        return [self.folder.path / name for name in names]
+        names = ("report.html", "report.json", "table.csv", "spec.yaml", "figures")
+        tables = load_kind(self.spec.kind).TABLES
+        return [self.folder.path / name for name in (*names, *tables)]
 
     def _is_tracked(self, options: RunOptions) -> bool:
         """Whether the MLflow store that is asked for holds the result."""
@@ -372,6 +357,6 @@ def _executor(backend: str, options: RunOptions) -> Executor:
     return RayExecutor(backend, workers=options.workers, address=options.address)
 
 
-def _note(spec: StudySpec, result: ScalingResult) -> str:
+def _note(spec: StudySpec, result: Result) -> str:
     title = spec.texts.get("title", spec.study)
     return f"**{title}**\n\n{result.headline()}\n\n```\n{result.summary()}\n```\n"

@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 
 from analysis import MeasurementTable, analyse_scaling
-from analysis.report import ReportContext, WriteReportError, write_report
+from analysis.report import ReportContext, WriteReportError
+from analysis.scaling_report import write_scaling_report
 
 HOSTILE = "<script>alert('1')</script>"
 
@@ -51,7 +52,7 @@ def written(
         links={"docs": "https://example.org/", "bad": "javascript:alert(1)"},
     )
     result = analyse_scaling(table, n_bootstrap=200)
-    return write_report(result, tmp_path_factory.mktemp("run"), context)
+    return write_scaling_report(result, tmp_path_factory.mktemp("run"), context)
 
 
 def test_files(written: Path) -> None:
@@ -165,7 +166,7 @@ def test_figures_are_the_same_every_time(
         thresholds=(0.1,),
         n_bootstrap=50,
     )
-    one, other = (write_report(result, tmp_path / name) for name in ("one", "other"))
+    one, other = (write_scaling_report(result, tmp_path / name) for name in ("one", "other"))
     assert one.read_bytes() == other.read_bytes()
     assert not list(tmp_path.rglob(".*"))
 
@@ -181,7 +182,7 @@ def test_a_table_of_almost_nothing_gets_a_page(tmp_path: Path, stop_reason: str)
         }
     )
     result = analyse_scaling(MeasurementTable.from_frame(frame), n_bootstrap=50)
-    page = write_report(result, tmp_path).read_text()
+    page = write_scaling_report(result, tmp_path).read_text()
     assert "exponent not determined" in page
     assert "conditional on the data in this table" in page
     json.loads((tmp_path / "report.json").read_text())
@@ -195,7 +196,7 @@ def test_many_laws_are_all_in_the_tables(
         [synthetic_table(2, temperatures=few).assign(data=f"set {k}<b>") for k in range(5)]
     )
     result = analyse_scaling(MeasurementTable.from_frame(frame), (0.1,), n_bootstrap=50)
-    page = write_report(result, tmp_path).read_text()
+    page = write_scaling_report(result, tmp_path).read_text()
     assert "Figures show the first 3 of 5 laws" in page
     assert "a[lazy,c=0.1,data=set 4&lt;b&gt;]" in page
     assert "<b>]" not in page
@@ -209,4 +210,4 @@ def test_a_folder_that_cannot_be_written(
     obstacle.write_text("in the way")
     result = analyse_scaling(MeasurementTable.from_frame(synthetic_table(1)), n_bootstrap=2)
     with pytest.raises(WriteReportError, match="cannot write the report to"):
-        write_report(result, obstacle)
+        write_scaling_report(result, obstacle)

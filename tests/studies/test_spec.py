@@ -3,7 +3,9 @@
 import pytest
 
 from search_spaces import InvalidSettingError
-from studies.spec import StudySpec, parse_override, recipe_names, resolve_spec
+from studies.growth import check_growth
+from studies.resolve import apply_overrides, parse_override, recipe_names, resolve_spec
+from studies.spec import StudySpec
 
 STUDY = "critical-temperature"
 
@@ -145,3 +147,51 @@ def test_unknown_study_names_the_nearest():
 def test_spec_is_independent_of_texts():
     plain = resolve().to_plain()
     assert StudySpec.from_plain({**plain, "title": "other"}).digest == resolve().digest
+
+
+SCANS = {
+    "study": "several",
+    "model": "mlp",
+    "n_train": [64],
+    "temperature": 0.1,
+    "batch_size": 1,
+    "n_seeds": 2,
+    "scans": {
+        "sizes": {"n_train": [64, 128]},
+        "temperatures": {"temperature": [0.1, 1.0], "n_seeds": 3},
+    },
+}
+
+
+def test_scans_share_settings_and_a_common_point_is_planned_once():
+    spec = StudySpec.from_plain(SCANS)
+    planned = {(p.n_train, p.temperature): seeds for p, seeds in spec.planned()}
+    assert planned == {(64, 0.1): (0, 1, 2), (128, 0.1): (0, 1), (64, 1.0): (0, 1, 2)}
+    assert spec.n_trainings() == 8
+    assert StudySpec.from_plain(spec.to_plain()).to_plain() == spec.to_plain()
+
+
+def test_one_scan_can_be_overridden_and_may_grow():
+    held = StudySpec.from_plain(SCANS)
+    path = {"scans.sizes.n_train": [64, 128, 256]}
+    grown = StudySpec.from_plain(apply_overrides(held.to_plain(), path))
+    assert {p.n_train for p in grown.points()} == {64, 128, 256}
+    check_growth(held, grown)
+    with pytest.raises(InvalidSettingError, match="would change its meaning"):
+        check_growth(grown, held)
+
+
+@pytest.mark.parametrize(
+    ("scans", "sentence"),
+    [
+        ([1], "must map names to settings"),
+        ({"sizes": 3}, "scans.sizes=3 must map settings to values"),
+        ({"sizes": {"n_trian": 3}}, "did you mean 'n_train'"),
+        ({"sizes": {"n_train": 0}}, "scans.sizes: n_train=0 must be a whole number"),
+    ],
+)
+def test_bad_scans_get_one_sentence(scans, sentence):
+    with pytest.raises(InvalidSettingError) as caught:
+        StudySpec.from_plain({**SCANS, "scans": scans})
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,168 @@
+"""The critical-temperature scaling report: what the page says about a :class:`ScalingResult`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from analysis import captions, figures
+from analysis.law import ScalingLaw
+from analysis.report import ReportContext, write_report
+from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable
+from analysis.report_tables import (
+    counts_table,
+    exponent_table,
+    interval_text,
+    temperature_tables,
+    verdict_table,
+)
+from analysis.scaling import ScalingResult
+
+MOST_LAWS_DRAWN = 3
+"""Figures are drawn for the first laws only; the tables hold all of them."""
+
+
+def write_scaling_report(
+    result: ScalingResult, folder: str | Path, context: ReportContext | None = None
+) -> Path:
+    """Write the report of a scaling analysis; see :func:`analysis.report.write_report`."""
+    context = context or ReportContext()
+    return write_report(scaling_content(result, context), folder, context)
+
+
+def scaling_content(result: ScalingResult, context: ReportContext) -> ReportContent:
+    """Return answers, figures and tables of all laws of a result."""
+    n_laws = len(result.laws)
+    remark = f"Figures show the first {MOST_LAWS_DRAWN} of {n_laws} laws; the tables hold all."
+    return ReportContent(
+        title="critical-temperature scaling",
+        numbers=result.to_dict(),
+        answers=tuple(_answer(result, law) for law in result.laws),
+        figures=tuple(
+            figure for law in result.laws[:MOST_LAWS_DRAWN] for figure in _figures_of(law)
+        ),
+        figures_remark=remark if n_laws > MOST_LAWS_DRAWN else "",
+        tables=_tables(result, context),
+        conventions=_conventions(result.n_bootstrap),
+        fixed=result.table.fixed_settings(),
+        files={"t_c.csv": result.critical_temperatures()},
+    )
+
+
+_Plot = Callable[[ScalingLaw], Figure]
+_Caption = Callable[[ScalingLaw], str]
+
+
+def _figures_of(law: ScalingLaw) -> list[PlannedFigure]:
+    suffix = re.sub(r"[^A-Za-z0-9.=_-]+", "-", f"-{law.label}") if law.label else ""
+
+    def planned(name: str, plot: _Plot, caption: _Caption) -> PlannedFigure:
+        return PlannedFigure(f"{name}{suffix}", lambda: plot(law), caption(law))
+
+    chosen = [planned("weight-change", figures.plot_weight_change, captions.weight_change_caption)]
+    if any(temperatures.located for temperatures in law.lazy.values()):
+        plot = figures.plot_critical_temperatures
+        chosen.append(planned("critical-temperature", plot, captions.critical_temperature_caption))
+    if any(fit.determined for fit in law.fits.values()):
+        chosen.append(planned("stability", figures.plot_stability, captions.stability_caption))
+    if law.companions.weight_change is not None:
+        plot = figures.plot_companion_laws
+        chosen.append(planned("companion-laws", plot, captions.companion_caption))
+    if law.batches.measured:
+        plot = figures.plot_batch_comparison
+        chosen.append(planned("batch-sizes", plot, captions.batch_caption))
+    if law.curves.has("test_error"):
+        chosen.append(planned("test-error", figures.plot_test_error, captions.test_error_caption))
+    return chosen
+
+
+def _answer(result: ScalingResult, law: ScalingLaw) -> Answer:
+    fit = law.fit
+    verdict = result.verdicts[law.key("power_law")]
+    determined = fit.determined and fit.exponent is not None
+    paragraphs: list[str] = []
+    headline = f"{fit.symbol}: exponent not determined"
+    if determined:
+        headline = Markup("{} = {} P<sup>−a</sup>, a = {}").format(
+            fit.symbol, fit.prefactor, fit.exponent
+        )
+        paragraphs.append(_quality(law, verdict.status))
+    if verdict.status != "established" or not determined:
+        paragraphs.append(
+            Markup("<strong>{}</strong>: {}.").format(verdict.status.capitalize(), verdict.reason)
+        )
+    if determined:
+        paragraphs += [f"{remark}." for remark in fit.remarks]
+    definition = law.lazy[law.headline].definition
+    return Answer(
+        status=verdict.status,
+        headline=headline,
+        paragraphs=tuple(paragraphs),
+        note=f"{fit.symbol} is the {definition}; errors in parentheses are 68 %.",
+        label=law.label,
+        lights=result.lights[law.label],
+        beside=tuple(
+            result.verdicts[law.key(name)]
+            for name in ("a_equals_gamma_over_delta", "T_noise_independent_of_P")
+        ),
+    )
+
+
+def _quality(law: ScalingLaw, status: str) -> Markup:
+    """Return the verdict with interval, systematic, range and chi2."""
+    fit = law.fit
+    assert fit.exponent is not None
+    text = Markup("Power law: <strong>{}</strong>. ").format(status)
+    interval = interval_text(fit.exponent)
+    if interval:
+        text += f"95 % interval of a: {interval}; "
+    if law.systematic is not None:
+        spread = sorted(law.exponents_over_thresholds())
+        over = ", ".join(f"{c:g}" for c in spread)
+        text += f"systematic ±{law.systematic:.3f} (half the spread over c = {over}); "
+    text += f"{fit.fit_range}, {len(fit.sizes)} sizes, {law.n_seeds} replicas per point; "
+    text += f"χ²/dof = {fit.chi2:.1f}/{fit.dof}"
+    return text + ("." if fit.p_value is None else f", p = {fit.p_value:.2g}.")
+
+
+def _tables(
+    result: ScalingResult, context: ReportContext
+) -> tuple[tuple[str, tuple[ReportTable, ...]], ...]:
+    sections = [
+        (
+            f"Measured temperatures and exponents{f', {law.label}' if law.label else ''}",
+            (*temperature_tables(law), exponent_table(law)),
+        )
+        for law in result.laws
+    ]
+    counts = counts_table(
+        result.table,
+        context.planned_by_size,
+        context.failed_by_size,
+        totals=(context.counts_planned, context.counts_failed),
+    )
+    return (*sections, ("Verdicts and runs", (verdict_table(result.verdicts), counts)))
+
+
+def _conventions(n_bootstrap: int) -> tuple[str, ...]:
+    return (
+        *TRAINING_CONVENTIONS,
+        "Means over seeds are means of logarithms over fitted runs (test error: arithmetic). A "
+        "cell (P, T) is used if at least 80 % of its runs fitted.",
+        f"Errors: {n_bootstrap} bootstrap samples of whole seeds, carried through T_c into the "
+        "exponents, times √(S/(S−1)); 95 % intervals with Student's t of S − 1 degrees of "
+        "freedom. Natural logarithms in all fits.",
+    )
+
+
+TRAINING_CONVENTIONS = (
+    "T = η/B. A run is fitted when no training point violates its margin; it is censored when it "
+    "used up its budget and diverged when its output was no longer finite or its weights ran "
+    "away.",
+    "Relative weight change: ‖w − w₀‖/‖w₀‖ over all parameters. Training time t* = η × index of "
+    "the last step that changed the weights; t*/T counts sample presentations.",
+)

@@ -1,0 +1,36 @@
+"""The critical temperature of SGD noise and its power law in P."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analysis import MeasurementTable, analyse_scaling
+from analysis.scaling import DEFAULT_THRESHOLDS, ScalingResult
+
+if TYPE_CHECKING:
+    from analysis.report import ReportContext
+    from analysis.report_content import ReportContent
+    from studies.spec import StudySpec
+
+
+EXPERIMENT = "training"
+TABLES = ("t_c.csv",)
+
+
+def analyse(
+    table: MeasurementTable,
+    spec: StudySpec | None = None,
+    thresholds: tuple[float, ...] | None = None,
+) -> ScalingResult:
+    """Fit the laws of every batch size that the study scans."""
+    batch_sizes = spec.batch_sizes() if spec is not None and spec.is_planned else None
+    asked = thresholds or (DEFAULT_THRESHOLDS if spec is None else spec.thresholds)
+    return analyse_scaling(table, thresholds=asked, batch_sizes=batch_sizes)
+
+
+def content(result: ScalingResult, context: ReportContext) -> ReportContent:
+    """Return the scaling report."""
+    # Drawing takes a second to import, which a run with nothing to train need not pay.
+    from analysis.scaling_report import scaling_content
+
+    return scaling_content(result, context)

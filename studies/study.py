@@ -19,6 +19,7 @@ from studies.growth import check_growth
 from studies.interrupt import Interrupt
 from studies.kinds import Result, load_kind
 from studies.ledger import Ledger
+from studies.memory import allow_memory, read_memory
 from studies.packs import PackQueue, Unit, Work
 from studies.progress import Progress, announce
 from studies.records import provenance_rows, table_rows, to_csv
@@ -39,6 +40,7 @@ from studies.tracking import (
     local_uri,
     without_password,
 )
+from studies.worker import limited
 
 EXECUTORS = ("ray", "serial")
 
@@ -54,6 +56,8 @@ class RunOptions:
     """A running Ray cluster instead of a private local one."""
     max_points: int | None = None
     max_hours: float | None = None
+    memory: str | None = None
+    """What the trainings of one worker may use, such as ``2GB``; 512MB by default."""
     tracking: bool = True
     """Whether to log to MLflow."""
     tracking_uri: str | None = None
@@ -176,6 +180,7 @@ class Study:
         InvalidSettingError
             Saying what cannot work here.
         """
+        allow_memory(None if options.memory is None else read_memory(options.memory))
         if not self.spec.is_planned:
             check_sampler(self.spec)
         backend = self.spec.experiment.check(self.spec)
@@ -352,9 +357,10 @@ class Study:
 
 
 def _executor(backend: str, options: RunOptions) -> Executor:
+    task = limited(None if options.memory is None else read_memory(options.memory))
     if options.executor == "serial":
-        return SerialExecutor(backend)
-    return RayExecutor(backend, workers=options.workers, address=options.address)
+        return SerialExecutor(backend, task)
+    return RayExecutor(backend, task, workers=options.workers, address=options.address)
 
 
 def _note(spec: StudySpec, result: Result) -> str:

@@ -11,9 +11,22 @@ from importlib import metadata
 from typing import Any
 
 from studies.experiments import load_experiment, read_configuration
+from studies.memory import allow_memory
 
 Payload = list[dict[str, Any]]
 Task = Callable[[Payload, str], list[dict[str, Any]]]
+
+
+def limited(memory: int | None) -> Task:
+    """Return :func:`run_pack`, in workers that may use `memory` bytes; None for the default."""
+    if memory is None:
+        return run_pack
+
+    def task(payload: Payload, backend: str) -> list[dict[str, Any]]:
+        allow_memory(memory)
+        return run_pack(payload, backend)
+
+    return task
 
 
 def run_pack(payload: Payload, backend: str) -> list[dict[str, Any]]:

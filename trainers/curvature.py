@@ -9,7 +9,7 @@ from torch.nn.functional import softplus
 
 from search_spaces import Point
 from trainers.streams import Purpose, generator
-from trainers.torch_network import output
+from trainers.torch_network import OutputJacobian, output
 
 _CHUNK_BYTES = 2**26
 _TRACE_PROBES = 32
@@ -74,12 +74,15 @@ class Curvature:
             trace = float((bend * self._tangent_diagonal()).mean())
         if self._point.activation == "relu":
             return trace
+        jacobian = OutputJacobian(self._weights, self._x, self._point.activation)
+        sizes = [w.numel() for w in self._weights]
         draws = generator(1, Purpose.PROBE).choice([-1.0, 1.0], (_TRACE_PROBES, self._n))
         rest = 0.0
         for vector in torch.from_numpy(draws):
-            directional = self._directional(vector)
+            pieces = zip(torch.split(vector, sizes), self._weights, strict=True)
+            slope = jacobian.times_parameters([piece.view_as(w) for piece, w in pieces])
             rest += float(vector @ self.hessian_product(vector))
-            rest -= float((bend * directional.square()).mean())
+            rest -= float((bend * slope.square()).mean())
         return trace + rest / _TRACE_PROBES
 
     @property
@@ -110,18 +113,6 @@ class Curvature:
         weights = [w.detach() for w in self._weights]
         rows = torch.func.vmap(torch.func.grad(f), (None, 0))(weights, self._x[which])
         return torch.cat([part.flatten(1) for part in rows], dim=1)
-
-    def _directional(self, vector: torch.Tensor) -> torch.Tensor:
-        """Return v . grad f of every training point, shape (P,)."""
-        weights = tuple(w.detach() for w in self._weights)
-        sizes = [w.numel() for w in weights]
-        pieces = torch.split(vector, sizes)
-        tangents = tuple(t.view_as(w) for t, w in zip(pieces, weights, strict=True))
-
-        def f(*values: torch.Tensor) -> torch.Tensor:
-            return output(values, self._x, self._point.activation)
-
-        return torch.func.jvp(f, weights, tangents)[1]
 
 
 def _flat(parts: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -53,10 +53,10 @@ def train_reference(replica: Replica) -> Measurement:
             if n_updates % DIVERGENCE_CHECK == 0 and not state.is_stable():
                 reason = StopReason.DIVERGED
                 break
-        if (moves if interval == 1 else step % interval == 0) or step == limit:
-            if state.is_fitted():
-                reason = StopReason.FITTED
-                break
+        is_tested = moves if interval == 1 else step % interval == 0 or step == limit
+        if is_tested and state.is_fitted():
+            reason = StopReason.FITTED
+            break
     return state.measure(reason, n_steps, n_updates, n_violators)
 
 

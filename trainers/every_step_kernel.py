@@ -24,9 +24,7 @@ _BUFFERED_DRAWS = 1024
 
 
 @compiled(fastmath=True)
-def is_fitted(
-    queue, sample, law, tolerance, version, status, network, workspace, arrays
-):
+def is_fitted(queue, sample, law, tolerance, version, status, network, workspace, arrays):
     """Return whether no point is a violator, and how many were evaluated to find out."""
     n_train, block = queue.shape[0], workspace[0].shape[0]
     tolerance[0] = max(tolerance[0], rounding_unit(network, law))

@@ -108,7 +108,7 @@ def solve(
         training_time=point.learning_rate * course.n_steps,
         n_presentations=point.batch_size * course.n_steps,
         training_time_resolution=interval if interval > 1 else None,
-        requested=_requested(problem, network, course.code == FITTED),
+        requested=_requested(problem, network, course.code == FITTED and not diverged),
         curve=tuple(curve) if "curves" in point.observables else None,
         **_final(problem, network),
     )
@@ -213,9 +213,7 @@ def _requested(problem: Problem, network: Network, is_fitted: bool) -> dict[str,
     before = plain_parameters(problem.start.network, point.activation)
     after = plain_parameters(network, point.activation)
     x_train, y_train, _ = problem.train
-    return measure_probes(
-        point, (before, after), (x_train, y_train), problem.test[0], is_fitted
-    )
+    return measure_probes(point, (before, after), (x_train, y_train), problem.test[0], is_fitted)
 
 
 def plain_parameters(network: Network, activation: str) -> tuple[np.ndarray, ...]:

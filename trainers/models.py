@@ -42,6 +42,19 @@ class Replica:
     biases: tuple[np.ndarray, ...] = ()
     """Unnormalized b: (h,) per hidden layer, then (1,); empty for a network without biases."""
 
+    def __post_init__(self) -> None:
+        check_labels(self.point.data, self.y_train, self.y_test)
+
+
+def check_labels(data: str, *labels: np.ndarray) -> None:
+    """Raise InvalidSettingError unless all labels are +1 or -1; one class alone is allowed."""
+    for values in labels:
+        others = values[np.abs(values) != 1]
+        if others.size:
+            raise InvalidSettingError(
+                f"data={data} has the label {others[0]:g}; labels must be +1 or -1"
+            )
+
 
 def prepare_replica(point: Point, seeds: Seeds) -> Replica:
     """Draw the split and the initial weights of one replica.

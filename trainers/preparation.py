@@ -20,7 +20,7 @@ from search_spaces import Point, Seeds
 from trainers.activations import CODES, RELU
 from trainers.data import load_dataset, split_indices
 from trainers.mlp_kernel import block_rows, evaluate_all
-from trainers.models import Replica, initial_parameters, layer_scales
+from trainers.models import Replica, check_labels, initial_parameters, layer_scales
 
 _CACHE_LINE = 64
 _KEPT_BYTES = 64 * 2**20
@@ -113,6 +113,7 @@ def prepare_problem(point: Point, seeds: Seeds) -> Problem:
         (point.data, *split_key), lambda: split_indices(dataset.size, point, seeds)
     )
     x_train, x_test = _rows(x, train), _rows(x, test)
+    check_labels(point.data, y)
 
     def draw() -> Start:
         parameters = initial_parameters(*shape, seeds.init, point.bias)
@@ -215,7 +216,7 @@ class _Kept:
     """Values by key; those used longest ago are forgotten beyond a number of bytes."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self._limit = self._room = limit
         self.size = 0
         """Bytes kept now."""
         self._lock = threading.RLock()
@@ -231,10 +232,24 @@ class _Kept:
             size = sum(part.nbytes for part in value) if isinstance(value, tuple) else value.nbytes
             self._values[key] = value, size
             self.size += size
-            while self.size > self._limit:
-                _, (_, freed) = self._values.popitem(last=False)
-                self.size -= freed
+            self._forget()
             return value
+
+    def leave(self, room: int) -> None:
+        """Keep no more than `room` bytes from now on, nor more than at first."""
+        with self._lock:
+            self._room = min(room, self._limit)
+            self._forget()
+
+    def _forget(self) -> None:
+        while self.size > self._room:
+            _, (_, freed) = self._values.popitem(last=False)
+            self.size -= freed
 
 
 _kept = _Kept(_KEPT_BYTES)
+
+
+def keep_at_most(size: int) -> None:
+    """Forget what was used longest ago until `size` bytes hold the rest, now and later."""
+    _kept.leave(size)

@@ -21,7 +21,7 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from search_spaces import Point
 from trainers.curvature import Curvature
 from trainers.streams import Purpose, generator
-from trainers.torch_network import hidden_activations, output
+from trainers.torch_network import OutputJacobian, hidden_activations, output
 
 N_PROBES = 64
 """Test points, or fewer if there are fewer, on which features and the tangent kernel are
@@ -88,14 +88,13 @@ def tangent_kernel(
 ) -> torch.Tensor:
     """Return K_ij = grad f(x_i) . grad f(x_j), shape (n, n), one row at a time."""
 
-    def f(*weights: torch.Tensor) -> torch.Tensor:
-        return output(weights, x, activation)
-
-    values, pull_back = torch.func.vjp(f, *parameters)
+    weights = [w.clone().requires_grad_() for w in parameters]
+    values = output(weights, x, activation)
+    jacobian = OutputJacobian(parameters, x, activation)
     rows = []
-    for unit in torch.eye(len(x), dtype=values.dtype):
-        gradient = pull_back(unit)
-        rows.append(torch.func.jvp(f, tuple(parameters), gradient)[1])
+    for value in values:
+        gradient = torch.autograd.grad(value, weights, retain_graph=True)
+        rows.append(jacobian.times_parameters(gradient))
     return torch.stack(rows)
 
 

@@ -47,3 +47,23 @@ def _weights_and_biases(
 ) -> tuple[Sequence[torch.Tensor], Sequence[torch.Tensor]]:
     n_layers = sum(w.dim() == 2 for w in parameters) + 1
     return parameters[:n_layers], parameters[n_layers:]
+
+
+class OutputJacobian:
+    """J = df/dw at fixed weights and rows x, as products from both sides.
+
+    Both come from reverse mode alone: J^T u is linear in u, and its derivative by u gives J v.
+    """
+
+    def __init__(
+        self, parameters: Sequence[torch.Tensor], x: torch.Tensor, activation: str
+    ) -> None:
+        weights = [w.detach().clone().requires_grad_() for w in parameters]
+        self._u = torch.zeros(len(x), dtype=x.dtype, requires_grad=True)
+        f = output(weights, x, activation)
+        self._pulled = torch.autograd.grad(f, weights, self._u, create_graph=True)
+
+    def times_parameters(self, tangents: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return J v, shape (n,)."""
+        (product,) = torch.autograd.grad(self._pulled, self._u, tangents, retain_graph=True)
+        return product

@@ -95,11 +95,13 @@ class TorchState:
             self.record_until(step_limit(point))
         elif wanted:
             self._record(n_steps)
+        if not self.is_stable():
+            reason = StopReason.DIVERGED
         margins = self.margins().numpy()
         layers = layer_norms(self._moved()) / layer_norms(self.start)
         return Measurement(
             backend="torch",
-            stop_reason=reason if self.is_stable() else StopReason.DIVERGED,
+            stop_reason=reason,
             relative_weight_change=self.relative_weight_change(),
             weight_norm=float(np.linalg.norm(layer_norms(self.weights))),
             training_time=point.learning_rate * n_steps,
@@ -138,6 +140,4 @@ class TorchState:
             [w.detach().double().numpy() for w in side] for side in (self.start, self.weights)
         )
         train = self.x.numpy(), self.y.numpy()
-        return measure_probes(
-            self.point, (before, after), train, self.x_test.numpy(), is_fitted
-        )
+        return measure_probes(self.point, (before, after), train, self.x_test.numpy(), is_fitted)

@@ -15,10 +15,12 @@ from threadpoolctl import ThreadpoolController
 
 from search_spaces import InvalidSettingError, Point, Seeds
 from search_spaces.choices import LOSSES, SAMPLINGS, SCHEMES, check_name
+from trainers.data import load_dataset
 from trainers.kernels import solve
 from trainers.measurement import Measurement
+from trainers.memory import budget, check_memory
 from trainers.models import prepare_replica
-from trainers.preparation import prepare_problem
+from trainers.preparation import keep_at_most, prepare_problem
 
 BACKENDS = ("numba", "torch")
 """Implementations by name; ``auto`` chooses the fastest one that can train a point."""
@@ -46,9 +48,12 @@ def train_pack(tasks: Sequence[tuple[Point, Seeds]], backend: str = "auto") -> l
     Raises
     ------
     InvalidSettingError
-        Like :func:`train`, before anything is trained for an unknown backend.
+        Like :func:`train`; before anything is trained for an unknown backend and for a replica
+        that needs more than the memory of a worker (:mod:`trainers.memory`).
     """
     names = [resolve_backend(point, backend) for point, _ in tasks]
+    dims = {point: load_dataset(point.data).input_dim for point, _ in tasks}
+    keep_at_most(budget() - check_memory(dims.items()))
     with _one_thread(use_torch="torch" in names):
         return [
             _train_one(point, seeds, name)

@@ -66,14 +66,17 @@ def read(plain: dict[str, Any]) -> Point:
 
 def check(spec: StudySpec) -> str:
     """Refuse what no backend can train and data sets that are too small."""
-    from trainers.data import check_size, dataset_size
+    from trainers.data import check_size, load_dataset
+    from trainers.memory import check_memory
     from trainers.trainer import check_trainable, resolve_backend
 
     points = _sample_points(spec)
     backend = resolve_backend(points[0], spec.backend)
     for point in points:
         check_trainable(point)
-        check_size(point, dataset_size(point.data))
+        data = load_dataset(point.data)
+        check_size(point, data.size)
+        check_memory([(point, data.input_dim)])
     return backend
 
 

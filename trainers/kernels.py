@@ -7,6 +7,7 @@ never vanishes and for the scheme ``jump``), data and weights come in its layout
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -228,20 +229,27 @@ def plain_parameters(network: Network, activation: str) -> tuple[np.ndarray, ...
     )
 
 
-def compile_kernels(dtype: str | Iterable[str] = DTYPES) -> None:
+def compile_kernels(
+    dtype: str | Iterable[str] = DTYPES,
+    losses: Iterable[str] = ("hinge",),
+    schemes: Iterable[str] = ("sequential",),
+) -> None:
     """Compile the kernels for one or several dtypes into the disk cache.
 
-    Takes about half a minute per dtype the first time and a second afterwards. Several
-    processes may do it at the same time: the cache replaces its files atomically.
+    Takes about half a minute per dtype the first time and a second afterwards; `jump` and
+    `logistic` take a few seconds more. Several processes may do it at the same time: the cache
+    replaces its files atomically.
     """
     for name in (dtype,) if isinstance(dtype, str) else dtype:
-        train_replica(_smallest_replica(name))
+        for loss, scheme in itertools.product(losses, schemes):
+            if (loss, scheme) != ("logistic", "jump"):
+                train_replica(_smallest_replica(dtype=name, loss=loss, scheme=scheme))
 
 
-def _smallest_replica(dtype: str) -> Replica:
+def _smallest_replica(**settings: str) -> Replica:
     point = Point.create(
         n_train=2, n_test=1, width=2, depth=2, temperature=0.1, batch_size=1, alpha=1.0,
-        max_presentations=4, dtype=dtype,
+        max_presentations=4, **settings,
     )  # fmt: skip
     x, y = np.eye(3), np.array([1.0, -1.0, 1.0])
     weights, _ = initial_parameters(3, 2, 2, seed=0)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from search_spaces import InvalidSettingError, Point, Seeds
-from trainers.data import load_dataset, split
+from trainers.data import dataset_of, split
 from trainers.streams import Purpose, generator
 
 GAINS = {"relu": math.sqrt(2), "tanh": 1.5925374197228315, "gelu": 1.533530441195535}
@@ -64,7 +64,7 @@ def prepare_replica(point: Point, seeds: Seeds) -> Replica:
     InvalidSettingError
         If P + n_test exceeds the size of the data set.
     """
-    dataset = load_dataset(point.data)
+    dataset = dataset_of(point)
     x_train, y_train, x_test, y_test = split(dataset, point, seeds)
     shape = (dataset.input_dim, point.width, point.depth)
     weights, biases = initial_parameters(*shape, seeds.init, point.bias)

@@ -15,7 +15,7 @@ from threadpoolctl import ThreadpoolController
 
 from search_spaces import InvalidSettingError, Point, Seeds
 from search_spaces.choices import LOSSES, SAMPLINGS, SCHEMES, check_name
-from trainers.data import load_dataset
+from trainers.data import dataset_of
 from trainers.kernels import solve
 from trainers.measurement import Measurement
 from trainers.memory import budget, check_memory
@@ -52,7 +52,7 @@ def train_pack(tasks: Sequence[tuple[Point, Seeds]], backend: str = "auto") -> l
         that needs more than the memory of a worker (:mod:`trainers.memory`).
     """
     names = [resolve_backend(point, backend) for point, _ in tasks]
-    dims = {point: load_dataset(point.data).input_dim for point, _ in tasks}
+    dims = {point: dataset_of(point).input_dim for point, _ in tasks}
     keep_at_most(budget() - check_memory(dims.items()))
     with _one_thread(use_torch="torch" in names):
         return [
@@ -96,7 +96,6 @@ def check_trainable(point: Point) -> None:
 
 _TRAINABLE: dict[str, tuple[object, ...]] = {
     "model": ("mlp",),
-    "data": ("digits",),
     "activation": ("relu", "tanh", "gelu"),
     "loss": LOSSES,
     "sampling": SAMPLINGS,

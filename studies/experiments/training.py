@@ -66,7 +66,7 @@ def read(plain: dict[str, Any]) -> Point:
 
 def check(spec: StudySpec) -> str:
     """Refuse what no backend can train and data sets that are too small."""
-    from trainers.data import check_size, load_dataset
+    from trainers.data import check_size, dataset_of
     from trainers.memory import check_memory
     from trainers.trainer import check_trainable, resolve_backend
 
@@ -74,7 +74,7 @@ def check(spec: StudySpec) -> str:
     backend = resolve_backend(points[0], spec.backend)
     for point in points:
         check_trainable(point)
-        data = load_dataset(point.data)
+        data = dataset_of(point)
         check_size(point, data.size)
         check_memory([(point, data.input_dim)])
     return backend
@@ -97,7 +97,9 @@ def prepare(spec: StudySpec, backend: str) -> None:
     from trainers.kernels import compile_kernels
 
     if backend == "numba":
-        compile_kernels(spec.space.fixed["dtype"])
+        fixed, axes = spec.space.fixed, spec.space.axes
+        losses = sorted({str(loss) for loss in axes["loss"].values()})
+        compile_kernels(fixed["dtype"], losses, [fixed["scheme"]])
 
 
 def measure(configuration: Point, seeds: Sequence[int], backend: str) -> list[dict[str, Any]]:
@@ -110,9 +112,11 @@ def measure(configuration: Point, seeds: Sequence[int], backend: str) -> list[di
 
 def expected_seconds(configuration: Point) -> float:
     """Rough time of one training; the driver corrects it by what it observes."""
+    from trainers.data import input_dim_of
+
     point = configuration
     width, depth, p = point.width, point.depth, point.n_train
-    n_weights = 64 * width + (depth - 1) * width**2 + width
+    n_weights = input_dim_of(point) * width + (depth - 1) * width**2 + width
     presentations = expected_presentations(
         p, point.temperature, point.batch_size, point.alpha, depth
     )
@@ -138,8 +142,8 @@ def read_table(path: Path) -> MeasurementTable:
 
 def conditional_on(spec: StudySpec) -> str:
     """Return the images or the law from which the data are drawn."""
-    from trainers.data import dataset_size
+    from trainers.data import condition_of
 
     spaces = spec.spaces().values()
     names = dict.fromkeys(name for space in spaces for name in space.axes["data"].values())
-    return " and ".join(f"these {dataset_size(name)} images" for name in names)
+    return " and ".join(condition_of(name) for name in names)

@@ -39,7 +39,8 @@ def test_law_of_times_and_weights_is_that_of_all_steps(make_replica, settings):
         values = [[getattr(m, name) for m in group] for group in (jumps, steps)]
         assert ks_2samp(*values).pvalue > 1e-3, name
     fitted = [m.stop_reason == StopReason.FITTED for m in jumps + steps]
-    assert np.mean(fitted) > 0.5
+    # The quadratic hinge approaches the margin for ever.
+    assert np.mean(fitted) > 0.5 or settings.get("loss") == "quadratic_hinge"
 
 
 def test_a_full_batch_is_the_same_training_either_way(make_replica):

@@ -58,10 +58,17 @@ def training_bytes(point: Point, input_dim: int) -> int:
 
 def _probe_bytes(point: Point, n_weights: int) -> int:
     """Return what autograd needs for the point's observables, in double precision."""
-    if not set(point.observables) - {"curves"}:
+    wanted = set(point.observables) - {"curves"}
+    if not wanted:
         return 0
-    activations = 6 * point.n_train * point.depth * point.width
-    return 8 * (16 * n_weights + activations) + max(_PROBE_CHUNK, 64 * 8 * n_weights)
+    n_points = 2 * min(64, point.n_test)
+    gradients = 0
+    if wanted & {"gradient_noise", "hessian", "noise_alignment"}:
+        n_points = point.n_train
+        gradients = max(n_weights, min(_PROBE_CHUNK // 8, point.n_train * n_weights))
+    if "noise_alignment" in wanted:
+        gradients = max(gradients, min(64, point.n_train) * n_weights)
+    return 8 * (16 * n_weights + 6 * n_points * point.depth * point.width + 2 * gradients)
 
 
 def check_memory(tasks: Iterable[tuple[Point, int]], limit: int | None = None) -> int:

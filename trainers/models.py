@@ -20,7 +20,7 @@ from trainers.streams import Purpose, generator
 GAINS = {"relu": math.sqrt(2), "tanh": 1.5925374197228315, "gelu": 1.533530441195535}
 """g by activation: 1 / sqrt(E phi(z)^2) for z ~ N(0, 1); gelu is z Phi(z), with the exact erf."""
 BIAS_SCALE = 0.1
-"""beta, as in Jacot et al. (2018), section 5: biases add 1 % per layer to the variance of z."""
+"""beta, as in Jacot et al. (2018): biases add 1 % per layer to the variance of z."""
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ def prepare(spec: StudySpec, backend: str) -> None:
     if backend == "numba":
         fixed, axes = spec.space.fixed, spec.space.axes
         losses = sorted({str(loss) for loss in axes["loss"].values()})
-        compile_kernels(fixed["dtype"], losses, [fixed["scheme"]])
+        compile_kernels(fixed["dtype"], losses, [fixed["scheme"] or "sequential"])
 
 
 def measure(configuration: Point, seeds: Sequence[int], backend: str) -> list[dict[str, Any]]:

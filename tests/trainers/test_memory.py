@@ -5,7 +5,6 @@ import tracemalloc
 import pytest
 
 from search_spaces import InvalidSettingError, Point, Seeds
-from studies.memory import read_memory
 from trainers import memory, preparation, train, train_pack
 from trainers.memory import check_memory, show_bytes, training_bytes
 
@@ -61,19 +60,6 @@ def test_budget_changes_no_result_and_is_obeyed_by_what_is_kept():
     memory.set_budget(need + 10**4)
     assert [repr(m) for m in train_pack(tasks)] == expected
     assert preparation._kept.size <= 10**4
-
-
-@pytest.mark.parametrize(
-    ("text", "size"), [("512MB", 512 * 10**6), ("2 gb", 2 * 10**9), ("1500000", 1500000)]
-)
-def test_memory_is_read(text, size):
-    assert read_memory(text) == size
-
-
-@pytest.mark.parametrize("text", ["", "lots", "-1GB", "12", "1KB", "1PB", "nan", "9" * 40])
-def test_what_is_no_amount_of_memory_is_refused(text):
-    with pytest.raises(InvalidSettingError, match="write it like 512MB or 2GB"):
-        read_memory(text)
 
 
 def test_sizes_are_shown_in_fitting_units():

@@ -133,14 +133,14 @@ def _runner(
     draw = (seed, point.batch_size, SAMPLING_CODES[point.sampling])
     common = (problem.train, network, start.network, start.squares, workspace(network), law, draw)
     largest, interval = problem.largest, check_interval(point)
-    stream, pending = open_stream(seed), np.zeros(1, np.int64)
+    jumps = (open_stream(seed), np.zeros(1, np.int64)) if point.scheme == "jump" else ()
 
     def run(before: Course, first: int, last: int) -> Course:
         limits = (first, last, before.n_updates, limit * limit * start.norm_square)
         if point.loss == "logistic":
             result = run_every_step(*common, limits, largest, interval, last == end)
-        elif point.scheme == "jump":
-            result = run_jump(*common, limits, largest, stream, pending)
+        elif jumps:
+            result = run_jump(*common, limits, largest, *jumps)
         else:
             result = run_sgd(*common, limits, largest, look_ahead, full_check)
         code, last_step, n_updates, n_violators, _ = result

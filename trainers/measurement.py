@@ -54,8 +54,9 @@ class Measurement:
     """y F below which 5 % of the training points lie."""
     margin_q50: float
     margin_q95: float
-    layer_weight_change: tuple[float, ...]
-    """||w_l - w0_l|| / ||w0_l|| of each layer with its biases, the output last."""
+    layer_weight_change: tuple[float, ...] = ()
+    """||w_l - w0_l|| / ||w0_l|| of each layer with its biases, the output last; empty for a
+    perceptron, whose w0 is zero."""
     training_time_resolution: int | None = None
     """Steps between tests for fit, where they are more than one; None if t* is exact."""
     requested: dict[str, float] = field(default_factory=dict)

@@ -15,6 +15,7 @@ import numpy as np
 
 from search_spaces import InvalidSettingError, Point
 from trainers.mlp_kernel import block_rows
+from trainers.perceptron_kernel import PRODUCT_BYTES
 
 DEFAULT_BUDGET = 512 * 10**6
 _BUFFERED_DRAWS = 1024
@@ -43,6 +44,8 @@ def training_bytes(point: Point, input_dim: int) -> int:
         d of the data.
     """
     size = np.dtype(point.dtype).itemsize
+    if point.model == "perceptron":
+        return 3 * (point.n_train + point.n_test) * (input_dim * size + 16) + PRODUCT_BYTES
     width, depth, batch = point.width, point.depth, point.batch_size
     n_weights = input_dim * width + (depth - 1) * width**2 + width * (2 + depth * point.bias)
     data = (point.n_train + point.n_test) * (input_dim * size + 8)

@@ -42,7 +42,7 @@ def in_folder(tmp_path, monkeypatch):
         (["run", STUDY, "--out", "/proc/nowhere/here"], "cannot write to /proc/nowhere/here"),
         (["run", STUDY, "--max-points", "0"], "max-points"),
         (["run", STUDY, "--memory", "lots"], "memory='lots' is not an amount of memory"),
-        (["run", STUDY, "--memory", "2MB"], "but a worker may use 2 MB; raise --memory"),
+        (["run", STUDY, "--memory", "2MB", "width=512"], "a worker may use 2 MB; raise --memory"),
         (["run", STUDY, "width=5000"], "GB, but a worker may use 512 MB"),
         (["run", STUDY, "loss=logistic", "scheme=jump"], "use scheme=sequential"),
         (["run", STUDY, "--max-hours", "nan"], "is not a number of hours"),

@@ -18,7 +18,7 @@ from trainers.sgd_kernel import ADAPTIVE
 
 LOOK_AHEADS = ((1, 2.0), (1, 0.0), (3, 0.5), (1000, 2.0), (ADAPTIVE, 0.3))
 TOO_SLOW = [HealthCheck.too_slow]
-FEW = settings(deadline=None, max_examples=40, derandomize=True, suppress_health_check=TOO_SLOW)
+FEW = settings(deadline=None, max_examples=30, derandomize=True, suppress_health_check=TOO_SLOW)
 MANY = settings(FEW, max_examples=1000)
 
 

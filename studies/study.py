@@ -20,6 +20,7 @@ from studies.growth import check_growth
 from studies.interrupt import Interrupt
 from studies.kinds import Result, load_kind
 from studies.ledger import Ledger
+from studies.memory import allow_memory, read_memory
 from studies.packs import PackQueue, Unit, Work
 from studies.progress import Progress, announce
 from studies.records import provenance_rows, table_rows, to_csv
@@ -40,7 +41,7 @@ from studies.tracking import (
     without_password,
 )
 from studies.windows import with_measured_windows
-from studies.worker import Task, device_argument, run_pack
+from studies.worker import Task, device_argument, limited, run_pack
 
 EXECUTORS = ("ray", "serial")
 
@@ -58,6 +59,8 @@ class RunOptions:
     """A running Ray cluster instead of a private local one."""
     max_points: int | None = None
     max_hours: float | None = None
+    memory: str | None = None
+    """What the trainings of one worker may use, such as ``2GB``; 512MB by default."""
     tracking: bool = True
     """Whether to log to MLflow."""
     tracking_uri: str | None = None
@@ -180,6 +183,7 @@ class Study:
         InvalidSettingError
             Saying what cannot work here.
         """
+        allow_memory(None if options.memory is None else read_memory(options.memory))
         if self.spec.lacks_window:
             self.spec = with_measured_windows(self.spec, options.device, options.say)
         if not self.spec.is_planned:
@@ -361,9 +365,10 @@ class Study:
 
 
 def _executor(backend: str, options: RunOptions) -> Executor:
-    task: Task = run_pack
+    memory = None if options.memory is None else read_memory(options.memory)
+    task: Task = limited(run_pack, memory)
     if options.device != "cpu":
-        task = functools.partial(run_pack, device=options.device)
+        task = functools.partial(task, device=options.device)
     if options.executor == "serial":
         return SerialExecutor(backend, task)
     gpus = 0 if options.device == "cpu" else 1

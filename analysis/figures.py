@@ -14,6 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.adaptive_location import measured_curve
+from analysis.collapse_figure import plot_collapse
 from analysis.companion_laws import PlaneFit
 from analysis.curves import mean_over_runs, stderr_over_runs
 from analysis.estimates import Estimate, FloatArray, student_factor
@@ -45,8 +47,11 @@ def plot_weight_change(law: ScalingLaw) -> Figure:
     axes.axhline(c, color=GREY, lw=0.9)
     for p, size in enumerate(curves.sizes):
         colour = colours[int(size)]
-        draw_means(axes, curves, p, means[p], errors[p], colour)
-        _join(axes, law, p, colour)
+        if law.is_adaptive:
+            _draw_trainings(axes, law, p, colour)
+        else:
+            draw_means(axes, curves, p, means[p], errors[p], colour)
+            _join(axes, law, p, colour)
         _mark_critical(axes, law.lazy[c].points[p], c, colour)
     axes.set(xscale="log", yscale="log", xlabel=_TEMPERATURE, ylabel=_WEIGHT_CHANGE)
     axes.annotate(
@@ -88,8 +93,17 @@ def plot_critical_temperatures(law: ScalingLaw) -> Figure:
     return figure
 
 
+def plot_law_collapse(law: ScalingLaw) -> Figure:
+    """Weight change against T P^a, unscaled, and the quality S(a)."""
+    assert law.collapse is not None
+    return plot_collapse(law.collapse)
+
+
 def plot_stability(law: ScalingLaw) -> Figure:
-    """Forest plot: a for every c and without each size, gamma/delta; apart, a of T_noise."""
+    """Forest plot: a by c, without each size, from each P_min, by collapse; apart, a of T_noise.
+
+    Red shade: 95 % interval of the headline; grey: its systematic over c.
+    """
     rows = _forest_rows(law)
     onset = law.noise_fit.exponent if law.noise_fit.determined else None
     heights = [len(rows), 1] if onset is not None else [len(rows)]
@@ -102,6 +116,9 @@ def plot_stability(law: ScalingLaw) -> Figure:
         panels[0].axvline(headline.value, color="C3", lw=0.9, zorder=0)
         if headline.interval95 is not None:
             panels[0].axvspan(*headline.interval95, color="C3", alpha=0.10, lw=0, zorder=0)
+        if law.systematic is not None:
+            ends = (headline.value - law.systematic, headline.value + law.systematic)
+            panels[0].axvspan(*ends, color="0.93", lw=0, zorder=-1)
     if onset is not None:
         _forest(panels[1], [(r"$T_\mathrm{noise}$", onset, False)])
         panels[1].axvline(0.0, color=GREY, lw=0.8, ls="--", zorder=0)
@@ -187,12 +204,26 @@ def plot_test_error(law: ScalingLaw) -> Figure:
         known = np.isfinite(means[p])
         axes.plot(curves.temperatures[known], means[p][known], color=colours[int(size)], lw=0.7)
         draw_means(axes, curves, p, means[p], errors[p], colours[int(size)])
+        for onsets, marker in ((law.onsets.up, "^"), (law.onsets.down, "v")):
+            _mark_onset(axes, law, p, onsets.points[p], marker, colours[int(size)])
     axes.set(xscale="log", xlabel=_TEMPERATURE, ylabel="test error")
     if np.nanmin(means) > 0:
         axes.set_yscale("log")
     label_decades(axes)
     add_size_legend(axes, colours, outside=True)
     return figure
+
+
+def _mark_onset(
+    axes: Axes, law: ScalingLaw, p: int, point: CriticalTemperature, marker: str, colour: Any
+) -> None:
+    """T_test as a large open triangle on the curve, interpolated as it was located."""
+    if point.value is None:
+        return
+    means = mean_over_runs(law.curves.values("test_error"))[p]
+    known = np.isfinite(means)
+    y = np.interp(math.log(point.value), np.log(law.curves.temperatures[known]), means[known])
+    axes.plot(point.value, y, marker, color=colour, mfc="none", ms=10, mew=1.2)
 
 
 def _single(height: float = 4.3) -> tuple[Figure, Axes]:
@@ -205,6 +236,17 @@ def _join(axes: Axes, law: ScalingLaw, p: int, colour: Any) -> None:
     y = np.exp(law.curves.log_mean("relative_weight_change")[p])
     known = np.isfinite(y)
     axes.plot(law.curves.temperatures[known], y[known], color=colour, lw=0.7)
+
+
+def _draw_trainings(axes: Axes, law: ScalingLaw, p: int, colour: Any) -> None:
+    """Every training of one size: filled if it fitted, a downward mark at T if it did not."""
+    measured = measured_curve(law.curves, p)
+    fitted = measured.fitted
+    t, y = np.exp(measured.log_t), np.exp(measured.log_y)
+    axes.plot(t[fitted], y[fitted], "o", color=colour, ms=3.5)
+    if not fitted.all():
+        top = np.full(int((~fitted).sum()), law.headline)
+        axes.plot(t[~fitted], top, "v", color=colour, mfc="white", ls="")
 
 
 def _mark_critical(axes: Axes, point: CriticalTemperature, c: float, colour: Any) -> None:
@@ -285,8 +327,23 @@ def _forest_rows(law: ScalingLaw) -> list[tuple[str, Estimate, bool]]:
             rows.append((rf"$T_\mathrm{{lazy}}({c:g})$", exponent, c == law.headline))
     for size, estimate in law.fit.leave_one_out.items():
         rows.append((f"c = {law.headline:g} without P = {size}", estimate, False))
+    # All sizes and all but the smallest are among the rows above.
+    for size, estimate in list(law.fit.from_size.items())[2:]:
+        rows.append((rf"c = {law.headline:g}, $P \geq {size}$", estimate, False))
     if law.companions.predicted_exponent is not None:
         rows.append((r"$\gamma/\delta$  ($c \to 0$)", law.companions.predicted_exponent, False))
+    return [*rows, *_collapse_rows(law)]
+
+
+def _collapse_rows(law: ScalingLaw) -> list[tuple[str, Estimate, bool]]:
+    fit = law.collapse
+    if fit is None or fit.a is None or not fit.determined:
+        return []
+    rows = [("data collapse", fit.a, False)]
+    if fit.opinion is not None:
+        where = fit.a.fit_range
+        distance = Estimate(fit.opinion.a, fit.opinion.width, None, fit.a.n, "least P_b", where)
+        rows.append(("Bhattacharjee-Seno", distance, False))
     return rows
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from analysis.report import ReportContext
 from studies import provenance
 from studies.ledger import Ledger
+from studies.plan import trainings_asked_for, trainings_by_size
 from studies.spec import StudySpec
 from trainers.data import dataset_size
 
@@ -17,17 +18,20 @@ def report_context(spec: StudySpec, ledger: Ledger, command: str = "") -> Report
     blocks = ledger.blocks()
     commits = sorted({str(block.provenance.get("commit", "unknown")) for block in blocks})
     seconds = sum(block.provenance.get("seconds", 0.0) for block in blocks)
-    failed = _failed_by_size(spec, ledger)
+    planned = trainings_by_size(spec, ledger)
+    failed = Counter(dict.fromkeys(planned, 0))
+    for failure in ledger.failures():
+        failed[failure.point.n_train] += len(failure.seeds)
     return ReportContext(
         study=spec.study,
         question=spec.texts.get("question", ""),
         command=command or f"thermometer run {spec.study}",
         spec_hash=spec.digest,
         spec=spec.to_shown(),
-        counts_planned=spec.n_trainings(),
+        counts_planned=trainings_asked_for(spec, ledger),
         counts_failed=sum(failed.values()),
-        planned_by_size=_planned_by_size(spec),
-        failed_by_size=failed,
+        planned_by_size=planned,
+        failed_by_size=dict(failed),
         data_sentence=_data_sentence(spec),
         environment={
             **provenance.environment(),
@@ -42,20 +46,3 @@ def _data_sentence(spec: StudySpec) -> str:
     spaces = spec.spaces().values()
     names = list(dict.fromkeys(name for space in spaces for name in space.axes["data"].values()))
     return " and ".join(f"these {dataset_size(name)} images" for name in names)
-
-
-def _planned_by_size(spec: StudySpec) -> dict[int, int]:
-    """Return the planned trainings of every P; a sampler chooses P as it goes."""
-    if not spec.is_planned:
-        return {}
-    planned: Counter[int] = Counter()
-    for point, seeds in spec.planned():
-        planned[point.n_train] += len(seeds)
-    return dict(planned)
-
-
-def _failed_by_size(spec: StudySpec, ledger: Ledger) -> dict[int, int]:
-    failed = Counter(dict.fromkeys(_planned_by_size(spec), 0))
-    for failure in ledger.failures():
-        failed[failure.point.n_train] += len(failure.seeds)
-    return dict(failed)

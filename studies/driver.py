@@ -52,6 +52,14 @@ class Outcome:
     """Trainings given up in this run."""
     interrupted: bool = False
 
+    def and_then(self, later: Outcome) -> Outcome:
+        """Return what both did, one after the other."""
+        return Outcome(
+            self.trained + later.trained,
+            self.failed + later.failed,
+            self.interrupted or later.interrupted,
+        )
+
 
 class Driver:
     """Keeps the executor busy and the ledger up to date.

@@ -9,17 +9,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from optuna.distributions import BaseDistribution
+
 from analysis import MeasurementTable
 from search_spaces import InvalidSettingError, Point, SearchSpace, temperature_window
 from studies import provenance
+from studies.adaptive import AdaptiveWork, adaptive_distributions
+from studies.curves import curves_of
 from studies.driver import Budget, Driver, Outcome
 from studies.executors import Executor, RayExecutor, SerialExecutor, check_reachable
+from studies.extension import propose_extension
 from studies.folder import StudyFolder
 from studies.growth import check_growth
 from studies.interrupt import Interrupt
 from studies.kinds import Result, load_kind
 from studies.ledger import Ledger
 from studies.packs import PackQueue, Unit, Work
+from studies.plan import trainings_asked_for
 from studies.progress import Progress, announce
 from studies.records import provenance_rows, table_rows, to_csv
 from studies.samplers import (
@@ -128,6 +134,8 @@ class Study:
                 raise InvalidSettingError(
                     f"{self.folder.path} holds the study {before.study!r}, not {name!r}"
                 )
+            if self.spec.extension is None:
+                self.spec = replace(self.spec, extension=before.extension)
             check_growth(before, self.spec)
 
     @classmethod
@@ -179,7 +187,7 @@ class Study:
         InvalidSettingError
             Saying what cannot work here.
         """
-        if not self.spec.is_planned:
+        if not (self.spec.is_planned or self.spec.is_adaptive):
             check_sampler(self.spec)
         points = self._sample_points()
         backend = resolve_backend(points[0], self.spec.backend)
@@ -200,7 +208,9 @@ class Study:
         return backend
 
     def _sample_points(self) -> tuple[Point, ...]:
-        """Return the planned points, or for a sampler its smallest and its largest P."""
+        """Return the planned points, the ends of adaptive curves, a sampler's extreme P."""
+        if self.spec.is_adaptive:
+            return tuple(end for curve in curves_of(self.spec.space) for end in curve.ends())
         if self.spec.is_planned:
             return self.spec.points()
         space = self.spec.space
@@ -211,6 +221,8 @@ class Study:
         return space.point(smallest), space.point(largest)
 
     def _work(self, ledger: Ledger) -> Work:
+        if self.spec.is_adaptive:
+            return AdaptiveWork(self.spec, ledger)
         if not self.spec.is_planned:
             return AskedWork(self.spec, ledger)
         done = ledger.done()
@@ -221,12 +233,16 @@ class Study:
 
     def _run(self, ledger: Ledger, work: Work, backend: str, options: RunOptions) -> RunSummary:
         tracker = self._tracker(options)
-        feed = ConfigurationFeed(self._seeds_by_point(), self.spec.space.n_seeds, tracker)
+        n_seeds = 1 if self.spec.is_adaptive else self.spec.space.n_seeds
+        feed = ConfigurationFeed(self._seeds_by_point(), n_seeds, tracker)
         for block in ledger.blocks():
             feed.add(Unit(block.point, block.seeds), block.rows)
         outcome = Outcome()
         if work:
             outcome = self._train(ledger, work, backend, options, feed)
+        if self._extend(ledger, outcome):
+            more = self._train(ledger, self._work(ledger), backend, options, feed)
+            outcome = outcome.and_then(more)
         blocks = ledger.blocks()
         self.folder.write(self.folder.table, to_csv(table_rows(blocks)))
         self.folder.write(self.folder.provenance, to_csv(provenance_rows(blocks)))
@@ -242,6 +258,17 @@ class Study:
         self._write_state(ids, options, result.headline())
         return self._summary(ledger, outcome, result.headline(), report)
 
+    def _extend(self, ledger: Ledger, outcome: Outcome) -> bool:
+        """Extend ranges that do not bracket T_c, once; return whether there is more to train."""
+        spec = self.spec
+        if not spec.may_extend or outcome.interrupted or outcome.failed or self._work(ledger):
+            return False
+        rows = table_rows(ledger.blocks())
+        extension = propose_extension(spec.space, spec.thresholds[0], rows)
+        self.spec = replace(spec, extension=extension)
+        self.folder.write(self.folder.spec, self.spec.to_yaml())
+        return bool(extension)
+
     def _train(
         self,
         ledger: Ledger,
@@ -253,13 +280,10 @@ class Study:
         if backend == "numba":
             # Once here, rather than in every worker at the same time.
             compile_kernels(self.spec.space.fixed["dtype"])
-        distributions = (
-            planned_distributions(self.spec.points())
-            if self.spec.is_planned
-            else asked_distributions(self.spec)
-        )
+        distributions = self._distributions()
         done = sum(len(block.seeds) for block in ledger.blocks())
-        planned = self.spec.n_trainings()
+        # How many trainings an adaptive design takes is known only at its end.
+        planned = None if self.spec.is_adaptive else self.spec.n_trainings()
         budget = Budget(options.max_points, options.max_hours)
         objective, commit = self.spec.objective, provenance.commit()
         announce(f"starting {options.executor}", options.quiet)
@@ -268,11 +292,18 @@ class Study:
             driver = Driver(ledger, executor, distributions, objective, commit, feed.add)
             with (
                 Interrupt() as interrupt,
-                Progress(planned, min(done, planned), options.quiet) as progress,
+                Progress(planned, done, options.quiet) as progress,
             ):
                 return driver.run(work, progress, budget, interrupt)
         finally:
             executor.shutdown()
+
+    def _distributions(self) -> dict[str, BaseDistribution]:
+        if self.spec.is_adaptive:
+            return adaptive_distributions(self.spec)
+        if self.spec.is_planned:
+            return planned_distributions(self.spec.points())
+        return asked_distributions(self.spec)
 
     def _seeds_by_point(self) -> dict[str, int]:
         """Return how many replicas make each planned configuration complete."""
@@ -357,10 +388,9 @@ class Study:
     def _summary(
         self, ledger: Ledger, outcome: Outcome, headline: str, report: Path | None
     ) -> RunSummary:
-        invalid = len(ledger.invalid())
         return RunSummary(
-            planned=self.spec.n_trainings() - invalid * self.spec.space.n_seeds,
-            invalid=invalid,
+            planned=trainings_asked_for(self.spec, ledger),
+            invalid=len(ledger.invalid()),
             done=sum(len(seeds) for seeds in ledger.done().values()),
             trained=outcome.trained,
             failed=sum(len(failure.seeds) for failure in ledger.failures()),

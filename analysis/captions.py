@@ -61,7 +61,8 @@ def stability_caption(law: ScalingLaw) -> str:
         )
     return (
         f"The exponent a by threshold, without each size in turn, from the larger sizes alone, "
-        f"as predicted by γ/δ, from the data collapse, and of T_noise (own axis), {_fixed(law)}. "
+        f"as predicted by γ/δ, from the data collapse, and of T_noise and T_test (own axis), "
+        f"{_fixed(law)}. "
         f"Thick bars: standard error, thin: 95 % interval, both from {law.n_seeds} resampled "
         f"seeds with Student's t (Bhattacharjee-Seno: width of the minimum of the mean distance, "
         f"no standard error). Line and red shade: the headline exponent with its 95 % interval; "

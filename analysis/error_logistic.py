@@ -24,8 +24,8 @@ ERROR_FLOOR = 0.01
 
 _BOUNDS = {"w": (math.log(0.1), math.log(3.0)), "A": (math.log(0.01), 0.0), "a": (-3.0, 3.0)}
 _MINIMUM_CELLS = 10
-_STEPS = 40
-_MOST_SAMPLES = 300
+_STEPS, _REFIT_STEPS = 40, 15
+_MOST_SAMPLES = 200
 
 
 @dataclass(frozen=True)
@@ -96,12 +96,14 @@ class _Cells:
     def chi2(self, theta: FloatArray, r: FloatArray) -> FloatArray:
         return np.asarray((((r - self.model(theta)) / self.s) ** 2).sum(axis=1))
 
-    def fit(self, start: FloatArray, r: FloatArray, free: tuple[int, ...]) -> FloatArray:
+    def fit(
+        self, start: FloatArray, r: FloatArray, free: tuple[int, ...], n_steps: int = _STEPS
+    ) -> FloatArray:
         """Levenberg-Marquardt on n data sets at once: r of shape (n, cells)."""
         theta = start.copy()
         damping = np.full(len(theta), 1e-2)
         best = self.chi2(theta, r)
-        for _ in range(_STEPS):
+        for _ in range(n_steps):
             step = self._step(theta, r, free, damping)
             trial = self._bounded(theta + step)
             value = self.chi2(trial, r)
@@ -143,7 +145,7 @@ class _Cells:
         complete = np.isfinite(r).all(axis=1)
         theta = np.full((len(r), start.shape[1]), np.nan)
         n = int(complete.sum())
-        theta[complete] = self.fit(np.repeat(start, n, axis=0), r[complete], free)
+        theta[complete] = self.fit(np.repeat(start, n, axis=0), r[complete], free, _REFIT_STEPS)
         return theta
 
     def best(self, free: tuple[int, ...]) -> FloatArray:

@@ -17,7 +17,6 @@ from matplotlib.lines import Line2D
 from analysis.adaptive_location import measured_curve
 from analysis.collapse_figure import plot_collapse
 from analysis.companion_laws import PlaneFit
-from analysis.curves import mean_over_runs, stderr_over_runs
 from analysis.estimates import Estimate, FloatArray, student_factor
 from analysis.figure_style import (
     GREY,
@@ -105,8 +104,8 @@ def plot_stability(law: ScalingLaw) -> Figure:
     Red shade: 95 % interval of the headline; grey: its systematic over c.
     """
     rows = _forest_rows(law)
-    onset = law.noise_fit.exponent if law.noise_fit.determined else None
-    heights = [len(rows), 1] if onset is not None else [len(rows)]
+    onsets = _onset_rows(law)
+    heights = [len(rows), len(onsets)] if onsets else [len(rows)]
     figure = Figure(figsize=(6.4, 0.9 + 0.27 * sum(heights) + 0.4 * len(heights)))
     figure.set_layout_engine("constrained")
     panels = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
@@ -119,8 +118,8 @@ def plot_stability(law: ScalingLaw) -> Figure:
         if law.systematic is not None:
             ends = (headline.value - law.systematic, headline.value + law.systematic)
             panels[0].axvspan(*ends, color="0.93", lw=0, zorder=-1)
-    if onset is not None:
-        _forest(panels[1], [(r"$T_\mathrm{noise}$", onset, False)])
+    if onsets:
+        _forest(panels[1], onsets)
         panels[1].axvline(0.0, color=GREY, lw=0.8, ls="--", zorder=0)
     panels[-1].set_xlabel(r"exponent  $a$")
     return figure
@@ -191,39 +190,6 @@ def plot_batch_comparison(law: ScalingLaw) -> Figure:
     label_decades(axes)
     add_size_legend(axes, {p: colours[p] for p in sizes if p in colours}, outside=True)
     return figure
-
-
-def plot_test_error(law: ScalingLaw) -> Figure:
-    """Mean test error against T, one curve per P."""
-    figure, axes = _single()
-    curves = law.curves
-    values = curves.values("test_error")
-    means, errors = mean_over_runs(values), np.nan_to_num(stderr_over_runs(values))
-    colours = size_colours(curves.sizes)
-    for p, size in enumerate(curves.sizes):
-        known = np.isfinite(means[p])
-        axes.plot(curves.temperatures[known], means[p][known], color=colours[int(size)], lw=0.7)
-        draw_means(axes, curves, p, means[p], errors[p], colours[int(size)])
-        for onsets, marker in ((law.onsets.up, "^"), (law.onsets.down, "v")):
-            _mark_onset(axes, law, p, onsets.points[p], marker, colours[int(size)])
-    axes.set(xscale="log", xlabel=_TEMPERATURE, ylabel="test error")
-    if np.nanmin(means) > 0:
-        axes.set_yscale("log")
-    label_decades(axes)
-    add_size_legend(axes, colours, outside=True)
-    return figure
-
-
-def _mark_onset(
-    axes: Axes, law: ScalingLaw, p: int, point: CriticalTemperature, marker: str, colour: Any
-) -> None:
-    """T_test as a large open triangle on the curve, interpolated as it was located."""
-    if point.value is None:
-        return
-    means = mean_over_runs(law.curves.values("test_error"))[p]
-    known = np.isfinite(means)
-    y = np.interp(math.log(point.value), np.log(law.curves.temperatures[known]), means[known])
-    axes.plot(point.value, y, marker, color=colour, mfc="none", ms=10, mew=1.2)
 
 
 def _single(height: float = 4.3) -> tuple[Figure, Axes]:
@@ -333,6 +299,23 @@ def _forest_rows(law: ScalingLaw) -> list[tuple[str, Estimate, bool]]:
     if law.companions.predicted_exponent is not None:
         rows.append((r"$\gamma/\delta$  ($c \to 0$)", law.companions.predicted_exponent, False))
     return [*rows, *_collapse_rows(law)]
+
+
+def _onset_rows(law: ScalingLaw) -> list[tuple[str, Estimate, bool]]:
+    """Exponents of the other temperatures, which need not share that of T_lazy."""
+    fits = {
+        r"$T_\mathrm{noise}$": law.noise_fit,
+        r"$T_\mathrm{test}$ up": law.onset_fits[law.onsets.up.name],
+        r"$T_\mathrm{test}$ down": law.onset_fits[law.onsets.down.name],
+    }
+    rows = [
+        (name, fit.exponent, False)
+        for name, fit in fits.items()
+        if fit.determined and fit.exponent is not None
+    ]
+    if law.error_law is not None and law.error_law.identifiable:
+        rows.append((r"$a_\mathrm{test}$ ($q$ free)", law.error_law.a, False))
+    return rows
 
 
 def _collapse_rows(law: ScalingLaw) -> list[tuple[str, Estimate, bool]]:

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from analysis import captions, figures
+from analysis.error_figure import plot_test_error
 from analysis.law import ScalingLaw
 from analysis.report import ReportContext, write_report
 from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable
@@ -79,7 +80,7 @@ def _figures_of(law: ScalingLaw) -> list[PlannedFigure]:
         plot = figures.plot_batch_comparison
         chosen.append(planned("batch-sizes", plot, captions.batch_caption))
     if law.curves.has("test_error") and not law.is_adaptive:
-        chosen.append(planned("test-error", figures.plot_test_error, captions.test_error_caption))
+        chosen.append(planned("test-error", plot_test_error, captions.test_error_caption))
     return chosen
 
 

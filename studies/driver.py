@@ -41,6 +41,10 @@ class Budget:
             return 0
         return None if self.max_points is None else max(0, self.max_points - submitted)
 
+    def without(self, trained: int) -> Budget:
+        """Return what is left of it after so many trainings; the clock runs on."""
+        return Budget(self.left(trained), self.max_hours, self._start)
+
 
 @dataclass
 class Outcome:

@@ -8,6 +8,7 @@ resumed run gives the same table. Listed temperatures are left as they are.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from analysis import MeasurementTable, locate_critical_temperatures
 from analysis.located_temperature import ABOVE_WINDOW, BELOW_WINDOW
 from search_spaces import InvalidSettingError, ListAxis, LogAxis, Point, SearchSpace
 from search_spaces.point import positive_number, significant
+from search_spaces.windows import lattice_temperature
 from studies.curves import Curve, curves_of, stable_window
 from studies.design import GRID
 
@@ -110,4 +112,13 @@ def _beyond(curve: Curve, axis: LogAxis, status: str) -> list[float]:
         proposed = [values[0] / ratio**k for k in steps]
     # The window's own ends are lattice temperatures, rounded.
     inside = [t for t in proposed if low * (1 - 1e-4) <= t <= high * (1 + 1e-4)]
-    return [significant(t, 6) for t in inside]
+    return [_on_lattice(t, 1 / math.log10(ratio)) for t in inside]
+
+
+def _on_lattice(temperature: float, per_decade: float) -> float:
+    """Round to six digits, and to 10^(k/per_decade) if the range follows that lattice."""
+    k = math.log10(temperature) * per_decade
+    steps = round(per_decade)
+    if abs(k - round(k)) < 1e-3 and abs(per_decade - steps) < 1e-3:
+        return lattice_temperature(round(k), steps)
+    return significant(temperature, 6)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from optuna.distributions import BaseDistribution
@@ -28,6 +28,7 @@ from studies.packs import PackQueue, Unit, Work
 from studies.plan import trainings_asked_for
 from studies.progress import Progress, announce
 from studies.records import provenance_rows, table_rows, to_csv
+from studies.run_options import RunOptions, RunSummary
 from studies.samplers import (
     AskedWork,
     asked_distributions,
@@ -49,57 +50,9 @@ from trainers.data import check_size, dataset_size
 from trainers.kernels import compile_kernels
 from trainers.trainer import check_trainable, resolve_backend
 
+__all__ = ["EXECUTORS", "RunOptions", "RunSummary", "Study"]
+
 EXECUTORS = ("ray", "serial")
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """How a study is run; nothing here changes a result."""
-
-    executor: str = "ray"
-    workers: int | None = None
-    """Local cores; None for all."""
-    address: str | None = None
-    """A running Ray cluster instead of a private local one."""
-    max_points: int | None = None
-    max_hours: float | None = None
-    tracking: bool = True
-    """Whether to log to MLflow."""
-    tracking_uri: str | None = None
-    """An MLflow store; None for the one in the study's folder."""
-    experiment_name: str | None = None
-    quiet: bool = False
-    command: str = ""
-    """The command that reproduces the run, for the report."""
-    say: Callable[[str], None] = lambda text: None
-    """Receives one-line messages for the user."""
-
-
-@dataclass(frozen=True)
-class RunSummary:
-    """What a run did and where its results are."""
-
-    planned: int
-    """Trainings the spec asks for, without those of invalid proposals."""
-    invalid: int
-    """Configurations that a sampler proposed and that cannot be trained, such as B > P."""
-    done: int
-    """Trainings in the ledger."""
-    trained: int
-    """Trainings done by this run."""
-    failed: int
-    interrupted: bool
-    headline: str
-    """The measured law in one line, or why there is none."""
-    report: str | None
-    """Path of the report, None if there is none yet."""
-    tracked: bool
-    """Whether MLflow holds the result."""
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether every training the spec asks for is done or has failed."""
-        return self.done + self.failed >= self.planned
 
 
 class Study:
@@ -237,11 +190,12 @@ class Study:
         feed = ConfigurationFeed(self._seeds_by_point(), n_seeds, tracker)
         for block in ledger.blocks():
             feed.add(Unit(block.point, block.seeds), block.rows)
-        outcome = Outcome()
+        outcome, budget = Outcome(), Budget(options.max_points, options.max_hours)
         if work:
-            outcome = self._train(ledger, work, backend, options, feed)
+            outcome = self._train(ledger, work, backend, options, feed, budget)
         if self._extend(ledger, outcome):
-            more = self._train(ledger, self._work(ledger), backend, options, feed)
+            work, left = self._work(ledger), budget.without(outcome.trained)
+            more = self._train(ledger, work, backend, options, feed, left)
             outcome = outcome.and_then(more)
         blocks = ledger.blocks()
         self.folder.write(self.folder.table, to_csv(table_rows(blocks)))
@@ -276,6 +230,7 @@ class Study:
         backend: str,
         options: RunOptions,
         feed: ConfigurationFeed,
+        budget: Budget,
     ) -> Outcome:
         if backend == "numba":
             # Once here, rather than in every worker at the same time.
@@ -284,7 +239,6 @@ class Study:
         done = sum(len(block.seeds) for block in ledger.blocks())
         # How many trainings an adaptive design takes is known only at its end.
         planned = None if self.spec.is_adaptive else self.spec.n_trainings()
-        budget = Budget(options.max_points, options.max_hours)
         objective, commit = self.spec.objective, provenance.commit()
         announce(f"starting {options.executor}", options.quiet)
         executor = _executor(backend, options)

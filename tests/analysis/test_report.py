@@ -59,6 +59,7 @@ def test_files(written: Path) -> None:
     files = sorted(p.relative_to(written.parent).as_posix() for p in written.parent.rglob("*.*"))
     assert files == [
         "figures/batch-sizes.pdf",
+        "figures/collapse.pdf",
         "figures/companion-laws.pdf",
         "figures/critical-temperature.pdf",
         "figures/stability.pdf",
@@ -87,7 +88,7 @@ def test_answer_is_on_the_page(written: Path) -> None:
         "Tc &gt; Tmax_stable at P=64: no crossing of relative_weight_change = 0.2",
     ):
         assert text in " ".join(page.split())
-    assert page.count("<svg") == 6
+    assert page.count("<svg") == 7
 
 
 def test_page_is_self_contained(written: Path) -> None:

@@ -144,8 +144,8 @@ def _accept(
     x = measured.log_t[measured.fitted]
     below, above = x[x <= crossing.mean], x[x > crossing.mean]
     bracket = (
-        float(np.exp(below.max())) if below.size else None,
-        float(np.exp(above.min())) if above.size else None,
+        _temperature(below.max()) if below.size else None,
+        _temperature(above.min()) if above.size else None,
     )
     remarks = []
     if crossing.sd >= tolerance:
@@ -171,7 +171,7 @@ def _refused(
     curves: Curves, p: int, measured: MeasuredCurve, crossing: Crossing, status: str
 ) -> CriticalTemperature:
     fitted = measured.log_t[measured.fitted]
-    low, high = (float(np.exp(x)) for x in (fitted.min(), fitted.max()))
+    low, high = _temperature(fitted.min()), _temperature(fitted.max())
     y = measured.log_y[measured.fitted]
     last = f"weight change {np.exp(y[np.argmax(fitted)]):.3g} at the highest fitted T={high:.4g}"
     if status == OPEN and crossing.mean > measured.first_divergence:
@@ -189,6 +189,11 @@ def _refused(
         return _refuse(curves, p, FEATURE_REGIME if flat else status, (None, low), reason)
     reason = f"{crossing.n_used} of {len(measured)} trainings lie close to the crossing"
     return _refuse(curves, p, OPEN, (None, None), f"{reason}; more seeds would continue")
+
+
+def _temperature(log_t: float) -> float:
+    """T of ln T, to the digits that a table carries."""
+    return float(f"{math.exp(log_t):.9g}")
 
 
 def _slope(x: FloatArray, y: FloatArray) -> float:

@@ -69,7 +69,7 @@ def _figures_of(law: ScalingLaw) -> list[PlannedFigure]:
     if any(temperatures.located for temperatures in law.lazy.values()):
         plot = figures.plot_critical_temperatures
         chosen.append(planned("critical-temperature", plot, captions.critical_temperature_caption))
-    if law.collapse is not None and law.collapse.a is not None:
+    if law.collapse is not None and law.collapse.overlaps:
         chosen.append(planned("collapse", figures.plot_law_collapse, captions.collapse_caption))
     if any(fit.determined for fit in law.fits.values()):
         chosen.append(planned("stability", figures.plot_stability, captions.stability_caption))

@@ -123,7 +123,7 @@ def _training_time(law: ScalingLaw) -> Verdict:
 def _collapse(law: ScalingLaw) -> Verdict:
     claim = f"Above T_noise the weight changes of all P are one function of T P^a{_where(law)}."
     fit = law.collapse
-    if fit is None or fit.a is None or fit.quality is None:
+    if fit is None or fit.a is None or fit.quality is None or not fit.overlaps:
         reason = law.unmeasured()[law.key("a", "collapse")]
         return Verdict(claim, NOT_ESTABLISHED, reason, LITERATURE)
     numbers = (fit.a.value, fit.a.stderr)

@@ -134,6 +134,24 @@ def parse_axis(name: str, raw: object) -> Axis:
     return _list_axis(name, [raw])
 
 
+def parse_log_range(name: str, raw: object) -> tuple[float, ...] | None:
+    """Return the grid of ``log(LOW, HIGH[, PER_DECADE])`` or of its mapping, None for others.
+
+    >>> parse_log_range("noise_scale", "log(0.1, 10, 1)")
+    (0.1, 1.0, 10.0)
+    """
+    if isinstance(raw, str):
+        call = _LOG_CALL.match(raw.replace(" ", ""))
+        if call is None:
+            return None
+        axis = _range(name, raw, call.groups())
+    elif isinstance(raw, Mapping):
+        axis = _range_from_mapping(name, raw)
+    else:
+        return None
+    return tuple(axis.values())
+
+
 def _list_axis(name: str, raw: Sequence[object]) -> ListAxis:
     if not raw:
         raise InvalidSettingError(f"{name}=[] is empty; give at least one value")
@@ -156,6 +174,22 @@ def _checked_value(name: str, value: object) -> Any:
 
 
 def _log_axis_from_text(name: str, raw: str, parts: tuple[str | None, ...]) -> LogAxis:
+    _check_takes_range(name)
+    return _range(name, raw, parts)
+
+
+def _log_axis_from_mapping(name: str, raw: Mapping[Any, Any]) -> LogAxis:
+    _check_takes_range(name)
+    return _range_from_mapping(name, raw)
+
+
+def _check_takes_range(name: str) -> None:
+    if name not in LOG_AXES:
+        kind = "single numbers" if name in NUMBER_AXES else "names"
+        raise InvalidSettingError(f"{name} takes {kind}, not a range")
+
+
+def _range(name: str, raw: str, parts: tuple[str | None, ...]) -> LogAxis:
     try:
         numbers = [float(part) for part in parts if part is not None]
     except ValueError:
@@ -165,7 +199,7 @@ def _log_axis_from_text(name: str, raw: str, parts: tuple[str | None, ...]) -> L
     return _log_axis(name, *numbers)
 
 
-def _log_axis_from_mapping(name: str, raw: Mapping[Any, Any]) -> LogAxis:
+def _range_from_mapping(name: str, raw: Mapping[Any, Any]) -> LogAxis:
     for key in raw:
         check_name(f"{name} key", key, ("low", "high", "per_decade"))
     if "low" not in raw or "high" not in raw:
@@ -174,9 +208,6 @@ def _log_axis_from_mapping(name: str, raw: Mapping[Any, Any]) -> LogAxis:
 
 
 def _log_axis(name: str, low: Any, high: Any, per_decade: Any = None) -> LogAxis:
-    if name not in LOG_AXES:
-        kind = "single numbers" if name in NUMBER_AXES else "names"
-        raise InvalidSettingError(f"{name} takes {kind}, not a range")
     low, high, per_decade = map(number_from_text, (low, high, per_decade))
     if name in INTEGER_AXES:
         low, high = positive_integer(f"{name} low", low), positive_integer(f"{name} high", high)

@@ -102,6 +102,16 @@ class Point:
     """What is measured on request; it does not change the training."""
 
     @property
+    def experiment(self) -> str:
+        """Name of the experiment whose configurations are points."""
+        return "training"
+
+    @property
+    def label(self) -> str:
+        """Short text for lists of runs."""
+        return f"P={self.n_train} T={self.temperature:g} B={self.batch_size} alpha={self.alpha:g}"
+
+    @property
     def learning_rate(self) -> float:
         """Step size eta = T B."""
         return significant(self.temperature * self.batch_size)
@@ -171,6 +181,16 @@ class Point:
         """Return the defining parameters as plain numbers and strings."""
         return {**asdict(self), "observables": list(self.observables)}
 
+    def columns(self) -> dict[str, Any]:
+        """Return the columns of a table that describe the configuration."""
+        settings = {**self.to_dict(), "learning_rate": self.learning_rate}
+        later = self.later_settings()
+        return {
+            "point": self.identity,
+            **{name: settings[name] for name in _COLUMNS},
+            **{name: later[name] for name in _LATER_COLUMNS if name in later},
+        }
+
     def later_settings(self) -> dict[str, Any]:
         """Return the settings that came later, where they differ from what was always done."""
         settings = {name: getattr(self, name) for name in _LATER}
@@ -218,6 +238,25 @@ class Point:
                 )
 
 
+_COLUMNS = (
+    "data",
+    "model",
+    "loss",
+    "activation",
+    "sampling",
+    "dtype",
+    "width",
+    "depth",
+    "alpha",
+    "n_train",
+    "n_test",
+    "batch_size",
+    "learning_rate",
+    "temperature",
+    "max_presentations",
+)
+_LATER_COLUMNS = ("bias", "scheme", "input_dim", "chi", "cluster_distance")
+"""Columns only of configurations that depart from what was always done."""
 _HIDDEN_LAYERS = ("width", "depth", "activation")
 _LATER: dict[str, Any] = {
     "bias": False,

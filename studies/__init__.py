@@ -14,7 +14,7 @@ _LAZY = {
     "Study": "studies.study",
     "RunOptions": "studies.study",
     "StudySpec": "studies.spec",
-    "resolve_spec": "studies.spec",
+    "resolve_spec": "studies.resolve",
 }
 
 __all__ = ["RunOptions", "Study", "StudySpec", "resolve_spec"]

@@ -21,6 +21,7 @@ from analysis.crossing import OPEN, MeasuredCurve, crossing_status, propose
 from search_spaces import Point
 from search_spaces.point import significant
 from studies.curves import Curve, curves_of
+from studies.experiments import read_configuration
 from studies.ledger import RECORD, Ledger
 from studies.packs import Pack, Unit, expected_seconds
 from studies.samplers import planned_distributions
@@ -144,7 +145,7 @@ class AdaptiveWork:
         trials = self._ledger.trials(TrialState.COMPLETE)
         for trial in trials[self._n_read :]:
             record = trial.user_attrs[RECORD]
-            identity = Point.from_dict(record["point"]).identity
+            identity = read_configuration(record["point"]).identity
             for seed, row in zip(record["seeds"], record["rows"], strict=True):
                 fitted = row["stop_reason"] == "fitted"
                 # Censored and diverged runs are upper bounds, not values.

@@ -235,30 +235,24 @@ def show(folder: Path, form: str, where: tuple[str, ...]) -> int:
     return DONE
 
 
-def _read_source(source: Path) -> tuple[Any, Any]:
-    """Return the table of a CSV file or of a study's folder, and the folder's spec or None."""
-    from analysis import MeasurementTable
-
-    if not source.is_dir():
-        return MeasurementTable.read_csv(source), None
-    from studies.folder import StudyFolder
-
-    folder = StudyFolder.existing(source)
-    if not folder.table.exists():
-        raise InvalidSettingError(f"{source} has no table.csv yet; run the study first")
-    return MeasurementTable.read_csv(folder.table), folder.read_spec()
-
-
 def _analyse(source: Path, quantity: str | None, threshold: str | None) -> tuple[Any, Any]:
-    """Return the kind of analysis that is asked for, and its result."""
+    """Return the kind of analysis of a CSV file or of a study's folder, and its result."""
+    from studies.experiments import load_experiment
     from studies.kinds import load_kind
     from studies.spec import read_thresholds
 
-    table, spec = _read_source(source)
-    name = quantity or ("critical-temperature" if spec is None else spec.kind)
-    kind = load_kind(name)
+    table, spec = source, None
+    if source.is_dir():
+        from studies.folder import StudyFolder
+
+        folder = StudyFolder.existing(source)
+        table, spec = folder.table, folder.read_spec()
+        if not table.exists():
+            raise InvalidSettingError(f"{source} has no table.csv yet; run the study first")
+    kind = load_kind(quantity or ("critical-temperature" if spec is None else spec.kind))
     asked = None if threshold is None else read_thresholds(threshold.split(","))
-    return kind, kind.analyse(table, spec, asked)
+    rows = load_experiment(kind.EXPERIMENT).read_table(table)
+    return kind, kind.analyse(rows, spec, asked)
 
 
 _QUANTITY = click.option(

@@ -10,7 +10,6 @@ from studies import provenance
 from studies.ledger import Ledger
 from studies.plan import trainings_asked_for, trainings_by_size
 from studies.spec import StudySpec
-from trainers.data import dataset_size
 
 
 def report_context(spec: StudySpec, ledger: Ledger, command: str = "") -> ReportContext:
@@ -21,7 +20,7 @@ def report_context(spec: StudySpec, ledger: Ledger, command: str = "") -> Report
     planned = trainings_by_size(spec, ledger)
     failed = Counter(dict.fromkeys(planned, 0))
     for failure in ledger.failures():
-        failed[failure.point.n_train] += len(failure.seeds)
+        failed[failure.point.columns().get("n_train", 0)] += len(failure.seeds)
     return ReportContext(
         study=spec.study,
         question=spec.texts.get("question", ""),
@@ -32,7 +31,7 @@ def report_context(spec: StudySpec, ledger: Ledger, command: str = "") -> Report
         counts_failed=sum(failed.values()),
         planned_by_size=planned,
         failed_by_size=dict(failed),
-        data_sentence=_data_sentence(spec),
+        data_sentence=spec.experiment.conditional_on(spec),
         environment={
             **provenance.environment(),
             "training": f"{seconds:.1f} core seconds in {len(blocks)} trials",
@@ -40,9 +39,3 @@ def report_context(spec: StudySpec, ledger: Ledger, command: str = "") -> Report
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         commit=", ".join(commits),
     )
-
-
-def _data_sentence(spec: StudySpec) -> str:
-    spaces = spec.spaces().values()
-    names = list(dict.fromkeys(name for space in spaces for name in space.axes["data"].values()))
-    return " and ".join(f"these {dataset_size(name)} images" for name in names)

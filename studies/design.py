@@ -19,10 +19,11 @@ def read_design(values: Mapping[str, Any], space: SearchSpace) -> str:
     """
     if values["design"] is not None:
         return check_name("design", values["design"], (GRID, ADAPTIVE))
+    if values["kind"] != "critical-temperature":
+        return GRID
     costly = "glyphs" in space.axes["data"].values() or "cnn" in space.axes["model"].values()
     chosen = values["scans"] is not None or values["sampler"] != "grid"
-    ours = values["kind"] == "critical-temperature"
-    return ADAPTIVE if costly and is_range(space) and ours and not chosen else GRID
+    return ADAPTIVE if costly and is_range(space) and not chosen else GRID
 
 
 def check_adaptive(kind: str, space: SearchSpace, chosen_otherwise: bool) -> None:

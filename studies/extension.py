@@ -53,6 +53,8 @@ def read_extension(raw: Any, design: str) -> Extension | None:
 
 def extension_points(space: SearchSpace, extension: Sequence[Mapping[str, Any]]) -> list[Point]:
     """Return the points that an extension adds to a space."""
+    if not extension:
+        return []
     fixed = {
         name: axis.values()[0]
         for name, axis in space.axes.items()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from search_spaces import InvalidSettingError
-from search_spaces.axes import AXES, LogAxis, parse_axis
+from search_spaces.axes import AXES
 from search_spaces.space import WINDOW
-from studies.spec import KEYS, StudySpec
+from studies.experiments.training import grows
+from studies.spec import StudySpec
 
 
 def check_growth(before: StudySpec, after: StudySpec) -> None:
@@ -19,7 +20,7 @@ def check_growth(before: StudySpec, after: StudySpec) -> None:
         Naming the first setting that shrank or changed its meaning.
     """
     old, new = before.to_plain(), after.to_plain()
-    for key in KEYS:
+    for key in before.keys:
         if old.get(key) != new.get(key) and not _grows(
             key, old.get(key), new.get(key), before, after
         ):
@@ -48,8 +49,8 @@ def _grows(key: str, old: Any, new: Any, before: StudySpec, after: StudySpec) ->
     if key in ("n_seeds", "n_trials"):
         return isinstance(new, int) and new >= (old or 0)
     if key.startswith("comparison_"):
-        return old is None or (new is not None and _contains(key[11:], old, new))
-    return key in AXES and None not in (old, new) and _contains(key, old, new)
+        return old is None or (new is not None and grows(key[11:], old, new))
+    return key in before.experiment.KEYS and before.experiment.grows(key, old, new)
 
 
 def _scans_grow(before: StudySpec, after: StudySpec) -> bool:
@@ -60,15 +61,6 @@ def _scans_grow(before: StudySpec, after: StudySpec) -> bool:
         and set(scan.seeds) <= set(after.scans[name].seeds)
         for name, scan in before.scans.items()
     )
-
-
-def _contains(key: str, old: Any, new: Any) -> bool:
-    if WINDOW in (old, new):
-        return False
-    before, after = parse_axis(key, old), parse_axis(key, new)
-    if isinstance(before, LogAxis) and isinstance(after, LogAxis) and before == after:
-        return True
-    return set(before.values()) <= set(after.values())
 
 
 def _remedy(key: str, old: Any, new: Any) -> str:

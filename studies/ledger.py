@@ -18,7 +18,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from search_spaces import InvalidSettingError, Point
+from search_spaces import InvalidSettingError
+from studies.experiments import Configuration, read_configuration
 from studies.journal import repair_journal
 from studies.packs import Unit
 
@@ -34,7 +35,7 @@ class Block:
     """What one trial measured: a configuration and one row per seed."""
 
     trial: int
-    point: Point
+    point: Configuration
     seeds: tuple[int, ...]
     rows: list[dict[str, Any]]
     provenance: dict[str, Any]
@@ -46,7 +47,7 @@ class Block:
 class Failure:
     """A unit that could not be trained, and why."""
 
-    point: Point
+    point: Configuration
     seeds: tuple[int, ...]
     reason: str
 
@@ -101,7 +102,7 @@ class Ledger:
             record = trial.user_attrs.get(RECORD)
             if record is None:
                 continue
-            point = Point.from_dict(record["point"])
+            point = read_configuration(record["point"])
             left = tuple(s for s in record["seeds"] if s not in done[point.identity])
             if left:
                 reason = trial.user_attrs.get(REASON, "unknown")
@@ -167,7 +168,7 @@ def _block(trial: FrozenTrial) -> Block:
     finished = trial.datetime_complete
     return Block(
         trial=trial.number,
-        point=Point.from_dict(record["point"]),
+        point=read_configuration(record["point"]),
         seeds=tuple(record["seeds"]),
         rows=record["rows"],
         provenance=trial.user_attrs.get(PROVENANCE, {}),

@@ -13,8 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from search_spaces import Point
-from search_spaces.windows import expected_presentations, onset_temperature
+from studies.experiments import Configuration, load_experiment
 
 PACK_SECONDS = 0.7
 """Intended duration of a pack."""
@@ -24,7 +23,7 @@ PACK_SECONDS = 0.7
 class Unit:
     """One configuration with some of its seeds."""
 
-    point: Point
+    point: Configuration
     seeds: tuple[int, ...]
     trial: int | None = None
     """Number of the Optuna trial that asked for it; None for a planned point."""
@@ -55,16 +54,9 @@ def halve(pack: Pack) -> tuple[Pack, ...]:
     return tuple((unit,) for unit in pack[0].halves())
 
 
-def expected_seconds(point: Point) -> float:
-    """Rough time of one training; the driver corrects it by what it observes."""
-    width, depth, p = point.width, point.depth, point.n_train
-    n_weights = 64 * width + (depth - 1) * width**2 + width
-    presentations = expected_presentations(
-        p, point.temperature, point.batch_size, point.alpha, depth
-    )
-    onset = 2.1 * onset_temperature(point.alpha, depth)
-    updates = 34 * (max(p, 64) / 64) ** 0.73 * max(1.0, onset / point.temperature)
-    return 5e-4 + n_weights * (3e-11 * presentations + 1.5e-9 * updates)
+def expected_seconds(point: Configuration) -> float:
+    """Rough time of one replica; the driver corrects it by what it observes."""
+    return load_experiment(point.experiment).expected_seconds(point)
 
 
 class Work(Protocol):
@@ -93,7 +85,7 @@ class PackQueue:
     mix and the rate seen so far predicts the time left.
     """
 
-    def __init__(self, work: Iterable[tuple[Point, Sequence[int]]]) -> None:
+    def __init__(self, work: Iterable[tuple[Configuration, Sequence[int]]]) -> None:
         items = [(point, tuple(seeds)) for point, seeds in work if seeds]
         items.sort(key=lambda item: item[0].identity)
         self._items = deque(items)

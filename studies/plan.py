@@ -26,5 +26,7 @@ def trainings_by_size(spec: StudySpec, ledger: Ledger) -> dict[int, int]:
     planned: Counter[int] = Counter()
     if spec.is_planned:
         for point, seeds in spec.planned():
-            planned[point.n_train] += len(seeds)
+            size = point.columns().get("n_train")
+            if size is not None:
+                planned[size] += len(seeds)
     return dict(planned)

@@ -9,57 +9,22 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import asdict
 from typing import Any
 
-from search_spaces import Point, Seeds
+from studies.experiments import load_experiment
 from studies.ledger import Block
-
-_POINT_COLUMNS = (
-    "data",
-    "model",
-    "loss",
-    "activation",
-    "sampling",
-    "dtype",
-    "width",
-    "depth",
-    "alpha",
-    "n_train",
-    "n_test",
-    "batch_size",
-    "learning_rate",
-    "temperature",
-    "max_presentations",
-)
-
-_LATER_COLUMNS = ("bias", "scheme", "input_dim", "chi", "cluster_distance")
-"""Columns of a table in which some configuration departs from what was always done."""
 
 
 def table_rows(blocks: list[Block]) -> list[dict[str, Any]]:
     """Return the rows of ``table.csv``, sorted by point and seed, each replica once."""
     rows: dict[tuple[str, int], dict[str, Any]] = {}
     for block in blocks:
-        settings = point_columns(block.point)
+        settings = block.point.columns()
+        experiment = load_experiment(block.point.experiment)
         for seed, measured in zip(block.seeds, block.rows, strict=True):
-            seeds = {f"seed_{name}": s for name, s in asdict(Seeds.shared(seed)).items()}
-            rows.setdefault(
-                (block.point.identity, seed), {**settings, "seed": seed, **seeds, **measured}
-            )
+            labels = {"seed": seed, **experiment.seed_columns(seed)}
+            rows.setdefault((settings["point"], seed), {**settings, **labels, **measured})
     return [rows[key] for key in sorted(rows)]
-
-
-def point_columns(point: Point) -> dict[str, Any]:
-    """Return the columns that describe a configuration."""
-    settings = {**point.to_dict(), "learning_rate": point.learning_rate}
-    return {
-        "point": point.identity,
-        **{name: settings[name] for name in _POINT_COLUMNS},
-        **{
-            name: value for name, value in point.later_settings().items() if name in _LATER_COLUMNS
-        },
-    }
 
 
 def provenance_rows(blocks: list[Block]) -> list[dict[str, Any]]:

@@ -11,9 +11,11 @@ import yaml
 
 from search_spaces import InvalidSettingError
 from search_spaces.choices import check_name
+from studies.experiments import load_experiment
 from studies.growth import check_growth
+from studies.kinds import load_kind
 from studies.scans import override_noise
-from studies.spec import KEYS, StudySpec, read_study_name
+from studies.spec import STUDY_KEYS, TEXT_KEYS, StudySpec, read_study_name
 
 SCAN_PREFIX = "scans."
 
@@ -61,8 +63,6 @@ def parse_override(text: str) -> tuple[str, Any]:
     key, equals, raw = text.partition("=")
     if not equals:
         raise InvalidSettingError(f"{text!r} is not key=value")
-    if not key.startswith(SCAN_PREFIX):
-        check_name("option", key.strip(), KEYS)
     try:
         return key.strip(), yaml.safe_load(raw)
     except (yaml.YAMLError, ValueError, RecursionError):
@@ -107,7 +107,7 @@ def resolve_spec(
         )
     asked = dict(overrides) if preset is None else {**(presets.get(preset) or {}), **overrides}
     if Path(source).suffix in (".yaml", ".yml"):
-        asked = {**{key: value for key, value in plain.items() if key in KEYS}, **asked}
+        asked = {**{key: value for key, value in plain.items() if key not in TEXT_KEYS}, **asked}
     before = StudySpec.from_plain(held)
     after = StudySpec.from_plain(apply_overrides(dict(held), asked))
     check_growth(before, after)
@@ -121,11 +121,18 @@ def _load_source(source: str) -> dict[str, Any]:
     return load_recipe(source)
 
 
+def option_keys(kind: str | None) -> tuple[str, ...]:
+    """Return the settings of a kind of study; of the main one if `kind` is None."""
+    name = load_kind(kind or "critical-temperature").EXPERIMENT
+    return (*load_experiment(name).KEYS, *STUDY_KEYS)
+
+
 def apply_overrides(plain: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Apply overrides; ``scans.NAME.KEY`` is a setting of one scan."""
     own = {key: value for key, value in overrides.items() if not key.startswith(SCAN_PREFIX)}
+    known = option_keys(own.get("kind", plain.get("kind")))
     for key in own:
-        check_name("option", key, KEYS)
+        check_name("option", key, known)
     result = override_noise(plain, own)
     for key in overrides.keys() - own.keys():
         name, _, setting = key.removeprefix(SCAN_PREFIX).partition(".")

@@ -18,8 +18,9 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState
 
-from search_spaces import InvalidSettingError, ListAxis, LogAxis, Point, temperature_window
+from search_spaces import InvalidSettingError, ListAxis, LogAxis, temperature_window
 from search_spaces.choices import ACTIVATIONS, DATA, LOSSES, MODELS
+from studies.experiments import Configuration
 from studies.ledger import REASON, Ledger
 from studies.packs import Pack, Unit
 from studies.spec import StudySpec
@@ -29,22 +30,33 @@ GENERATION = 8
 
 _NAMES = {"data": DATA, "model": MODELS, "loss": LOSSES, "activation": ACTIVATIONS}
 _MAIN = ("n_train", "temperature", "batch_size", "alpha")
-_OTHERS = ("width", "depth", *_NAMES)
 
 
-def planned_distributions(points: Sequence[Point]) -> dict[str, BaseDistribution]:
-    """Return one distribution per main axis and per other axis that varies over `points`."""
+def planned_distributions(points: Sequence[Configuration]) -> dict[str, BaseDistribution]:
+    """Return one distribution per main axis and per other setting that varies over `points`."""
     settings = [point.to_dict() for point in points]
-    varying = [name for name in _OTHERS if len({s[name] for s in settings}) > 1]
-    return {name: _spanning(name, [s[name] for s in settings]) for name in (*_MAIN, *varying)}
+    names = dict.fromkeys(name for s in settings for name in s if all(name in t for t in settings))
+    varying = [name for name in names if _is_axis([s[name] for s in settings])]
+    main = [name for name in _MAIN if name in names]
+    chosen = dict.fromkeys((*main, *varying))
+    return {name: _spanning(name, [s[name] for s in settings]) for name in chosen}
+
+
+def _is_axis(values: list[Any]) -> bool:
+    """Whether a setting varies and is one that a distribution can hold."""
+    simple = all(isinstance(value, str | int | float) for value in values)
+    return simple and len(set(values)) > 1
 
 
 def _spanning(name: str, values: list[Any]) -> BaseDistribution:
     if name in _NAMES:
         return CategoricalDistribution(_NAMES[name])
-    if isinstance(values[0], int):
-        return IntDistribution(min(values), max(values), log=True)
-    return FloatDistribution(min(values), max(values), log=True)
+    if any(isinstance(value, str | bool) for value in values):
+        return CategoricalDistribution(tuple(dict.fromkeys(values)))
+    low, high = min(values), max(values)
+    if all(isinstance(value, int) for value in values):
+        return IntDistribution(low, high, log=low > 0)
+    return FloatDistribution(low, high, log=low > 0)
 
 
 def asked_distributions(spec: StudySpec) -> dict[str, BaseDistribution]:

@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from search_spaces import InvalidSettingError, SearchSpace
+from search_spaces import InvalidSettingError
 from search_spaces.choices import check_name
 from search_spaces.space import NOISE_AXES
+from studies.experiments import Experiment, Space
 
 
-def read_scans(raw: Any, shared: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+def read_scans(raw: Any, shared: Mapping[str, Any], experiment: Experiment) -> dict[str, Space]:
     """Return the space of every scan by name; none if `raw` is None.
 
     Parameters
@@ -26,8 +27,8 @@ def read_scans(raw: Any, shared: Mapping[str, Any], keys: tuple[str, ...]) -> di
         Mapping of names to settings.
     shared
         Plain settings of the study, which every scan has unless it names its own.
-    keys
-        Settings a scan may name.
+    experiment
+        What is scanned.
 
     Raises
     ------
@@ -38,16 +39,16 @@ def read_scans(raw: Any, shared: Mapping[str, Any], keys: tuple[str, ...]) -> di
         return {}
     if not isinstance(raw, Mapping) or not raw:
         raise InvalidSettingError(f"scans={raw!r} must map names to settings")
-    return {str(name): _space(str(name), own, shared, keys) for name, own in raw.items()}
+    return {str(name): _space(str(name), own, shared, experiment) for name, own in raw.items()}
 
 
-def _space(name: str, own: Any, shared: Mapping[str, Any], keys: tuple[str, ...]) -> SearchSpace:
+def _space(name: str, own: Any, shared: Mapping[str, Any], experiment: Experiment) -> Space:
     if not isinstance(own, Mapping):
         raise InvalidSettingError(f"scans.{name}={own!r} must map settings to values")
     for key in own:
-        check_name(f"setting of scans.{name}", key, keys)
+        check_name(f"setting of scans.{name}", key, experiment.KEYS)
     try:
-        return SearchSpace(**override_noise(shared, own))
+        return experiment.space(**override_noise(shared, own))
     except InvalidSettingError as error:
         raise InvalidSettingError(f"scans.{name}: {error}") from None
 

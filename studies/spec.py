@@ -11,28 +11,16 @@ from typing import Any
 
 import yaml
 
-from search_spaces import InvalidSettingError, Point, SearchSpace
-from search_spaces.axes import AXES
+from search_spaces import InvalidSettingError, SearchSpace
 from search_spaces.choices import check_name
 from search_spaces.point import number_from_text, positive_integer, positive_number
 from search_spaces.space import NOISE_AXES
 from studies.design import ADAPTIVE, check_adaptive, is_range, read_design
+from studies.experiments import Experiment, Space, load_experiment
 from studies.extension import extension_points, read_extension
-from studies.kinds import KINDS
+from studies.kinds import load_kind
 from studies.scans import read_scans
 
-SPACE_KEYS = (
-    *AXES,
-    "n_test",
-    "sampling",
-    "dtype",
-    "max_presentations",
-    "bias",
-    "scheme",
-    "observables",
-    "n_seeds",
-    "first_seed",
-)
 STUDY_KEYS = (
     "kind",
     "scans",
@@ -49,7 +37,6 @@ STUDY_KEYS = (
     "sampler_seed",
 )
 TEXT_KEYS = ("study", "title", "measures", "question")
-KEYS = (*SPACE_KEYS, *STUDY_KEYS)
 
 OBJECTIVES = ("test_error", "relative_weight_change", "training_time", "train_error")
 SAMPLERS = ("grid", "sobol", "random", "tpe")
@@ -79,9 +66,9 @@ class StudySpec:
     """Name of the study."""
     kind: str
     """What is made of its table: a name of :data:`studies.kinds.KINDS`."""
-    space: SearchSpace
+    space: Any
     """What is scanned; with several scans, what they share."""
-    scans: dict[str, SearchSpace]
+    scans: dict[str, Any]
     """Named scans in place of `space`; empty for a study with one space."""
     comparison: SearchSpace | None
     """The same temperatures at other batch sizes, for the ratio of weight changes only."""
@@ -113,17 +100,19 @@ class StudySpec:
         InvalidSettingError
             For an unknown key or a value that is not allowed.
         """
+        kind = load_kind(plain.get("kind", _STUDY_DEFAULTS["kind"]))
+        experiment = load_experiment(kind.EXPERIMENT)
         for key in plain:
-            check_name("option", key, (*TEXT_KEYS, *KEYS))
+            check_name("option", key, (*TEXT_KEYS, *experiment.KEYS, *STUDY_KEYS))
         values = {**_STUDY_DEFAULTS, **plain}
-        shared = {key: values[key] for key in SPACE_KEYS if key in values}
-        space = SearchSpace(**shared)
+        shared = {key: values[key] for key in experiment.KEYS if key in values}
+        space = experiment.space(**shared)
         design = read_design(values, space)
         spec = cls(
             study=read_study_name(values.get("study", "study")),
-            kind=check_name("kind", values["kind"], KINDS),
+            kind=values["kind"],
             space=space,
-            scans=read_scans(values["scans"], shared, SPACE_KEYS),
+            scans=read_scans(values["scans"], shared, experiment),
             comparison=None if design == ADAPTIVE else _comparison_space(values, space),
             thresholds=read_thresholds(values["thresholds"]),
             design=design,
@@ -138,6 +127,16 @@ class StudySpec:
         )
         spec._check_search()
         return spec
+
+    @property
+    def experiment(self) -> Experiment:
+        """What the study runs."""
+        return load_experiment(load_kind(self.kind).EXPERIMENT)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Settings that a spec of this kind may hold, its texts left out."""
+        return (*self.experiment.KEYS, *STUDY_KEYS)
 
     @property
     def is_planned(self) -> bool:
@@ -160,16 +159,16 @@ class StudySpec:
         ours = self.kind == "critical-temperature" and self.is_planned and not self.scans
         return ours and self.extension is None and is_range(self.space)
 
-    def spaces(self) -> dict[str, SearchSpace]:
+    def spaces(self) -> dict[str, Any]:
         """Return every space that is scanned, by name."""
         if self.scans:
             return self.scans
         comparison = {} if self.comparison is None else {"comparison": self.comparison}
         return {"main": self.space, **comparison}
 
-    def planned(self) -> list[tuple[Point, tuple[int, ...]]]:
+    def planned(self) -> list[tuple[Any, tuple[int, ...]]]:
         """Return every planned configuration once, with the seeds that any scan asks for."""
-        points: dict[str, Point] = {}
+        points: dict[str, Any] = {}
         seeds: dict[str, set[int]] = {}
         for space in self.spaces().values():
             for point in space.points():
@@ -180,7 +179,7 @@ class StudySpec:
             seeds.setdefault(point.identity, set()).update(self.space.seeds)
         return [(point, tuple(sorted(seeds[key]))) for key, point in points.items()]
 
-    def points(self) -> tuple[Point, ...]:
+    def points(self) -> tuple[Any, ...]:
         """Return every planned configuration once, the comparison's included."""
         return tuple(point for point, _ in self.planned())
 
@@ -270,7 +269,7 @@ class StudySpec:
             )
 
 
-def _own_settings(scan: SearchSpace, shared: SearchSpace) -> dict[str, Any]:
+def _own_settings(scan: Space, shared: Space) -> dict[str, Any]:
     """Return the settings in which a scan departs from what the study's scans share."""
     own, common = scan.to_plain(), shared.to_plain()
     keys = dict.fromkeys((*own, *common))

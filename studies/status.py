@@ -54,7 +54,7 @@ def read_status(folder: str | Path) -> StudyStatus:
     if existing.ledger.exists():
         ledger = Ledger(existing.ledger, spec.study)
         for block in ledger.blocks():
-            counts.update(row["stop_reason"] for row in block.rows)
+            counts.update(row.get("stop_reason", "measured") for row in block.rows)
             finished.append((block.finished, len(block.seeds)))
         failed = sum(len(failure.seeds) for failure in ledger.failures())
         planned = trainings_asked_for(spec, ledger)
@@ -75,7 +75,6 @@ def failure_reasons(folder: str | Path) -> list[str]:
     existing = StudyFolder.existing(folder)
     ledger = Ledger(existing.ledger, existing.read_spec().study)
     return [
-        f"P={f.point.n_train} T={f.point.temperature:g} B={f.point.batch_size} "
-        f"alpha={f.point.alpha:g}, seeds {f.seeds[0]}..{f.seeds[-1]}: {f.reason}"
+        f"{f.point.label}, seeds {f.seeds[0]}..{f.seeds[-1]}: {f.reason}"
         for f in ledger.failures()
     ]

@@ -8,14 +8,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from optuna.distributions import BaseDistribution
 
-from analysis import MeasurementTable
-from search_spaces import InvalidSettingError, Point, SearchSpace, temperature_window
+from search_spaces import InvalidSettingError, SearchSpace
 from studies import provenance
 from studies.adaptive import AdaptiveWork, adaptive_distributions
-from studies.curves import curves_of
 from studies.driver import Budget, Driver, Outcome
 from studies.executors import Executor, RayExecutor, SerialExecutor, check_reachable
 from studies.extension import propose_extension
@@ -46,9 +45,6 @@ from studies.tracking import (
     local_uri,
     without_password,
 )
-from trainers.data import check_size, dataset_size
-from trainers.kernels import compile_kernels
-from trainers.trainer import check_trainable, resolve_backend
 
 __all__ = ["EXECUTORS", "RunOptions", "RunSummary", "Study"]
 
@@ -98,9 +94,9 @@ class Study:
         spec = existing.read_spec()
         return cls(spec.study, spec, existing.path)
 
-    def table(self) -> MeasurementTable:
-        """Return what was measured so far."""
-        return MeasurementTable.read_csv(self.folder.table)
+    def table(self) -> Any:
+        """Return what was measured so far: for trainings an `analysis.MeasurementTable`."""
+        return self.spec.experiment.read_table(self.folder.table)
 
     def run(self, options: RunOptions | None = None) -> RunSummary:
         """Train what is missing, then write table, report and MLflow runs.
@@ -142,11 +138,7 @@ class Study:
         """
         if not (self.spec.is_planned or self.spec.is_adaptive):
             check_sampler(self.spec)
-        points = self._sample_points()
-        backend = resolve_backend(points[0], self.spec.backend)
-        for point in points:
-            check_trainable(point)
-            check_size(point, dataset_size(point.data))
+        backend = self.spec.experiment.check(self.spec)
         if options.executor not in EXECUTORS:
             raise InvalidSettingError(
                 f"executor={options.executor!r} is unknown; allowed: {', '.join(EXECUTORS)}"
@@ -159,19 +151,6 @@ class Study:
             check_local_store(self.folder)
         self.folder.check_writable()
         return backend
-
-    def _sample_points(self) -> tuple[Point, ...]:
-        """Return the planned points, the ends of adaptive curves, a sampler's extreme P."""
-        if self.spec.is_adaptive:
-            return tuple(end for curve in curves_of(self.spec.space) for end in curve.ends())
-        if self.spec.is_planned:
-            return self.spec.points()
-        space = self.spec.space
-        smallest = {name: axis.values()[0] for name, axis in space.axes.items()}
-        if space.uses_window:
-            smallest["temperature"] = temperature_window(smallest["alpha"], smallest["depth"])[0]
-        largest = {**smallest, "n_train": max(space.axes["n_train"].values())}
-        return space.point(smallest), space.point(largest)
 
     def _work(self, ledger: Ledger) -> Work:
         if self.spec.is_adaptive:
@@ -232,9 +211,7 @@ class Study:
         feed: ConfigurationFeed,
         budget: Budget,
     ) -> Outcome:
-        if backend == "numba":
-            # Once here, rather than in every worker at the same time.
-            compile_kernels(self.spec.space.fixed["dtype"])
+        self.spec.experiment.prepare(self.spec, backend)
         distributions = self._distributions()
         done = sum(len(block.seeds) for block in ledger.blocks())
         # How many trainings an adaptive design takes is known only at its end.

@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from analysis.averages import average_replicas
-from search_spaces import InvalidSettingError, Point
+from search_spaces import InvalidSettingError
+from studies.experiments import Configuration, load_experiment
 from studies.folder import StudyFolder
 from studies.packs import Unit
-from studies.records import point_columns
 
 _log = logging.getLogger(__name__)
 
@@ -33,8 +32,6 @@ POINT_TAG = "thermometer.point"
 SEEDS_TAG = "thermometer.n_seeds"
 
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306}
-_PARAMS = ("temperature", "learning_rate", "batch_size", "alpha", "n_train", "width", "depth")
-_NAMES = ("data", "model", "loss")
 
 
 def check_tracking_uri(uri: str) -> None:
@@ -90,7 +87,7 @@ def metric_key(key: str) -> str:
 class NullTracker:
     """Logs nothing."""
 
-    def log_configuration(self, point: Point, rows: list[dict[str, Any]]) -> None:
+    def log_configuration(self, point: Configuration, rows: list[dict[str, Any]]) -> None:
         """Ignore a configuration."""
 
     def finish(
@@ -134,7 +131,7 @@ class MlflowTracker:
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
         self._thread.start()
 
-    def log_configuration(self, point: Point, rows: list[dict[str, Any]]) -> None:
+    def log_configuration(self, point: Configuration, rows: list[dict[str, Any]]) -> None:
         """Log one configuration, all of whose replicas are `rows`, as a nested run."""
         self._jobs.put(lambda: self._log_configuration(point, rows))
 
@@ -224,22 +221,21 @@ class MlflowTracker:
         finished = run.info.status == "FINISHED"
         return run.data.tags.get(SEEDS_TAG, "") if finished else ""
 
-    def _log_configuration(self, point: Point, rows: list[dict[str, Any]]) -> None:
+    def _log_configuration(self, point: Configuration, rows: list[dict[str, Any]]) -> None:
         run_id, n_seeds = self._known.get(point.identity, ("", ""))
         if n_seeds == str(len(rows)):
             return
-        columns = point_columns(point)
+        experiment = load_experiment(point.experiment)
         if not run_id:
             run = self._client.create_run(
                 self._ids["experiment_id"],
                 tags={PARENT_TAG: self._ids["run_id"], POINT_TAG: point.identity},
-                run_name=f"P={point.n_train} T={point.temperature:g} B={point.batch_size} "
-                f"alpha={point.alpha:g}",
+                run_name=point.label,
             )
             run_id = run.info.run_id
-        params = {name: f"{columns[name]:g}" for name in _PARAMS}
-        params.update({name: columns[name] for name in _NAMES})
-        self._log(run_id, average_replicas(rows), params, {SEEDS_TAG: str(len(rows))})
+        columns = point.columns()
+        params = {name: _text(columns[name]) for name in experiment.PARAMS if name in columns}
+        self._log(run_id, experiment.average(rows), params, {SEEDS_TAG: str(len(rows))})
         self._client.set_terminated(run_id)
         self._known[point.identity] = (run_id, str(len(rows)))
 
@@ -279,6 +275,10 @@ class MlflowTracker:
             params=[Param(key, str(value)) for key, value in params.items()],
             tags=[RunTag(key, value) for key, value in (tags or {}).items()],
         )
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
 class ConfigurationFeed:

@@ -10,25 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.averages import average_replicas
 from search_spaces import InvalidSettingError
 from search_spaces.choices import check_name
 from studies.folder import StudyFolder
 from studies.ledger import Ledger
 from studies.records import table_rows
 
-_SHOWN = ("alpha", "n_train", "temperature", "batch_size", "learning_rate")
-_VARYING = ("data", "model", "loss", "activation", "width", "depth")
-_AVERAGES = (
-    "n_seeds",
-    "fitted_fraction",
-    "relative_weight_change",
-    "relative_weight_change_stderr",
-    "training_time",
-    "training_time_stderr",
-    "test_error",
-    "test_error_stderr",
-)
 _CONDITION = re.compile(r"^\s*(\w+)\s*(==|!=|<=|>=|<|>)\s*(.+?)\s*$")
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
@@ -54,16 +41,24 @@ def configuration_frame(folder: str | Path, where: Sequence[str] = ()) -> pd.Dat
         If the folder holds no study, or a condition cannot be read.
     """
     existing = StudyFolder.existing(folder)
-    ledger = Ledger(existing.ledger, existing.read_spec().study)
+    spec = existing.read_spec()
+    ledger = Ledger(existing.ledger, spec.study)
     rows = pd.DataFrame(table_rows(ledger.blocks()))
     if rows.empty:
         raise InvalidSettingError(f"{folder} holds no finished training yet")
-    settings = [*_SHOWN, *(name for name in _VARYING if rows[name].nunique() > 1)]
+    experiment = spec.experiment
+    described = [name for name in ledger.blocks()[0].point.columns() if name in rows]
+    settings = [name for name in experiment.SHOWN if name in rows]
+    settings += [
+        name
+        for name in described
+        if name not in (*settings, "point", "max_presentations") and rows[name].nunique() > 1
+    ]
     records = [
-        {**group[settings].iloc[0].to_dict(), **average_replicas(group.to_dict("records"))}
+        {**group[settings].iloc[0].to_dict(), **experiment.average(group.to_dict("records"))}
         for _, group in rows.groupby("point", sort=False)
     ]
-    frame = pd.DataFrame(records).reindex(columns=[*settings, *_AVERAGES])
+    frame = pd.DataFrame(records)
     frame = frame.sort_values(settings, ignore_index=True)
     for condition in where:
         frame = frame[_mask(frame, condition)]

@@ -1,4 +1,4 @@
-"""What a worker does: train the units of a pack and return plain data. It writes nothing."""
+"""What a worker does: measure the units of a pack and return plain data. It writes nothing."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ from collections.abc import Callable
 from importlib import metadata
 from typing import Any
 
-from search_spaces import Point, Seeds
-from trainers.trainer import train_pack
+from studies.experiments import load_experiment, read_configuration
 
 Payload = list[dict[str, Any]]
 Task = Callable[[Payload, str], list[dict[str, Any]]]
 
 
 def run_pack(payload: Payload, backend: str) -> list[dict[str, Any]]:
-    """Train every unit of a pack.
+    """Measure every unit of a pack.
 
     Parameters
     ----------
     payload
         One ``{"point": settings, "seeds": labels}`` per unit.
     backend
-        Name of the trainers' backend.
+        Name of the backend.
 
     Returns
     -------
@@ -39,9 +38,9 @@ def run_pack(payload: Payload, backend: str) -> list[dict[str, Any]]:
 def _run_unit(unit: dict[str, Any], backend: str) -> dict[str, Any]:
     start = time.perf_counter()
     try:
-        point = Point.from_dict(unit["point"])
-        tasks = [(point, Seeds.shared(seed)) for seed in unit["seeds"]]
-        rows = [measurement.to_row() for measurement in train_pack(tasks, backend)]
+        configuration = read_configuration(unit["point"])
+        experiment = load_experiment(configuration.experiment)
+        rows = experiment.measure(configuration, unit["seeds"], backend)
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}
     seconds = time.perf_counter() - start

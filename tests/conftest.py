@@ -34,6 +34,26 @@ PAGES = {
         "T_lazy(0.1) from 64 seeds of an independent code, over the sizes; *largest pull*: the "
         "largest of these deviations in stated errors; the last *pull* is that of a from 0.333.",
     ),
+    "perceptron": (
+        "The study `perceptron-exponents` against theory and an independent simulator",
+        "T = 100 κ and B = 1 unless a range is given; 16 seeds per size (3 and 6 at the largest), "
+        "12 per temperature and batch size. *window* is the departure from theory that finite "
+        "sizes explain; *pull* is the difference from the independent simulator in combined "
+        "standard errors (of exponents: in ours). *First step* is w₁/(T B) in units of E[a]/√d, "
+        "that of the independent simulator ‖w‖/(T B).",
+    ),
+    "perceptron-events": (
+        "The event-driven perceptron against the plain loop",
+        "T = 100 κ, B = 1, d = 64; independent data and batches. Geometric means; *pull* is the "
+        "difference of the logarithms in standard errors, *p* that of the Kolmogorov-Smirnov "
+        "test.",
+    ),
+    "glyphs": (
+        "How hard the glyphs are",
+        "Test error of networks trained at T = 0.1 until every image is fitted: data=glyphs, "
+        "alpha = 100, B = 1, three hidden layers of width 64, hinge loss; means over 4 seeds with "
+        "10000 test images, geometric mean of the weight change.",
+    ),
     "study": (
         "The study `critical-temperature` against the published laws",
         "Nine sizes P = 64..1024, 64 shared seeds, B = 1; measured values come with one standard "

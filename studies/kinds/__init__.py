@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from analysis import MeasurementTable
 from search_spaces.choices import check_name
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from analysis.report_content import ReportContent
     from studies.spec import StudySpec
 
-KINDS = ("critical-temperature",)
+KINDS = ("critical-temperature", "perceptron-exponents")
 """Names of the kinds; each is a module, with underscores."""
 
 
@@ -40,18 +39,20 @@ class Result(Protocol):
 class Kind(Protocol):
     """A module of this package."""
 
+    EXPERIMENT: str
+    """Name of the experiment that the study runs, of :mod:`studies.experiments`."""
     TABLES: tuple[str, ...]
     """Names of the CSV files that its report writes beside the page."""
 
     def analyse(
         self,
-        table: MeasurementTable,
+        table: Any,
         spec: StudySpec | None = None,
         thresholds: tuple[float, ...] | None = None,
     ) -> Result:
         """Measure what the study asks for; without a spec, all that a plain table holds.
 
-        `thresholds` replace those of the spec.
+        `table` is what the experiment's `read_table` gives; `thresholds` replace the spec's.
         """
         ...
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from studies.spec import StudySpec
 
 
+EXPERIMENT = "training"
 TABLES = ("t_c.csv",)
 
 

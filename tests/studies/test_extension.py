@@ -11,7 +11,6 @@ import pytest
 from search_spaces import InvalidSettingError
 from studies.extension import propose_extension
 from studies.growth import check_growth
-from studies.records import point_columns
 from studies.resolve import resolve_spec
 from studies.spec import StudySpec
 from studies.study import RunOptions, Study
@@ -28,7 +27,7 @@ def measured(spec, exponent=0.9):
     """Rows of dw = 0.1 (T/T_c)^exponent without noise, T_c = 4.8 P^-1/3."""
     return [
         {
-            **point_columns(point),
+            **point.columns(),
             "seed": seed,
             "stop_reason": "fitted",
             "relative_weight_change": 0.1

@@ -1,0 +1,163 @@
+"""Training a network or a perceptron until all data are fitted: the main experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis import MeasurementTable
+from analysis.averages import average_replicas
+from search_spaces import Point, SearchSpace, Seeds, temperature_window
+from search_spaces.axes import AXES, LogAxis, parse_axis
+from search_spaces.space import WINDOW
+from search_spaces.windows import expected_presentations, onset_temperature
+from studies.curves import curves_of
+
+if TYPE_CHECKING:
+    from studies.spec import StudySpec
+
+KEYS = (
+    *AXES,
+    "n_test",
+    "sampling",
+    "dtype",
+    "max_presentations",
+    "bias",
+    "scheme",
+    "observables",
+    "n_seeds",
+    "first_seed",
+)
+SHOWN = ("alpha", "n_train", "temperature", "batch_size", "learning_rate")
+PARAMS = (
+    "temperature",
+    "learning_rate",
+    "batch_size",
+    "alpha",
+    "n_train",
+    "width",
+    "depth",
+    "data",
+    "model",
+    "loss",
+)
+
+
+def space(**settings: Any) -> SearchSpace:
+    """Return the space of these settings."""
+    return SearchSpace(**settings)
+
+
+def grows(key: str, old: Any, new: Any) -> bool:
+    """Whether an axis kept all of its values; other settings must not change."""
+    if key not in AXES or None in (old, new) or WINDOW in (old, new):
+        return False
+    before, after = parse_axis(key, old), parse_axis(key, new)
+    if isinstance(before, LogAxis) and before == after:
+        return True
+    return set(before.values()) <= set(after.values())
+
+
+def read(plain: dict[str, Any]) -> Point:
+    """Return the point of a record."""
+    return Point.from_dict(plain)
+
+
+def check(spec: StudySpec) -> str:
+    """Refuse what no backend can train and data sets that are too small."""
+    from trainers.data import check_size, dataset_of
+    from trainers.trainer import check_trainable, resolve_backend
+
+    points = _sample_points(spec)
+    backend = resolve_backend(points[0], spec.backend)
+    for point in points:
+        check_trainable(point)
+        check_size(point, dataset_of(point).size)
+    return backend
+
+
+def _sample_points(spec: StudySpec) -> tuple[Point, ...]:
+    """Return the planned points, the ends of adaptive curves, a sampler's extreme P."""
+    if spec.is_adaptive:
+        return tuple(end for curve in curves_of(spec.space) for end in curve.ends())
+    if spec.is_planned:
+        return spec.points()
+    space = spec.space
+    smallest = {name: axis.values()[0] for name, axis in space.axes.items()}
+    if space.uses_window:
+        smallest["temperature"] = temperature_window(smallest["alpha"], smallest["depth"])[0]
+    largest = {**smallest, "n_train": max(space.axes["n_train"].values())}
+    return space.point(smallest), space.point(largest)
+
+
+def prepare(spec: StudySpec, backend: str) -> None:
+    """Compile once here, rather than in every worker at the same time."""
+    from trainers.kernels import compile_kernels
+    from trainers.perceptron import compile_perceptron
+
+    if backend != "numba":
+        return
+    spaces = spec.spaces().values()
+    kinds = {(m, space.fixed["dtype"]) for space in spaces for m in space.axes["model"].values()}
+    for model, dtype in sorted(kinds):
+        compile_model = compile_perceptron if model == "perceptron" else compile_kernels
+        compile_model(dtype)
+
+
+def measure(configuration: Point, seeds: Sequence[int], backend: str) -> list[dict[str, Any]]:
+    """Train one replica per seed."""
+    from trainers.trainer import train_pack
+
+    tasks = [(configuration, Seeds.shared(seed)) for seed in seeds]
+    return [measurement.to_row() for measurement in train_pack(tasks, backend)]
+
+
+def expected_seconds(configuration: Point) -> float:
+    """Rough time of one training; the driver corrects it by what it observes."""
+    from trainers.data import input_dim_of
+
+    point = configuration
+    if point.model == "perceptron":
+        return _perceptron_seconds(point)
+    width, depth, p = point.width, point.depth, point.n_train
+    n_weights = input_dim_of(point) * width + (depth - 1) * width**2 + width
+    presentations = expected_presentations(
+        p, point.temperature, point.batch_size, point.alpha, depth
+    )
+    onset = 2.1 * onset_temperature(point.alpha, depth)
+    updates = 34 * (max(p, 64) / 64) ** 0.73 * max(1.0, onset / point.temperature)
+    return 5e-4 + n_weights * (3e-11 * presentations + 1.5e-9 * updates)
+
+
+def _perceptron_seconds(point: Point) -> float:
+    """Cost of drawing the data, and of updates ~ P^(2 gamma) that look at ever fewer points."""
+    chi = 1.0 if point.chi is None else point.chi
+    growth = 1 + min(1 / (1 + chi), 1.4)
+    updates = 2.5e-8 * point.n_train**growth * max(1.0, 3 / (point.temperature * point.alpha))
+    return 1e-3 + 1.5e-6 * point.n_train + updates
+
+
+def seed_columns(seed: int) -> dict[str, int]:
+    """Return the five seeds of a replica."""
+    return {f"seed_{name}": value for name, value in asdict(Seeds.shared(seed)).items()}
+
+
+def average(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return averages over the fitted replicas."""
+    return average_replicas(rows)
+
+
+def read_table(path: Path) -> MeasurementTable:
+    """Read and check the table."""
+    return MeasurementTable.read_csv(path)
+
+
+def conditional_on(spec: StudySpec) -> str:
+    """Return the images or the law from which the data are drawn."""
+    from trainers.data import condition_of
+
+    spaces = spec.spaces().values()
+    names = dict.fromkeys(name for space in spaces for name in space.axes["data"].values())
+    return " and ".join(condition_of(name) for name in names)

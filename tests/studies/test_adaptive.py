@@ -272,7 +272,7 @@ def test_kill_9_and_resume_give_the_same_table(tmp_path, start_thermometer, run_
     held = ledger.read_bytes().count(b'"rows"')
     done = run_thermometer(tmp_path, "run", STUDY, "--out", "killed", "--workers", "2")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("T_lazy(0.1) = ")
+    assert "T_lazy(0.1) = " in done.stdout
     table = (tmp_path / "killed/table.csv").read_bytes()
     n = table.count(b"\n") - 1
     assert table == (tmp_path / "whole/table.csv").read_bytes()

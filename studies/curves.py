@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from search_spaces import Point, SearchSpace, temperature_window
+from search_spaces import Point, SearchSpace
 from search_spaces.defaults import MODEL_DEFAULTS
 
 
@@ -49,13 +49,13 @@ def curves_of(space: SearchSpace) -> list[Curve]:
 def temperature_range(space: SearchSpace, settings: dict[str, Any]) -> tuple[float, float]:
     """Return lowest and highest temperature that the space gives a curve."""
     if space.uses_window:
-        return stable_window(settings)
+        return stable_window(space, settings)
     values = space.axes["temperature"].values()
     return min(values), max(values)
 
 
-def stable_window(settings: dict[str, Any]) -> tuple[float, float]:
-    """Return the ends of the default window of a network, which it can be expected to survive."""
+def stable_window(space: SearchSpace, settings: dict[str, Any]) -> tuple[float, float]:
+    """Return the ends of the window of a network, which it can be expected to survive."""
     known = {**MODEL_DEFAULTS[settings["model"]], **settings}
-    window = temperature_window(known["alpha"], known["depth"], known.get("batch_size", 1))
+    window = space.window_temperatures(known["alpha"], known["depth"], known.get("batch_size", 1))
     return window[0], window[-1]

@@ -102,9 +102,10 @@ def _status(curve: Curve, axis: LogAxis, threshold: float, frame: pd.DataFrame) 
 
 def _beyond(curve: Curve, axis: LogAxis, status: str) -> list[float]:
     """The next temperatures beyond an end of the range, inside the stable window."""
-    if status not in (ABOVE_WINDOW, BELOW_WINDOW) or curve.settings["model"] == "perceptron":
+    # Only of a perceptron of layers is the stable window known without a measurement.
+    if status not in (ABOVE_WINDOW, BELOW_WINDOW) or curve.settings["model"] != "mlp":
         return []
-    low, high = stable_window(curve.settings)
+    low, high = stable_window(curve.space, curve.settings)
     values = axis.values()
     ratio = values[1] / values[0]
     steps = range(1, MOST_STEPS + 1)

@@ -11,6 +11,8 @@ class RunOptions:
     """How a study is run; nothing here changes a result."""
 
     executor: str = "ray"
+    device: str = "cpu"
+    """Where trainings run: cpu or cuda."""
     workers: int | None = None
     """Local cores; None for all."""
     address: str | None = None

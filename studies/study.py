@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import time
@@ -30,7 +31,6 @@ from studies.records import provenance_rows, table_rows, to_csv
 from studies.run_options import RunOptions, RunSummary
 from studies.samplers import (
     AskedWork,
-    asked_distributions,
     check_sampler,
     planned_distributions,
 )
@@ -45,6 +45,8 @@ from studies.tracking import (
     local_uri,
     without_password,
 )
+from studies.windows import with_measured_windows
+from studies.worker import Task, device_argument, run_pack
 
 __all__ = ["EXECUTORS", "RunOptions", "RunSummary", "Study"]
 
@@ -117,7 +119,7 @@ class Study:
             ledger = Ledger(self.folder.ledger, self.spec.study, writable=True)
             for repair in ledger.repairs:
                 options.say(f"repaired the ledger: {repair}")
-            work = self._work(ledger)
+            work = self._work(ledger, backend)
             if not work and self._is_current(ledger, options):
                 return self._nothing_to_do(ledger, options)
             return self._run(ledger, work, backend, options)
@@ -136,9 +138,13 @@ class Study:
         InvalidSettingError
             Saying what cannot work here.
         """
+        if self.spec.lacks_window:
+            self.spec = with_measured_windows(self.spec, options.device, options.say)
         if not (self.spec.is_planned or self.spec.is_adaptive):
             check_sampler(self.spec)
-        backend = self.spec.experiment.check(self.spec)
+        backend = self.spec.experiment.check(
+            self.spec, **device_argument(self.spec.experiment, options.device)
+        )
         if options.executor not in EXECUTORS:
             raise InvalidSettingError(
                 f"executor={options.executor!r} is unknown; allowed: {', '.join(EXECUTORS)}"
@@ -152,16 +158,17 @@ class Study:
         self.folder.check_writable()
         return backend
 
-    def _work(self, ledger: Ledger) -> Work:
+    def _work(self, ledger: Ledger, backend: str) -> Work:
         if self.spec.is_adaptive:
             return AdaptiveWork(self.spec, ledger)
         if not self.spec.is_planned:
             return AskedWork(self.spec, ledger)
         done = ledger.done()
-        return PackQueue(
+        missing = (
             (point, [seed for seed in seeds if seed not in done.get(point.identity, ())])
             for point, seeds in self.spec.planned()
         )
+        return PackQueue(missing, getattr(self.spec.experiment, "TOGETHER", {}).get(backend, 1))
 
     def _run(self, ledger: Ledger, work: Work, backend: str, options: RunOptions) -> RunSummary:
         tracker = self._tracker(options)
@@ -172,8 +179,8 @@ class Study:
         outcome, budget = Outcome(), Budget(options.max_points, options.max_hours)
         if work:
             outcome = self._train(ledger, work, backend, options, feed, budget)
-        if self._extend(ledger, outcome):
-            work, left = self._work(ledger), budget.without(outcome.trained)
+        if self._extend(ledger, outcome, backend):
+            work, left = self._work(ledger, backend), budget.without(outcome.trained)
             more = self._train(ledger, work, backend, options, feed, left)
             outcome = outcome.and_then(more)
         blocks = ledger.blocks()
@@ -191,10 +198,11 @@ class Study:
         self._write_state(ids, options, result.headline())
         return self._summary(ledger, outcome, result.headline(), report)
 
-    def _extend(self, ledger: Ledger, outcome: Outcome) -> bool:
+    def _extend(self, ledger: Ledger, outcome: Outcome, backend: str) -> bool:
         """Extend ranges that do not bracket T_c, once; return whether there is more to train."""
         spec = self.spec
-        if not spec.may_extend or outcome.interrupted or outcome.failed or self._work(ledger):
+        unfinished = outcome.interrupted or outcome.failed
+        if not spec.may_extend or unfinished or self._work(ledger, backend):
             return False
         rows = table_rows(ledger.blocks())
         extension = propose_extension(spec.space, spec.thresholds[0], rows)
@@ -234,7 +242,7 @@ class Study:
             return adaptive_distributions(self.spec)
         if self.spec.is_planned:
             return planned_distributions(self.spec.points())
-        return asked_distributions(self.spec)
+        return {}  # every trial asked for has its own
 
     def _seeds_by_point(self) -> dict[str, int]:
         """Return how many replicas make each planned configuration complete."""
@@ -333,9 +341,13 @@ class Study:
 
 
 def _executor(backend: str, options: RunOptions) -> Executor:
+    task: Task = run_pack
+    if options.device != "cpu":
+        task = functools.partial(run_pack, device=options.device)
     if options.executor == "serial":
-        return SerialExecutor(backend)
-    return RayExecutor(backend, workers=options.workers, address=options.address)
+        return SerialExecutor(backend, task)
+    gpus = 0 if options.device == "cpu" else 1
+    return RayExecutor(backend, task, options.workers, options.address, gpus)
 
 
 def _note(spec: StudySpec, result: Result) -> str:

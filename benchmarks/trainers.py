@@ -365,7 +365,13 @@ def main() -> None:
     if quick:
         print(page)
     else:
-        PAGE.write_text(page, encoding="utf-8")
+        PAGE.write_text(page + _studies(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def _studies(before: str) -> str:
+    """The section on whole studies, which is measured apart and kept."""
+    _, heading, text = before.partition("\n## Designs of a study")
+    return heading + text
 
 
 if __name__ == "__main__":

@@ -135,6 +135,12 @@ def _print_plan(study: Any, as_json: bool) -> None:
         plan = {"planned": spec.n_trainings(), "n_seeds": spec.space.n_seeds}
         click.echo(json.dumps({**plan, "folder": str(study.folder.path)}))
         return
+    if spec.is_adaptive:
+        click.echo(
+            f"{spec.n_curves()} curves, at most {spec.space.n_seeds} trainings each until ln T_c "
+            f"is known to {spec.tolerance:g}, in {study.folder.path}"
+        )
+        return
     per = "planned" if spec.is_planned else f"to ask of {spec.sampler}"
     counts = {len(seeds) for _, seeds in spec.planned()} if spec.is_planned else set()
     low, high = (min(counts), max(counts)) if counts else (spec.space.n_seeds,) * 2

@@ -12,6 +12,7 @@ from analysis.averages import average_replicas
 from search_spaces import Point, SearchSpace, Seeds
 from search_spaces.axes import AXES, LogAxis, parse_axis
 from search_spaces.windows import expected_presentations, onset_temperature, read_window
+from studies.curves import curves_of
 
 if TYPE_CHECKING:
     from studies.spec import StudySpec
@@ -87,7 +88,9 @@ def check(spec: StudySpec, device: str = "cpu") -> str:
 
 
 def _sample_points(spec: StudySpec) -> tuple[Point, ...]:
-    """Return the planned points, or for a sampler the smallest and the largest P it searches."""
+    """Return the planned points, the ends of adaptive curves, a sampler's extreme P."""
+    if spec.is_adaptive:
+        return tuple(end for curve in curves_of(spec.space) for end in curve.ends())
     if spec.is_planned:
         return spec.points()
     points: list[Point] = []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from analysis.claims import Verdict
 from analysis.estimates import Estimate
-from analysis.verdicts import Verdict
 
 Found = tuple[dict[str, Estimate], dict[str, Verdict], list[dict[str, Any]]]
 

@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.claims import ClaimResult, cells
-from analysis.claims_report import claim_sections
+from analysis.claim_ledger import ClaimResult, cells
+from analysis.claim_ledger_report import claim_sections
 from analysis.escape import RELIABLE_WIDTH
 from analysis.estimates import format_value
 from analysis.figure_style import GREY, MARKERS

@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.claims import ClaimResult, cells, require_columns
+from analysis.claim_ledger import ClaimResult, cells, require_columns
+from analysis.claims import Verdict
 from analysis.estimates import Estimate
 from analysis.levy_claims import box_claims, levy_claims, schedule_claims
 from analysis.power_law_claims import (
@@ -21,7 +22,6 @@ from analysis.power_law_claims import (
     stationary_claims,
     well_claims,
 )
-from analysis.verdicts import Verdict
 
 
 def analyse_escapes(frame: pd.DataFrame) -> ClaimResult:

@@ -11,10 +11,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.claims import ClaimResult, cells, finite, judge, mean_over_seeds, require_columns
+from analysis.claim_ledger import (
+    ClaimResult,
+    cells,
+    finite,
+    judge,
+    mean_over_seeds,
+    require_columns,
+)
+from analysis.claims import Verdict
 from analysis.estimates import Estimate, FloatArray
 from analysis.stable_law_controls import rank_correlation
-from analysis.verdicts import Verdict
 
 LAYER = ["seed", "layer"]
 LARGEST_FALSE_POSITIVE = 0.02

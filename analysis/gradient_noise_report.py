@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.claims import ClaimResult, cells
-from analysis.claims_report import claim_sections
+from analysis.claim_ledger import ClaimResult, cells
+from analysis.claim_ledger_report import claim_sections
 from analysis.estimates import FloatArray
 from analysis.figure_style import GREY, MARKERS, size_colours
 from analysis.gradient_noise import numbers

@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.claims import ClaimResult
-from analysis.claims_report import claim_sections
+from analysis.claim_ledger import ClaimResult
+from analysis.claim_ledger_report import claim_sections
 from analysis.estimates import format_value
 from analysis.figure_style import GREY, MARKERS
 from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable

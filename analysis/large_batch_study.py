@@ -12,9 +12,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.claims import ClaimResult, cells, finite, judge, mean_over_seeds, require_columns
+from analysis.claim_ledger import (
+    ClaimResult,
+    cells,
+    finite,
+    judge,
+    mean_over_seeds,
+    require_columns,
+)
+from analysis.claims import Verdict
 from analysis.estimates import Estimate
-from analysis.verdicts import Verdict
 
 SETTINGS = ("label_noise", "learning_rate", "schedule", "n_steps", "loss", "n_train")
 NOISY = ("gaussian", "sign")

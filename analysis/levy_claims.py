@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.claims import cells, finite, judge, mean_over_seeds
+from analysis.claim_ledger import cells, finite, judge, mean_over_seeds
+from analysis.claims import Verdict
 from analysis.escape import RELIABLE_WIDTH, levy_escape, noise_scale_for
 from analysis.escape_comparison import Found, comparison_row
 from analysis.estimates import Estimate, FloatArray
-from analysis.verdicts import Verdict
 
 _SOURCE = "Battash and Lindenbaum 2023; Simsekli et al. 2019"
 

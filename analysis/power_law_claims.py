@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.claims import cells, finite, judge, mean_over_seeds
+from analysis.claim_ledger import cells, finite, judge, mean_over_seeds
+from analysis.claims import Verdict
 from analysis.escape_comparison import Found, comparison_row
 from analysis.escape_power_law import diffusion_validity, log_well_escape, power_law_kappa
 from analysis.estimates import Estimate
-from analysis.verdicts import Verdict
 
 LEARNING_RATE = 0.1
 """eta of wells and stationary laws in the table."""

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import torch
 
 from search_spaces import InvalidSettingError, Point
-from trainers.dynamics import network_output
-from trainers.models import Replica
+from trainers.cnn import check_cnn
+from trainers.models import GAINS, Replica
+from trainers.torch_network import network_output
 
 Parameters = Mapping[str, torch.Tensor]
 
@@ -83,11 +84,13 @@ def replica_loss(replica: Replica, labels: torch.Tensor | None = None) -> Sample
 
 
 def replica_parameters(replica: Replica) -> dict[str, torch.Tensor]:
-    """Return the initial weights by layer: ``layer 1`` ... and ``readout``."""
+    """Return the initial weights by layer, ``layer 1`` ... ``readout``, then the biases."""
     dtype = getattr(torch, replica.point.dtype)
     names = [f"layer {k + 1}" for k in range(len(replica.weights) - 1)] + ["readout"]
+    names += [f"bias {k + 1}" for k in range(len(replica.biases))]
     return {
-        name: torch.tensor(w, dtype=dtype) for name, w in zip(names, replica.weights, strict=True)
+        name: torch.tensor(w, dtype=dtype)
+        for name, w in zip(names, (*replica.weights, *replica.biases), strict=True)
     }
 
 
@@ -107,19 +110,19 @@ def replica_predictor(
 
 
 def check_describable(point: Point) -> None:
-    """Raise unless the network of `point` is described here.
+    """Raise unless the network of `point` has a torch description.
 
     Raises
     ------
     InvalidSettingError
-        Naming model, activation and bias.
+        Naming model and activation.
     """
-    known = point.model in ("mlp", "cnn") and point.activation == "relu" and not point.bias
-    if not known:
+    if point.model == "cnn":
+        check_cnn(point)
+    elif point.model != "mlp" or point.activation not in GAINS:
         raise InvalidSettingError(
-            f"model={point.model}, activation={point.activation}, bias={point.bias}: sample "
-            "losses know mlp and cnn with relu and without biases; give other networks as a "
-            "torch module"
+            f"model={point.model}, activation={point.activation}: sample losses know cnn, and "
+            f"mlp with {', '.join(GAINS)}; give other networks as a torch module"
         )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.large_batch_study import analyse_large_batches
 
 if TYPE_CHECKING:
-    from analysis.claims import ClaimResult
+    from analysis.claim_ledger import ClaimResult
     from analysis.report import ReportContext
     from analysis.report_content import ReportContent
     from studies.spec import StudySpec

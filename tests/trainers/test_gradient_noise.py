@@ -102,6 +102,14 @@ def test_any_torch_module_can_be_sampled():
     assert chosen.layers == ("0.weight", "0.bias", "3.weight", "3.bias")
 
 
+def test_biases_are_layers_of_their_own(make_replica):
+    loss = replica_loss(make_replica(n_train=20, bias=True, activation="tanh", loss="logistic"))
+    assert list(loss.parameters)[-3:] == ["bias 1", "bias 2", "bias 3"]
+    chosen = choose_parameters(loss.parameters, 3, seed=0)
+    noise = sample_gradient_noise(loss, chosen, 4, 100, seed=0)
+    assert noise.samples[:, chosen.layer_of == 5].std() > 0
+
+
 def test_convolutional_networks_have_noise_too():
     point = Point.create(
         model="cnn", depth=2, width=4, n_train=24, n_test=10, loss="quadratic_hinge", alpha=1.0,
@@ -116,7 +124,7 @@ def test_convolutional_networks_have_noise_too():
 
 
 def test_replica_loss_has_the_gradient_of_the_dynamics(make_replica):
-    from trainers.dynamics import output
+    from trainers.torch_network import output
 
     for name in ("hinge", "quadratic_hinge"):
         replica = make_replica(n_train=30, alpha=3.0, loss=name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.claims import ClaimResult
+from analysis.claim_ledger import ClaimResult
 from analysis.report_content import ReportTable
 from analysis.report_tables import interval_text, verdict_table
 

@@ -158,8 +158,9 @@ def _gradient(
         return loss.weighted_gradient(parameters, batch, weights)
 
     def isotropic(parameters: Parameters, batch: torch.Tensor) -> list[torch.Tensor]:
-        mean = loss.mean_gradient(parameters, batch)
-        noise = [g - m for g, m in zip(matched(parameters, batch), mean, strict=True)]
+        weights = torch.from_numpy(noisy_batch_weights(large, small, rng, kind))
+        plain = torch.full((large,), 1 / large, dtype=weights.dtype)
+        mean, noise = loss.weighted_gradients(parameters, batch, plain, weights - plain)
         drawn = [torch.from_numpy(rng.standard_normal(tuple(m.shape))).to(m) for m in mean]
         scale = _norm(noise) / _norm(drawn)
         return [m + scale * d for m, d in zip(mean, drawn, strict=True)]

@@ -40,10 +40,22 @@ class SampleLoss:
         self, parameters: Parameters, indices: torch.Tensor, weights: torch.Tensor
     ) -> list[torch.Tensor]:
         """Return the gradient of sum_i weights[i] l_i, one tensor per layer."""
-        leaves = {name: w.detach().requires_grad_() for name, w in parameters.items()}
-        losses = self.evaluate(leaves, indices)
-        gradients = torch.autograd.grad((weights.to(losses) * losses).sum(), list(leaves.values()))
-        return list(gradients)
+        return self.weighted_gradients(parameters, indices, weights)[0]
+
+    def weighted_gradients(
+        self, parameters: Parameters, indices: torch.Tensor, *weights: torch.Tensor
+    ) -> list[list[torch.Tensor]]:
+        """Return the gradients of several weighted sums of the same losses."""
+        leaves = [w.detach().requires_grad_() for w in parameters.values()]
+        losses = self.evaluate(dict(zip(parameters, leaves, strict=True)), indices)
+        return [
+            list(
+                torch.autograd.grad(
+                    losses, leaves, w.to(losses), retain_graph=w is not weights[-1]
+                )
+            )
+            for w in weights
+        ]
 
     def full_gradient(self, parameters: Parameters, chunk: int = 2048) -> list[torch.Tensor]:
         """Return the gradient of the mean loss over all samples, computed in chunks."""

@@ -13,9 +13,10 @@ import pandas as pd
 
 from analysis.claims import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED, Verdict
 from analysis.estimates import Estimate, estimate_from_error
+from analysis.table import ReadTableError
 
 
-class AnalyseTableError(ValueError):
+class AnalyseTableError(ReadTableError):
     """A table that lacks what an analysis needs; the message is one sentence for the user."""
 
 

@@ -282,7 +282,14 @@ class Study:
         return write_report(content, self.folder.path, context)
 
     def _artifacts(self) -> list[Path]:
-        names = ("report.html", "report.json", "table.csv", "spec.yaml", "figures")
+        names = (
+            "report.html",
+            "report.json",
+            "references.bib",
+            "table.csv",
+            "spec.yaml",
+            "figures",
+        )
         tables = load_kind(self.spec.kind).TABLES
         return [self.folder.path / name for name in (*names, *tables)]
 

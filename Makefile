@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/critical-temperature
 
-.PHONY: install demo figures test lint verify bench wheel clean
+.PHONY: install demo figures axe test lint verify bench wheel clean
 
 install: $(VENV)/installed
 
@@ -35,7 +35,15 @@ demo: $(VENV)/installed
 figures: demo
 	$(BIN)/python docs/make_figures.py
 
-# The tests, and the examples in the docstrings.
+# axe-core, with which the tests look for barriers on the pages; needs npm.
+axe: $(VENV)/node_modules/axe-core/axe.min.js
+
+$(VENV)/node_modules/axe-core/axe.min.js: $(VENV)/pip
+	npm install --silent --no-save --no-package-lock --prefix $(VENV) axe-core@4.14.1
+	@touch $@
+
+# The tests, and the examples in the docstrings. Without Chromium or axe-core, the tests of pages
+# skip; with THERMOMETER_BROWSER_TESTS=required they fail.
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest --doctest-modules --ignore=studies/__main__.py \
 		tests search_spaces analysis trainers studies

@@ -50,7 +50,9 @@ class Work:
         'Harris et al., Array programming with NumPy, Nature 585, 357-362 (2020)'
         """
         names = [_family_name(author) for author in self.authors.split(" and ")]
-        who = f"{names[0]} et al." if len(names) > 3 else " and ".join(names)
+        who = f"{names[0]} et al." if len(names) > 3 else ", ".join(names[:-1])
+        if len(names) <= 3:
+            who += f"{' and ' if who else ''}{names[-1]}"
         places = ("journal", "booktitle", "howpublished", "volume")
         place = " ".join(self.fields[name] for name in places if name in self.fields)
         if "pages" in self.fields:
@@ -65,7 +67,7 @@ class Work:
         entries |= dict(self.fields)
         if "eprint" in entries:
             entries["archiveprefix"] = "arXiv"
-        lines = [f"  {name} = {{{value}}}," for name, value in entries.items()]
+        lines = [f"  {name} = {{{_escaped(value)}}}," for name, value in entries.items()]
         return "\n".join([f"@{self.kind}{{{self.key},", *lines, "}"])
 
 
@@ -90,6 +92,10 @@ def works(keys: Iterable[str]) -> tuple[Work, ...]:
 def bibtex(keys: Iterable[str]) -> str:
     """Return the BibTeX entries of these keys, each once, in their order."""
     return "\n\n".join(work.bibtex() for work in works(keys)) + "\n"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", r"\&")
 
 
 def _family_name(author: str) -> str:
@@ -333,7 +339,7 @@ _PROGRAMS = (
         "Matplotlib: a 2D graphics environment",
         2007,
         {
-            "journal": r"Computing in Science \& Engineering",
+            "journal": "Computing in Science & Engineering",
             "volume": "9",
             "pages": "90--95",
             "doi": "10.1109/MCSE.2007.55",

@@ -87,7 +87,8 @@ def _runs(result: ScalingResult, context: ReportContext) -> str:
 
 
 def _temperatures(law: ScalingLaw) -> str:
-    others = ", ".join(f"{c:g}" for c in law.thresholds[1:])
+    determined = law.exponents_over_thresholds()
+    others = ", ".join(f"{c:g}" for c in law.thresholds[1:] if c in determined)
     text = (
         f"{law.fit.symbol} is the {law.lazy[law.headline].definition}, interpolated in "
         f"(ln T, ln Δw) between neighbouring temperatures and never extrapolated. "

@@ -28,6 +28,8 @@ _log = logging.getLogger(__name__)
 
 PARENT_TAG = "mlflow.parentRunId"
 STUDY_TAG = "thermometer.study"
+_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+"""Makes the UI open on runs and metrics; by default it looks for traces of chat programs."""
 POINT_TAG = "thermometer.point"
 SEEDS_TAG = "thermometer.n_seeds"
 
@@ -179,7 +181,7 @@ class MlflowTracker:
             # A server knows where its artifacts go; a bare database does not.
             remote = self._uri.startswith("http")
             location = None if remote else self._folder.artifacts.as_uri()
-            experiment = self._client.create_experiment(self._experiment, location)
+            experiment = self._client.create_experiment(self._experiment, location, _TAGS)
         else:
             experiment = found.experiment_id
         parents = self._client.search_runs(
@@ -251,6 +253,8 @@ class MlflowTracker:
                 value = estimate.get(part)
                 if isinstance(value, int | float):
                     metrics[metric_key(key) + suffix] = float(value)
+        report = f"#/experiments/{self._ids['experiment_id']}/runs/{run_id}/artifacts/report.html"
+        note = f"{note}\n[The report]({report})\n"
         self._log(run_id, metrics, {}, {"mlflow.note.content": note})
         for path in files:
             if path.is_dir():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from browser import REQUIRED, axe_source, find_browser, running_browser
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "verification"
 
@@ -55,6 +57,29 @@ class Pages:
             lines += [f"| {' | '.join(names)} |", f"|{' --- |' * len(names)}"]
             lines += [f"| {' | '.join(row[name] for name in names)} |" for row in rows]
             (FOLDER / f"{page}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Run Chromium for the session; without one, skip, or fail where browsers are required."""
+    program = find_browser()
+    if program is None:
+        _miss("no Chromium is installed")
+    with running_browser(program) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """Return the script of axe-core; without it, skip, or fail where browsers are required."""
+    source = axe_source()
+    if source is None:
+        _miss("no axe-core; 'make axe' installs it")
+    return source
+
+
+def _miss(reason):
+    (pytest.fail if os.environ.get(REQUIRED) == "required" else pytest.skip)(reason)
 
 
 @pytest.fixture(scope="session")

@@ -290,17 +290,38 @@ def fit(source: Path, quantity: str | None, threshold: str | None, as_json: bool
 
 
 @cli.command()
-@click.argument("source", type=click.Path(path_type=Path), metavar="FOLDER|TABLE.csv")
+@click.argument(
+    "sources",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FOLDER|TABLE.csv...",
+)
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Folder of the report; FOLDER itself, or TABLE-report for a table.",
+    help="Folder of the report; FOLDER itself, TABLE-report, or for several: comparison.",
 )
 @_QUANTITY
 @_THRESHOLD
-def report(source: Path, output: Path | None, quantity: str | None, threshold: str | None) -> int:
-    """Write the report of a study or of a plain table of trainings."""
+def report(
+    sources: tuple[Path, ...], output: Path | None, quantity: str | None, threshold: str | None
+) -> int:
+    """Write the report of a study or of a plain table of trainings.
+
+    With several, compare them: their T_c(P) on shared axes, their exponents with pulls.
+    """
+    command = f"thermometer {shlex.join(sys.argv[1:])}"
+    if len(sources) > 1:
+        from studies.commands.comparison import study_names, write_comparison
+
+        names = study_names(sources)
+        results = (_analyse(source, quantity, threshold)[1] for source in sources)
+        compared = dict(zip(names, results, strict=True))
+        click.echo(_relative(write_comparison(compared, output or Path("comparison"), command)))
+        return DONE
+    (source,) = sources
     if source.is_dir() and output is None and quantity is None and threshold is None:
         from studies.study import Study
 
@@ -310,7 +331,6 @@ def report(source: Path, output: Path | None, quantity: str | None, threshold: s
 
     kind, result = _analyse(source, quantity, threshold)
     folder = output or source.with_name(f"{source.stem}-report")
-    command = f"thermometer {shlex.join(sys.argv[1:])}"
     context = ReportContext(study=source.stem, command=command)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,7 @@ def served(browser, tmp_path_factory):
         experiment, runs = configuration_runs(study)
         parent = study.read_state()["mlflow"]["run_id"]
         yield {
-            "runs": f"{base}/#/experiments/{experiment}/runs",
+            "runs": comparison_address(base, experiment, []),
             "answer": f"{base}/#/experiments/{experiment}/runs/{parent}",
             "report": f"{base}/#/experiments/{experiment}/runs/{parent}/artifacts/report.html",
             "comparison": comparison_address(base, experiment, runs),
@@ -33,7 +33,7 @@ def served(browser, tmp_path_factory):
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
-        ("runs", [NAME, "P=16 T=0.1 B=1", "test_error"]),
+        ("runs", ["Training runs", NAME, "5 matching runs"]),
         ("answer", [NAME, "exponent not determined", "The report"]),
         ("report", ["report.html", "references.bib"]),
         ("comparison", ["Comparing 4 Runs", "Parallel Coordinates Plot"]),

@@ -61,3 +61,16 @@ def test_cite_names_data_and_programs(study, capsys):
     assert printed == (study / "references.bib").read_text()
     assert _run(["cite"]) == 0
     assert capsys.readouterr().out.startswith("@misc{sgd-thermometer,")
+
+
+def test_several_studies_on_one_page(study, tmp_path, capsys):
+    (tmp_path / "other.yaml").write_text(TINY + "alpha: 10\n")
+    assert _run(["run", "other.yaml", "--executor", "serial", "--no-tracking"]) == 0
+    capsys.readouterr()
+    assert _run(["report", "runs/tiny", "runs/other/table.csv", "-o", "both"]) == 0
+    assert capsys.readouterr().out == "both/report.html\n"
+    page = (tmp_path / "both" / "report.html").read_text()
+    assert "tiny against table" in page
+    assert "fewer than two laws have an exponent" in page
+    assert _run(["report", "runs/tiny", "runs/tiny"]) == 2
+    assert "a study is named twice" in capsys.readouterr().err

@@ -102,7 +102,9 @@ class Page:
         self._base = base
         self._number = 0
         self.complaints: list[str] = []
-        """Errors and warnings of the console, uncaught exceptions, failed requests."""
+        """Errors of the console, uncaught exceptions, failed requests."""
+        self.warnings: list[str] = []
+        """Warnings of the console."""
         self._events: list[str] = []
         self._run(self._open())
         for domain in ("Page", "Runtime", "Log", "Network"):
@@ -154,10 +156,14 @@ class Page:
             self.complaints.append(details.get("exception", details).get("description", "?"))
         elif method == "Runtime.consoleAPICalled" and told["type"] in ("error", "warning"):
             parts = [str(a.get("value", a.get("description", ""))) for a in told["args"]]
-            self.complaints.append(" ".join(parts))
+            self._list_of(told["type"]).append(" ".join(parts))
         elif method == "Log.entryAdded" and told["entry"]["level"] in ("error", "warning"):
             entry = told["entry"]
-            self.complaints.append(f"{entry['text']} {entry.get('url', '')}".strip())
+            found = f"{entry['text']} {entry.get('url', '')}".strip()
+            self._list_of(entry["level"]).append(found)
+
+    def _list_of(self, level: str) -> list[str]:
+        return self.complaints if level == "error" else self.warnings
 
     def open(self, address: str) -> None:
         """Go to an address and wait until it has loaded."""

@@ -28,8 +28,6 @@ _log = logging.getLogger(__name__)
 
 PARENT_TAG = "mlflow.parentRunId"
 STUDY_TAG = "thermometer.study"
-_TAGS = {"mlflow.experimentKind": "custom_model_development"}
-"""Makes the UI open on runs and metrics; by default it looks for traces of chat programs."""
 POINT_TAG = "thermometer.point"
 SEEDS_TAG = "thermometer.n_seeds"
 
@@ -181,7 +179,7 @@ class MlflowTracker:
             # A server knows where its artifacts go; a bare database does not.
             remote = self._uri.startswith("http")
             location = None if remote else self._folder.artifacts.as_uri()
-            experiment = self._client.create_experiment(self._experiment, location, _TAGS)
+            experiment = self._client.create_experiment(self._experiment, location)
         else:
             experiment = found.experiment_id
         parents = self._client.search_runs(

@@ -15,7 +15,13 @@ import click
 def ui(folder: Path, port: int) -> int:
     """Serve the MLflow UI of the study in FOLDER on this machine until Ctrl-C."""
     from studies.folder import StudyFolder
-    from studies.server import comparison_address, free_port, mlflow_server, redirect
+    from studies.server import (
+        comparison_address,
+        free_port,
+        mlflow_server,
+        redirect,
+        runs_address,
+    )
     from studies.tracking import configuration_runs, store_uri
 
     existing = StudyFolder.existing(folder)
@@ -29,7 +35,7 @@ def ui(folder: Path, port: int) -> int:
     with mlflow_server(uri, existing.artifacts, free_port(port)) as (base, process):
         experiment, run_ids = configuration_runs(existing)
         with redirect(comparison_address(base, experiment, run_ids)) as comparison:
-            click.echo(f"MLflow UI: {base}")
+            click.echo(f"MLflow UI: {runs_address(base, experiment)}")
             click.echo(f"comparison of the study's {len(run_ids)} configurations: {comparison}")
             click.echo("Ctrl-C stops it", err=True)
             with contextlib.suppress(KeyboardInterrupt):

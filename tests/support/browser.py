@@ -153,7 +153,8 @@ class Page:
         self._events.append(method)
         if method == "Runtime.exceptionThrown":
             details = told["exceptionDetails"]
-            self.complaints.append(details.get("exception", details).get("description", "?"))
+            thrown = details.get("exception", {}).get("description", details["text"])
+            self.complaints.append(thrown)
         elif method == "Runtime.consoleAPICalled" and told["type"] in ("error", "warning"):
             parts = [str(a.get("value", a.get("description", ""))) for a in told["args"]]
             self._list_of(told["type"]).append(" ".join(parts))
@@ -189,6 +190,17 @@ class Page:
             raise RuntimeError(str(done["exceptionDetails"].get("exception", done)))
         return done["result"].get("value")
 
+    def click(self, element: str) -> None:
+        """Click in the middle of the element that a JavaScript expression returns."""
+        self.wait_for(f"!!({element})")
+        middle = (
+            f"(e => {{e.scrollIntoView({{block: 'center'}}); const b = e.getBoundingClientRect();"
+            f"return [b.x + b.width / 2, b.y + b.height / 2]}})({element})"
+        )
+        x, y = self.evaluate(middle)
+        for kind in ("mousePressed", "mouseReleased"):
+            self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
     def resize(self, width: int, height: int = 900) -> None:
         """Give the page another window."""
         self.send(
@@ -204,20 +216,19 @@ class Page:
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.send("Emulation.setEmulatedMedia", media=medium, features=features)
 
-    def screenshot(self, path: Path, whole: bool = True) -> Path:
-        """Save a picture of the page, or of its visible part."""
-        taken = self.send(
-            "Page.captureScreenshot", captureBeyondViewport=whole, **self._clip(whole)
-        )
+    def screenshot(
+        self, path: Path, whole: bool = True, size: tuple[int, int] | None = None
+    ) -> Path:
+        """Save a picture of the page, of its visible part, or of its upper left `size`."""
+        clip: dict[str, Any] = {}
+        if size is None and whole:
+            content = self.send("Page.getLayoutMetrics")["cssContentSize"]
+            size = (content["width"], content["height"])
+        if size is not None:
+            clip = {"clip": {"x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1}}
+        taken = self.send("Page.captureScreenshot", captureBeyondViewport=whole, **clip)
         path.write_bytes(base64.b64decode(taken["data"]))
         return path
-
-    def _clip(self, whole: bool) -> dict[str, Any]:
-        if not whole:
-            return {}
-        size = self.send("Page.getLayoutMetrics")["cssContentSize"]
-        box = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
-        return {"clip": box}
 
     def pdf(self) -> bytes:
         """Return the page as it would be printed on A4."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -365,5 +366,9 @@ def _executor(backend: str, options: RunOptions) -> Executor:
 
 
 def _note(spec: StudySpec, result: Result) -> str:
-    title = spec.texts.get("title", spec.study)
-    return f"**{title}**\n\n{result.headline()}\n\n```\n{result.summary()}\n```\n"
+    # MLflow reads a note as Markdown, in which HTML would be HTML.
+    title, headline = (
+        html.escape(text, quote=False)
+        for text in (spec.texts.get("title", spec.study), result.headline())
+    )
+    return f"**{title}**\n\n{headline}\n\n```\n{result.summary()}\n```\n"

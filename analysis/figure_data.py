@@ -49,6 +49,24 @@ def stability_data(law: ScalingLaw) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def collapse_data(law: ScalingLaw) -> pd.DataFrame:
+    """Weight change of the collapse against T and against T P^a."""
+    assert law.collapse is not None
+    data, a = law.collapse.data, law.collapse.a
+    p, t = np.nonzero(data.known)
+    sizes, temperatures = np.exp(data.log_sizes[p]), np.exp(data.log_temperatures[t])
+    values = np.exp(data.y[p, t])
+    return pd.DataFrame(
+        {
+            "n_train": np.rint(sizes).astype(int),
+            "temperature": temperatures,
+            "scaled_temperature": math.nan if a is None else temperatures * sizes**a.value,
+            "relative_weight_change": values,
+            "stderr": values * data.s[p, t],
+        }
+    )
+
+
 def companion_data(law: ScalingLaw) -> pd.DataFrame:
     """Weight change and presentations t*/T at every (P, T), and what entered the fits."""
     change, time = law.companions.weight_change, law.companions.training_time

@@ -9,10 +9,13 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.adaptive_law import analyse_adaptive_law
+from analysis.adaptive_location import DEFAULT_TOLERANCE, is_adaptive
 from analysis.batch_comparison import compare_batch_sizes
 from analysis.curves import Curves, build_curves
 from analysis.estimates import Estimate, json_number
-from analysis.law import ScalingLaw, analyse_law
+from analysis.law import ADAPTIVE, ScalingLaw, analyse_law
+from analysis.run_counts import count_runs
 from analysis.table import MeasurementTable, ReadTableError, TableGroup, plain
 from analysis.verdicts import Light, Verdict, judge, lights
 
@@ -48,21 +51,13 @@ class ScalingResult:
     @property
     def counts(self) -> dict[str, int | None]:
         """Runs by how they ended; what was planned and what failed is not in a table."""
-        reasons = self.table.frame["stop_reason"].value_counts()
-        censored = int(reasons.get("step_budget", 0)) + int(reasons.get("wall_budget", 0))
-        return {
-            "planned": None,
-            "fitted": int(reasons.get("fitted", 0)),
-            "censored": censored,
-            "diverged": int(reasons.get("diverged", 0)),
-            "failed": None,
-        }
+        return count_runs(self.table.frame)
 
     def critical_temperatures(self) -> pd.DataFrame:
         """Return T_lazy(c) and T_noise of every law and size, refused ones with their reason."""
         frames = []
         for law in self.laws:
-            for temperatures in (*law.lazy.values(), law.noise.temperatures):
+            for temperatures in law.temperatures():
                 frame = temperatures.frame()
                 for position, (name, value) in enumerate(law.settings.items()):
                     frame.insert(position, name, value)
@@ -122,16 +117,25 @@ def _headline(law: ScalingLaw) -> str:
     return (
         f"{prefix}{fit.symbol} = {fit.prefactor} P^{negative}"
         f"{', ' + interval if interval else ''}, "
-        f"{fit.fit_range}, {law.n_seeds} seed{'s' if law.n_seeds > 1 else ''}"
+        f"{fit.fit_range}, {law.replicas}"
     )
 
 
 def _refusals(law: ScalingLaw) -> list[str]:
     """Sentences on what was not determined, sizes first."""
-    temperatures = (*law.lazy.values(), law.noise.temperatures)
-    messages = [point.message for item in temperatures for point in item.points if point.message]
-    fits = (*law.fits.values(), law.noise_fit)
-    return [*messages, *(remark for fit in fits if not fit.determined for remark in fit.remarks)]
+    fits = [fit for fit in law.power_laws().values() if not fit.determined]
+    sentences = [
+        *(
+            f"{item.symbol}{'' if point.value is None else f' at P={point.n_train}'}: "
+            f"{point.message}"
+            for item in law.temperatures()
+            for point in item.points
+            if point.message
+        ),
+        *(remark for fit in fits for remark in fit.remarks),
+        *(f"{key}: {why}" for key, why in law.unmeasured().items()),
+    ]
+    return list(dict.fromkeys(sentences))
 
 
 def _interval(estimate: Estimate) -> str:
@@ -148,6 +152,8 @@ def analyse_scaling(
     *,
     n_bootstrap: int = 1000,
     seed: int = 0,
+    design: str | None = None,
+    tolerance: float = DEFAULT_TOLERANCE,
 ) -> ScalingResult:
     """Measure T_lazy(c), T_noise, gamma, delta and b of every law in a table.
 
@@ -162,17 +168,23 @@ def analyse_scaling(
         of settings. The others serve the comparison at equal T.
     n_bootstrap, seed
         Bootstrap samples and the seed that draws them.
+    design
+        ``grid`` or ``adaptive``; None tells an adaptive table by its seeds, none of which occurs
+        twice at one size.
+    tolerance
+        The error of ln T_c that an adaptive design asked for.
 
     Raises
     ------
     ReadTableError
-        If a batch size asked for is not in the table.
+        If a batch size asked for is not in the table, or a fitted run has no weight change.
     ValueError
         If thresholds are empty, repeated or not positive, or n_bootstrap < 2.
     """
     thresholds = _checked_thresholds(thresholds)
     if n_bootstrap < 2:
         raise ValueError(f"n_bootstrap={n_bootstrap} must be at least 2")
+    _check_weight_changes(table)
     wanted = None if batch_sizes is None else sorted(set(batch_sizes))
     _check_batch_sizes(table, wanted)
     laws: list[ScalingLaw] = []
@@ -184,17 +196,19 @@ def analyse_scaling(
             settings = {name: plain(value) for name, value in group.settings.items()}
             if wanted is not None and len(wanted) > 1:
                 settings["batch_size"] = batch_size
-            laws.append(
-                analyse_law(
-                    by_batch[batch_size],
-                    thresholds,
-                    comparison,
-                    settings=settings,
-                    batch_size=batch_size,
-                    n_bootstrap=n_bootstrap,
-                    seed=seed,
-                )
-            )
+            curves = by_batch[batch_size]
+            options: dict[str, Any] = {
+                "settings": settings,
+                "batch_size": batch_size,
+                "n_bootstrap": n_bootstrap,
+                "seed": seed,
+            }
+            if design == ADAPTIVE or (design is None and is_adaptive(curves)):
+                c = thresholds[0]
+                law = analyse_adaptive_law(curves, c, comparison, tolerance=tolerance, **options)
+            else:
+                law = analyse_law(curves, thresholds, comparison, **options)
+            laws.append(law)
     return ScalingResult(table, tuple(laws), n_bootstrap)
 
 
@@ -206,6 +220,17 @@ def _checked_thresholds(thresholds: Sequence[float]) -> tuple[float, ...]:
     if not values or len(set(values)) < len(values):
         raise ValueError(f"thresholds={list(values)} must hold at least one value, each once")
     return values
+
+
+def _check_weight_changes(table: MeasurementTable) -> None:
+    frame = table.frame
+    missing = frame["relative_weight_change"].isna() & (frame["stop_reason"] == "fitted")
+    if missing.any():
+        row = int(missing.to_numpy(dtype=bool).argmax())
+        raise ReadTableError(
+            f"relative_weight_change is empty in row {row + 1}: a perceptron starts from w0 = 0 "
+            "and never leaves a lazy regime; analyse it as perceptron-exponents"
+        )
 
 
 def _check_batch_sizes(table: MeasurementTable, wanted: list[int] | None) -> None:

@@ -76,7 +76,7 @@ def _runs(result: ScalingResult, context: ReportContext) -> str:
         f" at {len(temperatures)} temperatures T = η/B from {temperatures[0]:.3g} to "
         f"{temperatures[-1]:.3g}"
     )
-    text += f", {result.laws[0].n_seeds} seeds"
+    text += f", {result.laws[0].replicas}"
     planned = context.counts_planned
     counts = result.to_dict()["counts"]
     text += f": {len(frame)} runs" + (f" of {planned} planned. " if planned is not None else ". ")
@@ -89,6 +89,13 @@ def _runs(result: ScalingResult, context: ReportContext) -> str:
 def _temperatures(law: ScalingLaw) -> str:
     determined = law.exponents_over_thresholds()
     others = ", ".join(f"{c:g}" for c in law.thresholds[1:] if c in determined)
+    if law.is_adaptive:
+        return (
+            f"{law.fit.symbol} is the {law.lazy[law.headline].definition}. Every size chose its "
+            f"temperatures from its own finished trainings; its value and error are mean and "
+            f"standard deviation of a posterior. ln T_c = ln C − a ln P was fitted by weighted "
+            f"least squares."
+        )
     text = (
         f"{law.fit.symbol} is the {law.lazy[law.headline].definition}, interpolated in "
         f"(ln T, ln Δw) between neighbouring temperatures and never extrapolated. "
@@ -98,6 +105,8 @@ def _temperatures(law: ScalingLaw) -> str:
 
 
 def _errors(result: ScalingResult, law: ScalingLaw) -> str:
+    if law.is_adaptive:
+        return "The error of the exponent is that of the fit, as if sizes were independent."
     return (
         f"Errors come from {result.n_bootstrap} bootstrap samples of whole seeds, carried through "
         f"T_c into the exponent; 95 % intervals use Student's t with {law.n_seeds - 1} degrees "

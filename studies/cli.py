@@ -24,6 +24,7 @@ from click.shell_completion import CompletionItem
 
 from search_spaces.choices import InvalidSettingError, nearest
 from studies.commands.cite import cite
+from studies.commands.listing import list_studies
 from studies.commands.replay import replay
 from studies.commands.ui import ui
 
@@ -90,10 +91,12 @@ def _complete_study(
 @click.option("--out", type=click.Path(path_type=Path), help="Folder; runs/STUDY by default.")
 @click.option("--preset", help="Named settings of the study: quick, standard or paper.")
 @click.option("--executor", default="ray", show_default=True, help="ray or serial.")
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option("--workers", type=click.IntRange(min=1), help="Local cores; all by default.")
 @click.option("--address", help="A running Ray cluster, HOST:PORT.")
 @click.option("--max-points", type=click.IntRange(min=1), help="Stop after so many trainings.")
 @click.option("--max-hours", type=click.FloatRange(min=0, min_open=True), help="Stop after.")
+@click.option("--memory", help="What one worker's trainings may use, e.g. 2GB; 512MB by default.")
 @click.option("--tracking-uri", help="MLflow store; the study's own folder by default.")
 @click.option("--experiment-name", help="MLflow experiment; the study's name by default.")
 @click.option("--no-tracking", is_flag=True, help="Do not log to MLflow.")
@@ -150,11 +153,17 @@ def _print_plan(study: Any, as_json: bool) -> None:
         plan = {"planned": spec.n_trainings(), "n_seeds": spec.space.n_seeds}
         click.echo(json.dumps({**plan, "folder": str(study.folder.path)}))
         return
+    if spec.is_adaptive:
+        click.echo(
+            f"{spec.n_curves()} curves, at most {spec.space.n_seeds} trainings each until ln T_c "
+            f"is known to {spec.tolerance:g}, in {study.folder.path}"
+        )
+        return
     per = "planned" if spec.is_planned else f"to ask of {spec.sampler}"
     counts = {len(seeds) for _, seeds in spec.planned()} if spec.is_planned else set()
     low, high = (min(counts), max(counts)) if counts else (spec.space.n_seeds,) * 2
     seeds = f"{low} seeds each" if low == high else f"{low} to {high} seeds each"
-    n_points = len(spec.points()) if spec.is_planned else spec.n_trials
+    n_points = len(spec.points()) if spec.is_planned else spec.n_trials * len(spec.searches())
     click.echo(
         f"{n_points} configurations {per}, {seeds}: "
         f"{spec.n_trainings()} trainings in {study.folder.path}"
@@ -341,24 +350,7 @@ def report(
     return DONE
 
 
-@cli.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_studies(as_json: bool) -> int:
-    """List the studies and what each measures."""
-    from studies.resolve import load_recipe, recipe_names
-
-    recipes = {name: load_recipe(name) for name in recipe_names()}
-    if as_json:
-        listed = [{"study": name, "measures": r["measures"]} for name, r in recipes.items()]
-        click.echo(json.dumps(listed))
-        return DONE
-    for name, recipe in recipes.items():
-        presets = ", ".join(recipe.get("presets", {}))
-        click.echo(f"{name}\n  {recipe['measures']}\n  presets: {presets}")
-    return DONE
-
-
-for _command in (cite, replay, ui):
+for _command in (cite, list_studies, replay, ui):
     cli.add_command(_command)
 
 

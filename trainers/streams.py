@@ -28,6 +28,7 @@ class Purpose(IntEnum):
     INIT = 3
     BATCH = 4
     NOISE = 5
+    PROBE = 6
 
 
 WORD_MASK = (1 << 64) - 1

@@ -58,9 +58,11 @@ def written(
 
 def test_files(written: Path) -> None:
     files = sorted(p.relative_to(written.parent).as_posix() for p in written.parent.rglob("*.*"))
-    names = ("batch-sizes", "companion-laws", "critical-temperature", "stability", "test-error")
+    names = ("batch-sizes", "collapse", "companion-laws", "critical-temperature", "stability")
     assert files == [
         *(f"figures/{name}.{kind}" for name in names for kind in ("csv", "pdf")),
+        "figures/test-error.csv",
+        "figures/test-error.pdf",
         "figures/weight-change.csv",
         "figures/weight-change.pdf",
         "references.bib",
@@ -87,7 +89,7 @@ def test_answer_is_on_the_page(written: Path) -> None:
         "Tc &gt; Tmax_stable at P=64: no crossing of relative_weight_change = 0.2",
     ):
         assert text in " ".join(page.split())
-    assert page.count("<svg") == 6
+    assert page.count("<svg") == 7
 
 
 def test_page_is_self_contained(written: Path) -> None:
@@ -121,6 +123,10 @@ def test_every_figure_has_its_numbers(written: Path) -> None:
     assert len(change) == 5 * 16
     assert (change["n_fitted"] == 16).all()
     assert (change["stderr"] < 0.2 * change["relative_weight_change"]).all()
+    collapse = pd.read_csv(folder / "collapse.csv")
+    ratio = collapse["scaled_temperature"] / collapse["temperature"]
+    exponent = np.log(ratio) / np.log(collapse["n_train"])
+    assert exponent.to_numpy() == pytest.approx(numbers["a[collapse]"]["value"])
     companions = pd.read_csv(folder / "companion-laws.csv")
     assert 0 < companions["weight_change_in_fit"].sum() < len(companions)
     assert pd.read_csv(folder / "batch-sizes.csv")["ratio"].between(0.9, 1.15).all()
@@ -187,8 +193,8 @@ def test_numbers_are_strict_json(written: Path) -> None:
 def test_table_of_critical_temperatures(written: Path) -> None:
     with (written.parent / "t_c.csv").open() as stream:
         rows = list(csv.DictReader(stream))
-    assert len(rows) == 5 * 5
-    lazy = [row for row in rows if row["threshold"] == "0.1"]
+    assert len(rows) == 5 * 7
+    lazy = [row for row in rows if (row["definition"], row["threshold"]) == ("lazy", "0.1")]
     assert [row["n_train"] for row in lazy] == ["64", "128", "256", "512", "1024"]
     assert all(
         float(row["bracket_low"]) < float(row["critical_temperature"]) < float(row["bracket_high"])

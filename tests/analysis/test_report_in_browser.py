@@ -68,7 +68,7 @@ def test_content_is_there(page) -> None:
     text = page.evaluate("document.body.innerText")
     assert "T_lazy(0.1) = " in text
     assert "conditional on these 1797 images" in text
-    assert page.evaluate("document.querySelectorAll('figure svg').length") == 6
+    assert page.evaluate("document.querySelectorAll('figure svg').length") == 7
     small = page.evaluate(
         "[...document.querySelectorAll('figure svg')]"
         ".map(s => s.getBoundingClientRect()).filter(b => b.width < 300 || b.height < 100).length"

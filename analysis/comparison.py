@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 from scipy import special
 
-from analysis.estimates import Estimate, format_value, json_number
+from analysis.estimates import Estimate, format_value, json_number, student_factor
 from analysis.law import ScalingLaw
 from analysis.scaling import ScalingResult
 from analysis.verdicts import ACCEPTABLE_P_VALUE, CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED
@@ -102,7 +102,8 @@ class ScalingComparison:
         if self.p_value < ACCEPTABLE_P_VALUE:
             return CONTRADICTED, f"the exponents differ: {test}"
         largest = max(
-            abs(a.value - b.value) + 1.96 * math.hypot(a.stderr or 0.0, b.stderr or 0.0)
+            abs(a.value - b.value)
+            + student_factor(max(min(a.n, b.n), 2)) * math.hypot(a.stderr or 0.0, b.stderr or 0.0)
             for a in self.exponents().values()
             for b in self.exponents().values()
         )

@@ -60,7 +60,12 @@ def escape_content(result: ClaimResult) -> ReportContent:
         "stationary": plot_exponents,
     }
     figures = tuple(
-        PlannedFigure(_FIGURES[name][0], partial(plot, theory), _FIGURES[name][1])
+        PlannedFigure(
+            _FIGURES[name][0],
+            partial(plot, theory),
+            _FIGURES[name][1],
+            partial(_drawn, theory, name),
+        )
         for name, plot in plots.items()
         if name in present
     )
@@ -89,6 +94,15 @@ def escape_content(result: ClaimResult) -> ReportContent:
         files=result.tables,
         conditional="they hold the spread over simulated paths, and nothing about networks",
     )
+
+
+def _drawn(theory: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return the numbers of a figure."""
+    shown = _EXPONENTS if name == "stationary" else (name,)
+    return _of(theory, *shown).dropna(axis=1, how="all")
+
+
+_EXPONENTS = ("stationary", "random_curvature", "regression")
 
 
 def _of(theory: pd.DataFrame, *names: str) -> pd.DataFrame:
@@ -164,7 +178,7 @@ def plot_barriers(theory: pd.DataFrame) -> Figure:
 
 def plot_exponents(theory: pd.DataFrame) -> Figure:
     """Fitted over theoretical kappa."""
-    part = _of(theory, "stationary", "random_curvature", "regression")
+    part = _of(theory, *_EXPONENTS)
     figure = Figure(figsize=(6.0, 0.9 + 0.24 * len(part)), layout="constrained")
     axes: Axes = figure.subplots()
     for y, (_, row) in enumerate(part.iloc[::-1].iterrows()):

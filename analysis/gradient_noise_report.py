@@ -67,9 +67,17 @@ def _figures(frame: pd.DataFrame) -> list[PlannedFigure]:
         "against B, mean over layers and seeds; colours as before. Grey: the same for Gaussian "
         "surrogates; dotted: 2 %."
     )
+    keys = ["loss", "seed", "layer", "epoch", "batch_size"]
+    keys = [name for name in keys if name in frame]
+    indices = ["median_tail_index", "tail_index_low", "tail_index_high", "surrogate_tail_index"]
+    shares = ["fraction_heavy", "surrogate_heavy"]
     planned = [
-        PlannedFigure("tail-index", lambda: plot_tail_index(frame), caption),
-        PlannedFigure("heavy-share", lambda: plot_heavy_share(frame), heavy),
+        PlannedFigure(
+            "tail-index", lambda: plot_tail_index(frame), caption, lambda: frame[[*keys, *indices]]
+        ),
+        PlannedFigure(
+            "heavy-share", lambda: plot_heavy_share(frame), heavy, lambda: frame[[*keys, *shares]]
+        ),
     ]
     if frame["epoch"].nunique() > 1:
         text = (

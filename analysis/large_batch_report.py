@@ -42,7 +42,7 @@ def large_batch_content(result: ClaimResult) -> ReportContent:
                 beside=tuple(verdicts[1:]),
             ),
         ),
-        figures=(PlannedFigure("arms", _drawn(table), caption),),
+        figures=(PlannedFigure("arms", _drawn(table), caption, table.copy),),
         tables=(*claim_sections(result), ("Arms", (_arm_table(table),))),
         conventions=(
             "Matched noise: per-sample losses weighted by (1 + c (ξ_i - mean ξ))/B, "

@@ -28,6 +28,7 @@ class Purpose(IntEnum):
     INIT = 3
     BATCH = 4
     NOISE = 5
+    PROBE = 9
 
 
 WORD_MASK = (1 << 64) - 1
@@ -39,14 +40,16 @@ _WEYL_1 = np.uint64(0xBB67AE8584CAA73B)
 _THREE = np.uint64(3)
 
 
-def generator(seed: int, purpose: Purpose) -> np.random.Generator:
+def generator(seed: int, purpose: Purpose, part: int = 0) -> np.random.Generator:
     """Return the numpy generator of one stream, positioned at its beginning.
+
+    `part` numbers independent streams of one purpose.
 
     >>> a, b = generator(7, Purpose.INIT), generator(7, Purpose.INIT)
     >>> bool((a.random(3) == b.random(3)).all())
     True
     """
-    key = np.array([seed & WORD_MASK, int(purpose)], dtype=np.uint64)
+    key = np.array([seed & WORD_MASK, int(purpose) | part << 32], dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key))
 
 

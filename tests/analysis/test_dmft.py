@@ -137,7 +137,7 @@ def test_results_depend_on_the_seed_alone():
     ],
 )
 def test_bad_problems_are_refused_in_one_sentence(settings, words):
-    with pytest.raises(SolveDynamicsError, match="must|no meaning|beyond|unknown") as error:
+    with pytest.raises(SolveDynamicsError) as error:
         DynamicsProblem(**{"load": 4.0, "learning_rate": 0.05, **settings})
     assert words in str(error.value)
     assert "\n" not in str(error.value)

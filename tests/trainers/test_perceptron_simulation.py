@@ -9,6 +9,7 @@ from search_spaces import InvalidSettingError, Seeds
 from search_spaces.perceptron_dynamics import PerceptronDynamics
 from trainers.perceptron_simulation import (
     PerceptronRun,
+    displacements,
     draw_samples,
     draw_weights,
     loss_and_slope,
@@ -84,6 +85,14 @@ def test_response_is_linear_and_starts_with_the_learning_rate():
     assert records[0].response[:, 1] == pytest.approx([d.learning_rate] * 2)
     assert (records[0].displacement == records[1].displacement).all()
     assert records[0].response == pytest.approx(records[1].response, rel=0.02, abs=1e-4)
+
+
+def test_displacements_average_over_all_origins():
+    path = np.random.default_rng(0).standard_normal((40, 5)).cumsum(axis=0)
+    found = displacements(path, 10, 3)
+    expected = [((path[t + 4] - path[t]) ** 2).mean() / 2 for t in range(30)]
+    assert found[:, 4] == pytest.approx(np.reshape(expected, (3, 10)).mean(axis=1))
+    assert (found[:, 0] == 0).all()
 
 
 def test_runaway_weights_are_reported():

@@ -49,25 +49,39 @@ class FluctuationRecord:
     """Displacement and response in windows of runs that should be stationary."""
 
     displacement: FloatArray = field(repr=False)
-    """B(k) for k = 0 .. L + 1, shape (seeds, windows, L + 2)."""
+    """B(k) for k = 0 .. L + 1, averaged over windows, shape (seeds, L + 2)."""
     response: FloatArray = field(repr=False)
-    """chi(k), shape (seeds, windows, L + 2)."""
-    loss: FloatArray = field(repr=False)
-    """Train loss at the start of the windows and at the end, shape (seeds, windows + 1)."""
-    norm: FloatArray = field(repr=False)
-    """|w|^2 / N at the same times, shape (seeds, windows + 1)."""
+    """chi(k), averaged over windows, shape (seeds, L + 2)."""
+    series: dict[str, FloatArray] = field(repr=False)
+    """What must not drift, by its name in `DRIFTS`, each of shape (seeds, times)."""
 
     def __post_init__(self) -> None:
-        if self.displacement.ndim != 3 or self.displacement.shape != self.response.shape:
+        if self.displacement.ndim != 2 or self.displacement.shape != self.response.shape:
             raise MeasureTemperatureError(
-                "displacement and response must share a shape (seeds, windows, L + 2); got "
+                "displacement and response must share a shape (seeds, L + 2); got "
                 f"{self.displacement.shape} and {self.response.shape}"
             )
-        if self.displacement.shape[2] < 8:
+        if self.displacement.shape[1] < 8:
             raise MeasureTemperatureError(
-                f"windows of {self.displacement.shape[2] - 2} steps are too short for a "
+                f"windows of {self.displacement.shape[1] - 2} steps are too short for a "
                 "temperature; at least 6 are needed"
             )
+
+    @classmethod
+    def from_windows(
+        cls, displacement: FloatArray, response: FloatArray, loss: FloatArray, norm: FloatArray
+    ) -> FluctuationRecord:
+        """Average over windows and keep their ends for the test of stationarity.
+
+        Parameters
+        ----------
+        displacement, response : shape (seeds, windows, L + 2)
+        loss, norm : shape (seeds, windows + 1)
+            Train loss and |w|^2 / N where the windows start, and at the end.
+        """
+        ends = midpoint_displacement(displacement)[..., -1]
+        series = {"train loss": loss, "|w|²/N": norm, "B(L)": ends, "χ(L)": response[..., -2]}
+        return cls(displacement.mean(axis=1), response.mean(axis=1), series)
 
 
 @dataclass(frozen=True)
@@ -151,7 +165,7 @@ def fluctuations_from_dmft(
         )
     origins = np.unique(np.linspace(burn_in, last, n_origins).round().astype(int))
     ends = [*origins, last + length + 1]
-    return FluctuationRecord(
+    return FluctuationRecord.from_windows(
         displacement=np.array([[_displacement(s, t, length) for t in origins] for s in solutions]),
         response=np.array([[_response(s, t, length) for t in origins] for s in solutions]),
         loss=np.array([s.samples.loss[ends] for s in solutions]),
@@ -177,8 +191,8 @@ def measure_temperatures(record: FluctuationRecord) -> EffectiveTemperatures:
     MeasureTemperatureError
         If the response does not grow, or the numbers are not finite.
     """
-    b = midpoint_displacement(record.displacement).mean(axis=1)
-    chi = record.response[..., :-1].mean(axis=1)
+    b = midpoint_displacement(record.displacement)
+    chi = record.response[:, :-1]
     slopes = _slopes(b.mean(axis=0), chi.mean(axis=0))
     if not all(math.isfinite(value) for value in slopes.values()):
         raise MeasureTemperatureError("the response does not grow with time: no slope exists")
@@ -192,7 +206,7 @@ def measure_temperatures(record: FluctuationRecord) -> EffectiveTemperatures:
             n - 1,
             n,
             definition=DEFINITIONS[name],
-            fit_range=f"L = {length} steps, {record.displacement.shape[1]} windows",
+            fit_range=f"L = {length} steps",
         )
         if stationarity.stationary
         else None
@@ -239,16 +253,14 @@ def check_stationarity(record: FluctuationRecord) -> Stationarity:
     A drift is the change of a linear fit over the windows; it counts if it exceeds both its limit
     in `DRIFTS` and three standard errors over seeds.
     """
-    b = midpoint_displacement(record.displacement)
-    chi = record.response[..., :-1]
-    series = (record.loss, record.norm, b[..., -1], chi[..., -1])
     reasons = [
         reason
-        for (name, limit), values in zip(DRIFTS.items(), series, strict=True)
-        if (reason := _drift(name, limit, values))
+        for name, values in record.series.items()
+        if (reason := _drift(name, DRIFTS[name], values))
     ]
+    b, chi = midpoint_displacement(record.displacement), record.response[:, :-1]
     for name, curves in (("B", b), ("χ", chi)):
-        mean = curves.mean(axis=(0, 1))
+        mean = curves.mean(axis=0)
         late = 1.0 - mean[mean.size // 2] / mean[-1]
         if late > UNFINISHED:
             reasons.append(

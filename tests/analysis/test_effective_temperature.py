@@ -28,7 +28,7 @@ def langevin_modes(curvatures, temperature, rate, length):
 
 def record(b, chi, norm=(1.0, 1.0)):
     return FluctuationRecord(
-        b[None, None], chi[None, None], np.ones((1, 2)), np.asarray([norm], dtype=float)
+        b[None], chi[None], {"train loss": np.ones((1, 2)), "|w|²/N": np.array([norm])}
     )
 
 

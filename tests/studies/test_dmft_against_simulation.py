@@ -146,7 +146,7 @@ def measured(settings, seeds, burn_in=120, length=80, **options):
         measure_response(dynamics, Seeds.shared(seed), burn_in=burn_in, length=length, **options)
         for seed in seeds
     ]
-    return FluctuationRecord(
+    return FluctuationRecord.from_windows(
         displacement=np.array([r.displacement for r in records]),
         response=np.array([r.response for r in records]),
         loss=np.array([r.observables["loss"] for r in records]),

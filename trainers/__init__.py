@@ -1,6 +1,6 @@
 """One experiment: a network trained by SGD until every datum is fitted, and what it measured."""
 
-from trainers.data import Dataset, dataset_size, load_dataset
+from trainers.data import Dataset, contradictions, dataset_size, load_dataset
 from trainers.kernels import compile_kernels
 from trainers.measurement import Measurement, StopReason
 from trainers.trainer import BACKENDS, resolve_backend, train, train_pack
@@ -11,6 +11,7 @@ __all__ = [
     "Measurement",
     "StopReason",
     "compile_kernels",
+    "contradictions",
     "dataset_size",
     "load_dataset",
     "resolve_backend",

@@ -25,7 +25,7 @@ FASTMATH = frozenset({"contract", "reassoc", "nsz"})
 def source_fingerprint() -> str:
     """Return a hash of the text of all modules of this package."""
     digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.glob("*.py")):
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from search_spaces import Point, Seeds
-from trainers.data import load_dataset, split
+from trainers.data import dataset_of, split
 from trainers.streams import Purpose, generator
 
 
@@ -43,7 +43,7 @@ def prepare_replica(point: Point, seeds: Seeds) -> Replica:
     InvalidSettingError
         If P + n_test exceeds the size of the data set.
     """
-    dataset = load_dataset(point.data)
+    dataset = dataset_of(point)
     x_train, y_train, x_test, y_test = split(dataset, point, seeds)
     weights = initial_weights(dataset.input_dim, point.width, point.depth, seeds.init)
     return Replica(point, x_train, y_train, x_test, y_test, weights, seeds.batch)

@@ -86,7 +86,6 @@ def check_trainable(point: Point) -> None:
 
 _TRAINABLE: dict[str, tuple[object, ...]] = {
     "model": ("mlp",),
-    "data": ("digits",),
     "activation": ("relu",),
     "loss": ("hinge", "quadratic_hinge"),
     "sampling": ("without_replacement", "with_replacement"),

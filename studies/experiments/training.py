@@ -66,14 +66,14 @@ def read(plain: dict[str, Any]) -> Point:
 
 def check(spec: StudySpec) -> str:
     """Refuse what no backend can train and data sets that are too small."""
-    from trainers.data import check_size, dataset_size
+    from trainers.data import check_size, dataset_of
     from trainers.trainer import check_trainable, resolve_backend
 
     points = _sample_points(spec)
     backend = resolve_backend(points[0], spec.backend)
     for point in points:
         check_trainable(point)
-        check_size(point, dataset_size(point.data))
+        check_size(point, dataset_of(point).size)
     return backend
 
 
@@ -107,9 +107,11 @@ def measure(configuration: Point, seeds: Sequence[int], backend: str) -> list[di
 
 def expected_seconds(configuration: Point) -> float:
     """Rough time of one training; the driver corrects it by what it observes."""
+    from trainers.data import input_dim_of
+
     point = configuration
     width, depth, p = point.width, point.depth, point.n_train
-    n_weights = 64 * width + (depth - 1) * width**2 + width
+    n_weights = input_dim_of(point) * width + (depth - 1) * width**2 + width
     presentations = expected_presentations(
         p, point.temperature, point.batch_size, point.alpha, depth
     )
@@ -135,8 +137,8 @@ def read_table(path: Path) -> MeasurementTable:
 
 def conditional_on(spec: StudySpec) -> str:
     """Return the images or the law from which the data are drawn."""
-    from trainers.data import dataset_size
+    from trainers.data import condition_of
 
     spaces = spec.spaces().values()
     names = dict.fromkeys(name for space in spaces for name in space.axes["data"].values())
-    return " and ".join(f"these {dataset_size(name)} images" for name in names)
+    return " and ".join(condition_of(name) for name in names)

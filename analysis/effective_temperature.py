@@ -110,10 +110,14 @@ class EffectiveTemperatures:
     stationarity: Stationarity
     slopes: dict[str, float]
     """The three slopes, whatever the stationarity."""
+    uncorrected: float
+    """B(L)/chi(L) without the midpoint average."""
     displacement: FloatArray = field(repr=False)
     """Midpoint displacement for k = 0 .. L, averaged, shape (L + 1,)."""
     response: FloatArray = field(repr=False)
     """chi(k), averaged, shape (L + 1,)."""
+    left_out: tuple[dict[str, float], ...] = field(repr=False)
+    """The slopes without each seed in turn; empty for one seed."""
 
     def summary(self) -> str:
         """Return the three slopes, or why there are none, in one line."""
@@ -196,13 +200,13 @@ def measure_temperatures(record: FluctuationRecord) -> EffectiveTemperatures:
     slopes = _slopes(b.mean(axis=0), chi.mean(axis=0))
     if not all(math.isfinite(value) for value in slopes.values()):
         raise MeasureTemperatureError("the response does not grow with time: no slope exists")
-    errors = _jackknife(b, chi)
+    left_out = _leave_one_out(b, chi)
     stationarity = check_stationarity(record)
     n, length = len(b), b.shape[1] - 1
     estimates = {
         name: estimate_from_error(
             value,
-            errors.get(name),
+            jackknife_stderr([left[name] for left in left_out]),
             n - 1,
             n,
             definition=DEFINITIONS[name],
@@ -216,8 +220,10 @@ def measure_temperatures(record: FluctuationRecord) -> EffectiveTemperatures:
         **estimates,
         stationarity=stationarity,
         slopes=slopes,
+        uncorrected=float(record.displacement[:, -2].mean() / chi[:, -1].mean()),
         displacement=b.mean(axis=0),
         response=chi.mean(axis=0),
+        left_out=left_out,
     )
 
 
@@ -234,17 +240,23 @@ def _slopes(b: FloatArray, chi: FloatArray) -> dict[str, float]:
     }
 
 
-def _jackknife(b: FloatArray, chi: FloatArray) -> dict[str, float]:
-    """Return the standard error of every slope from leaving out each seed in turn."""
+def _leave_one_out(b: FloatArray, chi: FloatArray) -> tuple[dict[str, float], ...]:
     n = len(b)
     if n < 2:
-        return {}
-    keep = ~np.eye(n, dtype=bool)
-    left = [_slopes(b[k].mean(axis=0), chi[k].mean(axis=0)) for k in keep]
-    return {
-        name: math.sqrt((n - 1) * float(np.var([slopes[name] for slopes in left])))
-        for name in left[0]
-    }
+        return ()
+    return tuple(_slopes(b[k].mean(axis=0), chi[k].mean(axis=0)) for k in ~np.eye(n, dtype=bool))
+
+
+def jackknife_stderr(left_out: Sequence[float]) -> float | None:
+    """Return the standard error from the values without each seed; None for fewer than two.
+
+    >>> round(jackknife_stderr([2.0, 2.5, 3.0]), 4)
+    0.5774
+    """
+    n = len(left_out)
+    if n < 2 or not all(math.isfinite(value) for value in left_out):
+        return None
+    return math.sqrt((n - 1) * float(np.var(left_out)))
 
 
 def check_stationarity(record: FluctuationRecord) -> Stationarity:

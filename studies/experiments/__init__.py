@@ -17,7 +17,7 @@ from search_spaces.choices import check_name
 if TYPE_CHECKING:
     from studies.spec import StudySpec
 
-EXPERIMENTS = ("training",)
+EXPERIMENTS = ("training", "perceptron-dynamics")
 """Names of the experiments; each is a module, with underscores."""
 
 

@@ -127,9 +127,9 @@ def test_theory_agrees_with_simulation(case):
 @pytest.mark.parametrize("case", CASES)
 def test_whole_comparison_of_theory_and_simulation(case, pages):
     first = 1000 * (1 + list(CASES).index(case))
-    rows = list(
-        compare(CASES[case], STEPS, n_weights=1000, n_seeds=16, n_samples=10000, first_seed=first)
-    )
+    n_seeds = 32 if CASES[case]["load"] < 1 else 16
+    sizes = {"n_weights": 1000, "n_seeds": n_seeds, "n_samples": 10000}
+    rows = list(compare(CASES[case], STEPS, first_seed=first, **sizes))
     for t in STEPS:
         columns = dict.fromkeys((column for n in OBSERVABLES for column in (n, f"{n} z")), "–")
         for step, name, simulation, error, theory, z in rows:

@@ -204,7 +204,7 @@ def measure(
 
 
 def _simulated_temperature(configuration: Configuration, seed: int) -> dict[str, Any]:
-    from trainers.perceptron_simulation import measure_response
+    from trainers.response import measure_response
 
     dynamics = _dynamics(configuration)
     found = measure_response(

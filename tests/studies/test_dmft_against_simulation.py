@@ -17,7 +17,8 @@ from analysis.effective_temperature import (
 )
 from search_spaces import Seeds
 from search_spaces.perceptron_dynamics import PerceptronDynamics
-from trainers.perceptron_simulation import measure_response, replica_seeds, simulate
+from trainers.perceptron_simulation import replica_seeds, simulate
+from trainers.response import measure_response
 
 HINGE = {"load": 4.0, "learning_rate": 0.05, "ridge": 0.1}
 PLAIN = {"load": 3.0, "learning_rate": 0.05, "ridge": 0.1, "active_fraction": 0.3}

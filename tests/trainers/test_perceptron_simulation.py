@@ -9,15 +9,14 @@ from search_spaces import InvalidSettingError, Seeds
 from search_spaces.perceptron_dynamics import PerceptronDynamics
 from trainers.perceptron_simulation import (
     PerceptronRun,
-    displacements,
     draw_samples,
     draw_weights,
     loss_and_slope,
-    measure_response,
     replica_seeds,
     simulate,
 )
 from trainers.persistent_sampling import selection_masks
+from trainers.response import displacements, measure_response
 
 SMALL = PerceptronDynamics(n_weights=60, load=2.0, active_fraction=0.4, ridge=0.2)
 

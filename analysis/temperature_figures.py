@@ -62,9 +62,12 @@ def _commonest_load(controls: Sequence[Control]) -> float:
 
 def _draw_curve(axes: Axes, cell: TemperatureCell, colour: Any, marker: str, line: str) -> None:
     found = cell.found
-    step = max(1, found.response.size // 16) if marker else 1
     x, y = found.response / found.response[-1], found.displacement / found.displacement[-1]
-    axes.plot(x[::step], y[::step], marker=marker or None, ls=line or "none", color=colour, lw=1.0)
+    if marker:
+        # Points at even distances of the response, which saturates.
+        shown = np.unique(np.searchsorted(np.maximum.accumulate(x), np.linspace(0, 1, 12)))
+        x, y = x[shown], y[shown]
+    axes.plot(x, y, marker=marker or None, ls=line or "none", color=colour, lw=1.0)
 
 
 def _short_label(control: Control) -> str:

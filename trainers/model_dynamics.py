@@ -137,3 +137,31 @@ class ModelRun:
             scale /= len(self._x)
         total = scale * self._losses(w, chosen).sum()
         return torch.autograd.grad(total, w)[0].numpy()
+
+
+def boundary_distances(model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor) -> np.ndarray:
+    """Return first-order distances y f / |grad_x f| of points to the boundary f = 0, shape (n,).
+
+    Exact for a linear model. Labels are +-1 and the model has one output per sample.
+
+    Examples
+    --------
+    >>> line = torch.nn.Linear(2, 1, bias=False)
+    >>> _ = line.weight.data.copy_(torch.tensor([[3.0, 4.0]]))
+    >>> boundary_distances(line, torch.tensor([[1.0, 0.5]]), torch.tensor([1.0])).tolist()
+    [1.0]
+    """
+    inputs = x.detach().clone().requires_grad_(True)
+    f = model(inputs).reshape(len(x))
+    gradient = torch.autograd.grad(f.sum(), inputs)[0].reshape(len(x), -1)
+    return (y * f / gradient.norm(dim=1)).detach().cpu().numpy()
+
+
+def function_distance(first: torch.nn.Module, second: torch.nn.Module, x: torch.Tensor) -> float:
+    """Return the mean squared difference of two models' outputs at the points x.
+
+    The distance in weights alone misleads where runs end in copies that differ by a permutation
+    of neurons.
+    """
+    with torch.no_grad():
+        return float((first(x) - second(x)).square().sum(dim=-1).mean())

@@ -7,7 +7,12 @@ import torch
 from analysis.effective_temperature import FluctuationRecord, measure_temperatures
 from search_spaces import InvalidSettingError, Seeds
 from search_spaces.perceptron_dynamics import PerceptronDynamics
-from trainers.model_dynamics import ModelDynamics, ModelRun
+from trainers.model_dynamics import (
+    ModelDynamics,
+    ModelRun,
+    boundary_distances,
+    function_distance,
+)
 from trainers.perceptron_simulation import draw_samples, draw_weights
 from trainers.response import measure_response, measure_windows
 
@@ -79,3 +84,29 @@ def test_units_and_limits_are_checked():
         ModelDynamics(learning_rate=0.1, objective="total")
     with pytest.raises(InvalidSettingError, match=r"at least 0\.1"):
         ModelDynamics(learning_rate=0.1, active_fraction=0.5, persistence_time=0.05)
+
+
+def test_permuted_neurons_are_the_same_function():
+    first, x, _ = regression()
+    second, _, _ = regression()
+    order = torch.tensor([3, 1, 0, 2, 7, 6, 5, 4])
+    with torch.no_grad():
+        second[0].weight.copy_(first[0].weight[order])
+        second[0].bias.copy_(first[0].bias[order])
+        second[2].weight.copy_(first[2].weight[:, order])
+    assert function_distance(first, second, x) == pytest.approx(0, abs=1e-20)
+    with torch.no_grad():
+        second[2].bias += 0.5
+    assert function_distance(first, second, x) == pytest.approx(0.25)
+
+
+def test_distances_to_a_curved_boundary_are_first_order():
+    """f = |x|^2 - 1: at radius r the distance is (r^2 - 1) / (2 r)."""
+
+    class Circle(torch.nn.Module):
+        def forward(self, x):
+            return x.square().sum(dim=1) - 1
+
+    x = torch.tensor([[1.1, 0.0], [0.0, -1.2]], dtype=torch.float64)
+    found = boundary_distances(Circle(), x, torch.tensor([1.0, -1.0]))
+    assert found == pytest.approx([0.21 / 2.2, -0.44 / 2.4])

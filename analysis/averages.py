@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-GEOMETRIC = ("relative_weight_change", "training_time")
+GEOMETRIC = ("relative_weight_change", "training_time", "weight_norm", "signal_to_noise")
 ARITHMETIC = ("test_error", "n_updates", "n_presentations")
 
 

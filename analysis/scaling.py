@@ -13,6 +13,7 @@ from analysis.batch_comparison import compare_batch_sizes
 from analysis.curves import Curves, build_curves
 from analysis.estimates import Estimate, json_number
 from analysis.law import ScalingLaw, analyse_law
+from analysis.run_counts import count_runs
 from analysis.table import MeasurementTable, ReadTableError, TableGroup, plain
 from analysis.verdicts import Light, Verdict, judge, lights
 
@@ -48,15 +49,7 @@ class ScalingResult:
     @property
     def counts(self) -> dict[str, int | None]:
         """Runs by how they ended; what was planned and what failed is not in a table."""
-        reasons = self.table.frame["stop_reason"].value_counts()
-        censored = int(reasons.get("step_budget", 0)) + int(reasons.get("wall_budget", 0))
-        return {
-            "planned": None,
-            "fitted": int(reasons.get("fitted", 0)),
-            "censored": censored,
-            "diverged": int(reasons.get("diverged", 0)),
-            "failed": None,
-        }
+        return count_runs(self.table.frame)
 
     def critical_temperatures(self) -> pd.DataFrame:
         """Return T_lazy(c) and T_noise of every law and size, refused ones with their reason."""
@@ -166,13 +159,14 @@ def analyse_scaling(
     Raises
     ------
     ReadTableError
-        If a batch size asked for is not in the table.
+        If a batch size asked for is not in the table, or a fitted run has no weight change.
     ValueError
         If thresholds are empty, repeated or not positive, or n_bootstrap < 2.
     """
     thresholds = _checked_thresholds(thresholds)
     if n_bootstrap < 2:
         raise ValueError(f"n_bootstrap={n_bootstrap} must be at least 2")
+    _check_weight_changes(table)
     wanted = None if batch_sizes is None else sorted(set(batch_sizes))
     _check_batch_sizes(table, wanted)
     laws: list[ScalingLaw] = []
@@ -206,6 +200,17 @@ def _checked_thresholds(thresholds: Sequence[float]) -> tuple[float, ...]:
     if not values or len(set(values)) < len(values):
         raise ValueError(f"thresholds={list(values)} must hold at least one value, each once")
     return values
+
+
+def _check_weight_changes(table: MeasurementTable) -> None:
+    frame = table.frame
+    missing = frame["relative_weight_change"].isna() & (frame["stop_reason"] == "fitted")
+    if missing.any():
+        row = int(missing.to_numpy(dtype=bool).argmax())
+        raise ReadTableError(
+            f"relative_weight_change is empty in row {row + 1}: a perceptron starts from w0 = 0 "
+            "and never leaves a lazy regime; analyse it as perceptron-exponents"
+        )
 
 
 def _check_batch_sizes(table: MeasurementTable, wanted: list[int] | None) -> None:

@@ -232,7 +232,8 @@ def _check_numbers(frame: pd.DataFrame) -> None:
         frame[name] = numbers
         if name in _POSITIVE:
             values = numbers.to_numpy()
-            good = np.isfinite(values) & (values > 0)
+            # A perceptron has depth 0, no hidden layer.
+            good = np.isfinite(values) & ((values > 0) | ((values == 0) & (name == "depth")))
             _refuse_first(frame, name, ~good, "must be a positive finite number")
             if name in _WHOLE:
                 _refuse_first(frame, name, values > _LARGEST_WHOLE, "is too large")
@@ -288,6 +289,8 @@ def _check_observables(frame: pd.DataFrame) -> None:
     fitted = (frame["stop_reason"] == "fitted").to_numpy()
     change = frame["relative_weight_change"].to_numpy()
     good = np.isfinite(change) & (change > 0)
+    if "model" in frame:  # a perceptron starts from w0 = 0, which no change is relative to
+        good |= np.isnan(change) & (frame["model"] == "perceptron").to_numpy()
     _refuse_first(
         frame,
         "relative_weight_change",

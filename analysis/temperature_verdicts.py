@@ -188,18 +188,7 @@ def distance_law(
     cells: Sequence[TemperatureCell], replicas: Sequence[ReplicaCell]
 ) -> LogLaw | None:
     """Return the replica distance below capacity against T_sec above it, matched by b and eta."""
-    hot = {
-        (c.control.learning_rate, c.control.active_fraction): c
-        for c in stationary(cells)
-        if c.control.is_plain
-    }
-    pairs = [
-        (hot[key], cell)
-        for cell in replicas
-        if cell.control.is_plain
-        and (key := (cell.control.learning_rate, cell.control.active_fraction)) in hot
-        and cell.columns["replica_distance"].mean() > 0
-    ]
+    pairs = max(_matched(stationary(cells), replicas), key=len, default=[])
     if len(pairs) < 3:
         return None
     above, below = [a for a, _ in pairs], [b for _, b in pairs]
@@ -212,6 +201,21 @@ def distance_law(
         definition="d ln D / d ln T_sec",
         fit_range=f"{loads}, T_sec = {min(x):.3g}..{max(x):.3g}",
     )
+
+
+def _matched(
+    cells: Sequence[TemperatureCell], replicas: Sequence[ReplicaCell]
+) -> list[list[tuple[TemperatureCell, ReplicaCell]]]:
+    """Return pairs of equal b and eta, apart for every two loads and duration."""
+    groups = defaultdict(list)
+    for cell in cells:
+        c = cell.control
+        for other in replicas:
+            r = other.control
+            same = (c.learning_rate, c.active_fraction) == (r.learning_rate, r.active_fraction)
+            if same and c.is_plain and r.is_plain and other.columns["replica_distance"].mean() > 0:
+                groups[c.load, c.family, r.load, r.duration, r.family].append((cell, other))
+    return list(groups.values())
 
 
 def judge_distance(law: LogLaw | None) -> Verdict:

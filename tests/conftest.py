@@ -21,6 +21,20 @@ PAGES = {
         "Fraction of 1000 synthetic tables whose nominal 95 % interval of a holds the true value. "
         "a = 0.4, P over a factor 16, noise 0.10 per run and 0.08 shared by all runs of a seed.",
     ),
+    "perceptron": (
+        "The study `perceptron-exponents` against theory and an independent simulator",
+        "T = 100 κ and B = 1 unless a range is given; 16 seeds per size (3 and 6 at the largest), "
+        "12 per temperature and batch size. *window* is the departure from theory that finite "
+        "sizes explain; *pull* is the difference from the independent simulator in combined "
+        "standard errors (of exponents: in ours). *First step* is w₁/(T B) in units of E[a]/√d, "
+        "that of the independent simulator ‖w‖/(T B).",
+    ),
+    "perceptron-events": (
+        "The event-driven perceptron against the plain loop",
+        "T = 100 κ, B = 1, d = 64; independent data and batches. Geometric means; *pull* is the "
+        "difference of the logarithms in standard errors, *p* that of the Kolmogorov-Smirnov "
+        "test.",
+    ),
     "glyphs": (
         "How hard the glyphs are",
         "Test error of networks trained at T = 0.1 until every image is fitted: data=glyphs, "

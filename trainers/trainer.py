@@ -18,6 +18,7 @@ from search_spaces.choices import check_name
 from trainers.kernels import solve
 from trainers.measurement import Measurement
 from trainers.models import prepare_replica
+from trainers.perceptron import check_perceptron, prepare_perceptron, train_perceptron
 from trainers.preparation import prepare_problem
 
 BACKENDS = ("numba", "torch")
@@ -66,6 +67,11 @@ def resolve_backend(point: Point, backend: str = "auto") -> str:
     """
     check_name("backend", backend, ("auto", *BACKENDS))
     check_trainable(point)
+    if point.model == "perceptron" and backend == "torch":
+        raise InvalidSettingError(
+            "backend=torch does not train model=perceptron; allowed: auto, numba "
+            "(scheme=sequential is its plain loop)"
+        )
     return "numba" if backend == "auto" else backend
 
 
@@ -77,6 +83,9 @@ def check_trainable(point: Point) -> None:
     InvalidSettingError
         Naming the setting that no backend knows.
     """
+    if point.model == "perceptron":
+        check_perceptron(point)
+        return
     for name, known in _TRAINABLE.items():
         value = getattr(point, name)
         if value not in known:
@@ -96,6 +105,8 @@ _TRAINABLE: dict[str, tuple[object, ...]] = {
 
 
 def _train_one(point: Point, seeds: Seeds, backend: str) -> Measurement:
+    if point.model == "perceptron":
+        return train_perceptron(prepare_perceptron(point, seeds))
     if backend == "numba":
         return solve(prepare_problem(point, seeds))
     # torch takes seconds to import, which workers that use the kernel need not pay.

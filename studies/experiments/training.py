@@ -92,9 +92,15 @@ def _sample_points(spec: StudySpec) -> tuple[Point, ...]:
 def prepare(spec: StudySpec, backend: str) -> None:
     """Compile once here, rather than in every worker at the same time."""
     from trainers.kernels import compile_kernels
+    from trainers.perceptron import compile_perceptron
 
-    if backend == "numba":
-        compile_kernels(spec.space.fixed["dtype"])
+    if backend != "numba":
+        return
+    spaces = spec.spaces().values()
+    kinds = {(m, space.fixed["dtype"]) for space in spaces for m in space.axes["model"].values()}
+    for model, dtype in sorted(kinds):
+        compile_model = compile_perceptron if model == "perceptron" else compile_kernels
+        compile_model(dtype)
 
 
 def measure(configuration: Point, seeds: Sequence[int], backend: str) -> list[dict[str, Any]]:
@@ -110,6 +116,8 @@ def expected_seconds(configuration: Point) -> float:
     from trainers.data import input_dim_of
 
     point = configuration
+    if point.model == "perceptron":
+        return _perceptron_seconds(point)
     width, depth, p = point.width, point.depth, point.n_train
     n_weights = input_dim_of(point) * width + (depth - 1) * width**2 + width
     presentations = expected_presentations(
@@ -118,6 +126,14 @@ def expected_seconds(configuration: Point) -> float:
     onset = 2.1 * onset_temperature(point.alpha, depth)
     updates = 34 * (max(p, 64) / 64) ** 0.73 * max(1.0, onset / point.temperature)
     return 5e-4 + n_weights * (3e-11 * presentations + 1.5e-9 * updates)
+
+
+def _perceptron_seconds(point: Point) -> float:
+    """Cost of drawing the data, and of updates ~ P^(2 gamma) that look at ever fewer points."""
+    chi = 1.0 if point.chi is None else point.chi
+    growth = 1 + min(1 / (1 + chi), 1.4)
+    updates = 2.5e-8 * point.n_train**growth * max(1.0, 3 / (point.temperature * point.alpha))
+    return 1e-3 + 1.5e-6 * point.n_train + updates
 
 
 def seed_columns(seed: int) -> dict[str, int]:

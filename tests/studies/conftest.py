@@ -15,7 +15,9 @@ from small_study import command_environment
 def run_thermometer():
     """Return a function that runs ``thermometer`` and waits for it."""
 
-    def run(folder: Path, *arguments: str, program: str = "") -> subprocess.CompletedProcess:
+    def run(
+        folder: Path, *arguments: str, program: str = "", timeout: float = 240
+    ) -> subprocess.CompletedProcess:
         start = ["-c", program] if program else ["-m", "studies"]
         return subprocess.run(
             [sys.executable, *start, *arguments],
@@ -24,7 +26,7 @@ def run_thermometer():
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=timeout,
             check=False,
         )
 

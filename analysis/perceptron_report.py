@@ -1,0 +1,222 @@
+"""The report of the perceptron study: theory beside measurement."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from analysis import perceptron_figures as figures
+from analysis.estimates import Estimate, format_value
+from analysis.perceptron_laws import PerceptronLaws
+from analysis.perceptron_scaling import PerceptronResult
+from analysis.perceptron_verdicts import judge, lights, windows
+from analysis.report import ReportContext
+from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable
+from analysis.report_tables import counts_table, interval_text, verdict_table
+from analysis.seed_means import GrowthLaw
+from analysis.verdicts import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED
+
+
+def perceptron_content(result: PerceptronResult, context: ReportContext) -> ReportContent:
+    """Return answers, figures and tables of all laws of a result."""
+    counts = counts_table(
+        result.table,
+        context.planned_by_size,
+        context.failed_by_size,
+        totals=(context.counts_planned, context.counts_failed),
+    )
+    return ReportContent(
+        title="perceptron exponents",
+        numbers=result.to_dict(),
+        answers=tuple(_answer(law) for law in result.laws),
+        figures=_figures(result.laws),
+        tables=(
+            ("Theory and measurement", (_theory_table(result.laws),)),
+            ("Means", tuple(_means_table(law) for law in result.laws if law.sizes is not None)),
+            ("Every number", (_estimate_table(result.estimates),)),
+            ("Verdicts and runs", (verdict_table(result.verdicts), counts)),
+        ),
+        conventions=_conventions(result.n_bootstrap),
+        fixed=result.table.fixed_settings(),
+        files={"exponents.csv": exponent_frame(result)},
+    )
+
+
+def exponent_frame(result: PerceptronResult) -> pd.DataFrame:
+    """Return theory, window and measurement of every tested number as a table for scripts."""
+    rows = [
+        {
+            "law": law.label,
+            "quantity": name,
+            "theory": window.theory,
+            "low": window.low,
+            "high": window.high,
+            "value": window.estimate.value,
+            "stderr": window.estimate.stderr,
+            "n": window.estimate.n,
+            "fit_range": window.estimate.fit_range,
+        }
+        for law in result.laws
+        for name, window in windows(law).items()
+    ]
+    columns = ["law", "quantity", "theory", "low", "high", "value", "stderr", "n", "fit_range"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _answer(law: PerceptronLaws) -> Answer:
+    verdicts = judge(law)
+    statuses = {verdict.status for verdict in verdicts.values()}
+    status = NOT_ESTABLISHED
+    if CONTRADICTED in statuses:
+        status = CONTRADICTED
+    elif statuses == {ESTABLISHED}:
+        status = ESTABLISHED
+    agreed = [v for v in verdicts.values() if v.status == ESTABLISHED]
+    paragraphs = [f"{len(agreed)} of {len(verdicts)} claims of theory established."]
+    if law.sizes is not None and law.sizes.left_out:
+        listed = ", ".join(str(size) for size in law.sizes.left_out)
+        paragraphs.append(f"Not in the fits: P = {listed} (P < 4 d, or too few fitted runs).")
+    return Answer(
+        status=status,
+        headline=_headline(law),
+        paragraphs=tuple(paragraphs),
+        note="Lights tell whether a number lies in the window that theory and its known finite-"
+        "size deficits allow; errors in parentheses are 68 %.",
+        label=f"{law.label}, d = {law.input_dim}",
+        lights=lights(law),
+        beside=tuple(verdicts.values()),
+    )
+
+
+def _headline(law: PerceptronLaws) -> str:
+    theory = law.theory
+    parts = []
+    if law.sizes is not None:
+        parts.append(f"γ = {law.sizes.signal_to_noise.exponent} (theory {theory.gamma:.3g})")
+        parts.append(f"b = {law.sizes.training_time.exponent} ({theory.b:.3g})")
+    if law.delta is not None:
+        parts.append(f"δ = {law.delta} (1)")
+    if law.batches is not None and law.batches.crossover is not None:
+        parts.append(f"B* ~ P^{law.batches.crossover.exponent} ({theory.gamma:.3g})")
+    return ", ".join(parts) or "nothing determined: fewer than four sizes P ≥ 4 d at one T ≥ 30 κ"
+
+
+def _figures(laws: Sequence[PerceptronLaws]) -> tuple[PlannedFigure, ...]:
+    sized = [law for law in laws if law.sizes is not None]
+    heated = [law for law in laws if law.temperatures and len(law.temperatures[0].means.n) > 3]
+    batched = [law for law in laws if law.batches is not None]
+    moving = [law for law in sized if law.trajectory is not None]
+    planned = (
+        ("size-laws", sized, figures.plot_size_laws, _SIZE_CAPTION),
+        ("temperatures", heated, figures.plot_temperature_laws, _TEMPERATURE_CAPTION),
+        ("batch-sizes", batched, figures.plot_batch_laws, _BATCH_CAPTION),
+        ("trajectories", moving, figures.plot_trajectories, _TRAJECTORY_CAPTION),
+    )
+    return tuple(
+        PlannedFigure(name, functools.partial(plot, shown), caption)
+        for name, shown, plot, caption in planned
+        if shown
+    )
+
+
+_ERRORS = "bars are standard errors over seeds with the spread pooled over the axis"
+_SIZE_CAPTION = (
+    f"Geometric means at the end of training against P, at T ≥ 30 κ and B = 1; {_ERRORS}. Solid: "
+    "weighted fit; dotted: the exponent of theory, through the largest P. w₁/w⊥ follows it, ‖w‖ "
+    "and t* stay below."
+)
+_TEMPERATURE_CAPTION = (
+    f"Geometric mean of ‖w‖/T against T/κ, B = 1; {_ERRORS}. Lines: ‖w‖ = c₀κ + c₁T; they bend at "
+    "T_noise/κ = c₀/c₁, at the same temperature for all P."
+)
+_BATCH_CAPTION = (
+    f"Geometric mean of ‖w‖/T against B at fixed T; {_ERRORS}. Dotted grey: the first step alone, "
+    "E[a]B/√d. Right: B*, where both meet, with its fit (solid) and the exponent of theory "
+    "(dotted)."
+)
+_TRAJECTORY_CAPTION = (
+    "Signal during training after 2^k updates, means of logarithms at the largest P; markers on "
+    "the left are in the fit. Right: slope between neighbours; dotted: 1/(3 + χ)."
+)
+
+
+def _theory_table(laws: Sequence[PerceptronLaws]) -> ReportTable:
+    rows = [
+        (
+            law.label,
+            name,
+            f"{window.theory:.4g}",
+            str(window.estimate),
+            interval_text(window.estimate),
+            "" if window.pull is None else f"{window.pull:+.1f}",
+            f"{window.low:.3g} … {window.high:.3g}",
+            "yes" if window.holds else "no",
+            window.estimate.fit_range,
+        )
+        for law in laws
+        for name, window in windows(law).items()
+    ]
+    columns = ("law", "quantity", "theory", "measured", "95 % interval", "pull (s.e.)", "window",
+               "inside", "fit range")  # fmt: skip
+    return ReportTable("Exponents of theory and of the data", columns, tuple(rows))
+
+
+def _means_table(law: PerceptronLaws) -> ReportTable:
+    sizes = law.sizes
+    assert sizes is not None
+    columns: list[tuple[str, GrowthLaw]] = [
+        ("w₁/w⊥", sizes.signal_to_noise),
+        ("‖w‖/T", sizes.weight_norm),
+        ("w⊥/T", sizes.noise),
+        ("t*/T", sizes.training_time),
+        ("updates", sizes.updates),
+    ]
+    positions = sizes.signal_to_noise.means.positions
+    rows = tuple(
+        (
+            f"{positions[k]:.0f}",
+            f"{sizes.signal_to_noise.means.n[k]:.0f}",
+            *(_cell(fit, k) for _, fit in columns),
+        )
+        for k in range(len(positions))
+    )
+    title = f"Geometric means at T = {sizes.temperature:g}, {law.label}"
+    return ReportTable(title, ("P", "seeds", *(name for name, _ in columns)), rows)
+
+
+def _cell(fit: GrowthLaw, k: int) -> str:
+    mean = math.exp(fit.means.mean[k])
+    return format_value(mean, mean * float(fit.means.stderr[k]))
+
+
+def _estimate_table(estimates: dict[str, Estimate]) -> ReportTable:
+    rows = tuple(
+        (
+            key,
+            str(estimate),
+            interval_text(estimate),
+            str(estimate.n),
+            estimate.fit_range,
+            estimate.definition,
+        )
+        for key, estimate in estimates.items()
+    )
+    columns = ("quantity", "value (68 %)", "95 % interval", "n", "fit range", "definition")
+    return ReportTable("Estimates", columns, rows)
+
+
+def _conventions(n_bootstrap: int) -> tuple[str, ...]:
+    return (
+        "f = w·x/√d from w = 0, hinge loss with margin κ = 1/α on f, T = η/B. Data: |x₁| has the "
+        "density |x₁|^χ exp(−x₁²/2), the other components are N(0, 1), the label is the sign of "
+        "x₁. w₁ is the signal, w⊥ the norm of all other components.",
+        "A run is fitted when no training point has a margin below κ; t* = η × index of the last "
+        "step that changed w. Only fitted runs enter means, which are means of logarithms; a size "
+        "counts if at least 80 % of its runs fitted and P ≥ 4 d.",
+        f"Errors: {n_bootstrap} bootstrap samples of whole seeds, whose data are nested in P, "
+        "times √(S/(S−1)); 95 % intervals with Student's t of S − 1 degrees of freedom. Weights "
+        "are numbers of runs: one spread, pooled over the axis.",
+    )

@@ -1,0 +1,33 @@
+"""Exponents of the perceptron against theory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analysis import MeasurementTable
+from analysis.perceptron_scaling import PerceptronResult, analyse_perceptron
+
+if TYPE_CHECKING:
+    from analysis.report import ReportContext
+    from analysis.report_content import ReportContent
+    from studies.spec import StudySpec
+
+EXPERIMENT = "training"
+TABLES = ("exponents.csv",)
+
+
+def analyse(
+    table: MeasurementTable,
+    spec: StudySpec | None = None,
+    thresholds: tuple[float, ...] | None = None,
+) -> PerceptronResult:
+    """Fit the laws of every chi and d; neither the spec nor thresholds matter."""
+    return analyse_perceptron(table)
+
+
+def content(result: PerceptronResult, context: ReportContext) -> ReportContent:
+    """Return the report of theory beside measurement."""
+    # Drawing takes a second to import, which a run with nothing to train need not pay.
+    from analysis.perceptron_report import perceptron_content
+
+    return perceptron_content(result, context)

@@ -141,18 +141,24 @@ class PerceptronRun:
 
     def observe(self) -> dict[str, np.ndarray]:
         """Return averages over the training samples, each of shape (R,)."""
-        d, h = self.dynamics, self.margins()
-        w = self.weights[: len(self.seeds)]
-        loss, slope = loss_and_slope(d.loss, h, d.target_margin)
-        return {
-            "loss": loss.mean(axis=1),
-            "squared_slope": (slope**2).mean(axis=1),
-            "violated": (h < d.target_margin).mean(axis=1),
-            "error": (h < 0).mean(axis=1),
-            "mean_margin": h.mean(axis=1),
-            "norm": (w**2).mean(axis=1),
-            "alignment": w.mean(axis=1),
-        }
+        return summarise_margins(self.dynamics, self.margins(), self.weights[: len(self.seeds)])
+
+
+def summarise_margins(
+    dynamics: PerceptronDynamics, h: np.ndarray, weights: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return averages over samples from margins (R, M) and weights (R, N), each of shape (R,)."""
+    target = dynamics.target_margin
+    loss, slope = loss_and_slope(dynamics.loss, h, target)
+    return {
+        "loss": loss.mean(axis=1),
+        "squared_slope": (slope**2).mean(axis=1),
+        "violated": (h < target).mean(axis=1),
+        "error": (h < 0).mean(axis=1),
+        "mean_margin": h.mean(axis=1),
+        "norm": (weights**2).mean(axis=1),
+        "alignment": weights.mean(axis=1),
+    }
 
 
 def loss_and_slope(loss: str, h: np.ndarray, target: float) -> tuple[np.ndarray, np.ndarray]:

@@ -97,8 +97,7 @@ def measure_windows(
     observed = []
     for window in range(n_windows):
         observed.append(run.observe())
-        bits = generator(run.seeds[0].noise, Purpose.PROBE, window).integers(0, 2, (n_probes, n))
-        signs = 2.0 * bits - 1.0
+        signs = random_signs(run.seeds[0], window, n_probes, n)
         run.add_twins(0, field_strength * signs)
         first = window * (length + 1)
         path[first] = run.weights[0]
@@ -110,6 +109,12 @@ def measure_windows(
     columns = {name: np.array([row[name][0] for row in observed]) for name in observed[0]}
     displacement = displacements(path, length + 1, n_windows)
     return ResponseRecord(displacement, response / field_strength, columns)
+
+
+def random_signs(seeds: Seeds, window: int, n_probes: int, n: int) -> np.ndarray:
+    """Return the signs e_i of the fields of a window, shape (n_probes, n)."""
+    bits = generator(seeds.noise, Purpose.PROBE, window).integers(0, 2, (n_probes, n))
+    return 2.0 * bits - 1.0
 
 
 def displacements(path: np.ndarray, longest: int, n_groups: int) -> np.ndarray:

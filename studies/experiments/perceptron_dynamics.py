@@ -7,25 +7,17 @@ Carlo copies for the theory.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.boundary import boundary_width, mean_field_distance, replica_distance
-from analysis.dmft import MEMORY_LIMIT, check_memory, solve_dmft
-from analysis.dynamics_problem import DynamicsProblem, SolveDynamicsError
-from analysis.effective_temperature import (
-    FluctuationRecord,
-    fluctuations_from_dmft,
-    measure_temperatures,
-)
+from analysis.dmft import MEMORY_LIMIT, check_memory
+from analysis.dynamics_problem import SolveDynamicsError
 from analysis.temperature_table import TemperatureTable
-from search_spaces import InvalidSettingError, Seeds
+from search_spaces import InvalidSettingError
 from search_spaces.choices import check_name
 from search_spaces.configuration import Configuration
 from search_spaces.grid import GridSpace, Setting
@@ -37,12 +29,22 @@ from search_spaces.perceptron_dynamics import (
     convert_persistence_time,
 )
 from search_spaces.point import positive_integer, positive_number
+from studies.perceptron_rows import (
+    DYNAMICS,
+    dynamics_of,
+    mean_field_problem,
+    measure_rows,
+    solver_sizes,
+    steps,
+)
 
 if TYPE_CHECKING:
     from studies.spec import StudySpec
 
 METHODS = ("simulation", "mean_field")
 QUANTITIES = ("temperature", "replicas")
+BACKENDS = ("numba", "torch")
+"""Of simulations; `torch` runs all seeds of a unit at once, on a GPU if there is one."""
 SHOWN = ("method", "quantity", "load", "learning_rate", "active_fraction", "persistence_time")
 PARAMS = (*SHOWN, "loss", "ridge", "langevin_temperature", "task", "n_weights")
 
@@ -90,7 +92,6 @@ _ONLY = {
     "temperature": ("burn_in_time", "window_time", "n_windows"),
     "replicas": ("duration",),
 }
-_DYNAMICS = tuple(field.name for field in fields(PerceptronDynamics))
 
 
 def _build(values: dict[str, Any]) -> Mapping[str, Any]:
@@ -101,49 +102,15 @@ def _build(values: dict[str, Any]) -> Mapping[str, Any]:
         kept["persistence_time"] = convert_persistence_time(
             kept["persistence_time"], kept["active_fraction"], given
         )
-    dynamics = PerceptronDynamics(**{name: kept[name] for name in _DYNAMICS})
-    _problem(dynamics)
+    dynamics = PerceptronDynamics(**{name: kept[name] for name in DYNAMICS})
+    mean_field_problem(dynamics)
     simulated = kept["method"] == "simulation"
     other = QUANTITIES[1 - QUANTITIES.index(kept["quantity"])]
-    unused = [*_ONLY[other], "n_copies" if simulated else "n_weights"]
+    # The memory limit decides what may run, not what comes out.
+    unused = [*_ONLY[other], "memory", "n_copies" if simulated else "n_weights"]
     if not simulated or kept["quantity"] == "replicas":
         unused.append("field_strength")
-    if simulated:
-        unused.append("memory")
     return {name: value for name, value in kept.items() if name not in unused}
-
-
-def _problem(dynamics: PerceptronDynamics) -> DynamicsProblem:
-    """Return the mean-field problem, whose checks include stability."""
-    try:
-        return DynamicsProblem(**dynamics.mean_field_settings())
-    except SolveDynamicsError as error:
-        raise InvalidSettingError(str(error)) from None
-
-
-def _dynamics(configuration: Configuration) -> PerceptronDynamics:
-    known = dict(configuration.settings)
-    return PerceptronDynamics(**{name: known[name] for name in _DYNAMICS if name in known})
-
-
-def _steps(configuration: Configuration, name: str) -> int:
-    """Return a time in steps."""
-    return max(1, round(configuration[name] / configuration["learning_rate"]))
-
-
-def _solver_sizes(configuration: Configuration) -> dict[str, int]:
-    """Return the arguments of the solver that fix its time and memory."""
-    n = configuration["n_copies"]
-    if configuration["quantity"] == "replicas":
-        steps, response, replicas = _steps(configuration, "duration"), n, 2
-    else:
-        window = _steps(configuration, "window_time")
-        # Origins over half a window, so that windows and drifts can be compared.
-        steps = _steps(configuration, "burn_in_time") + window + window // 2 + 1
-        # Persistent selection needs all kernels from the same copies.
-        response = n if configuration["persistence_time"] is not None else max(100, n // 3)
-        replicas = 1
-    return {"n_steps": steps, "n_samples": n, "n_response": response, "n_replicas": replicas}
 
 
 def space(**settings: Any) -> GridSpace:
@@ -153,6 +120,8 @@ def space(**settings: Any) -> GridSpace:
 
 def grows(key: str, old: Any, new: Any) -> bool:
     """Whether a setting kept all of its values."""
+    if key == "memory":
+        return True
     before, after = (v if isinstance(v, list | tuple) else [v] for v in (old, new))
     return set(before) <= set(after)
 
@@ -164,24 +133,31 @@ def read(plain: dict[str, Any]) -> Configuration:
 
 
 def check(spec: StudySpec) -> str:
-    """Refuse mean-field solutions that need too much memory."""
-    for configuration in spec.points():
-        if configuration["method"] == "mean_field":
-            problem = _problem(_dynamics(configuration))
-            try:
-                check_memory(
-                    problem, **_solver_sizes(configuration), limit=configuration["memory"]
-                )
-            except SolveDynamicsError as error:
-                raise InvalidSettingError(str(error)) from None
-        elif configuration["quantity"] == "temperature":
-            steps = _steps(configuration, "window_time")
-            if steps < 8:
-                raise InvalidSettingError(
-                    f"window_time={configuration['window_time']:g} is {steps} steps of "
-                    f"learning_rate={configuration['learning_rate']:g}; at least 8 are needed"
-                )
-    return "numba"
+    """Refuse theory that needs too much memory and windows that are too short."""
+    for scan in spec.spaces().values():
+        for configuration in scan.points():
+            if configuration["method"] == "mean_field":
+                _check_memory(configuration, min(scan.values["memory"]))
+            elif configuration["quantity"] == "temperature":
+                _check_window(configuration)
+    return check_name("backend", "numba" if spec.backend == "auto" else spec.backend, BACKENDS)
+
+
+def _check_memory(configuration: Configuration, limit: float) -> None:
+    problem = mean_field_problem(dynamics_of(configuration))
+    try:
+        check_memory(problem, **solver_sizes(configuration), limit=limit)
+    except SolveDynamicsError as error:
+        raise InvalidSettingError(str(error)) from None
+
+
+def _check_window(configuration: Configuration) -> None:
+    n_steps = steps(configuration, "window_time")
+    if n_steps < 8:
+        raise InvalidSettingError(
+            f"window_time={configuration['window_time']:g} is {n_steps} steps of "
+            f"learning_rate={configuration['learning_rate']:g}; at least 8 are needed"
+        )
 
 
 def prepare(spec: StudySpec, backend: str) -> None:
@@ -197,139 +173,25 @@ def measure(
     """Return one row per seed."""
     from threadpoolctl import threadpool_limits
 
-    method = _METHODS[configuration["method"], configuration["quantity"]]
     # Sums of matrix products depend on the number of threads.
     with threadpool_limits(1, user_api="blas"):
-        return [method(configuration, seed) for seed in seeds]
-
-
-def _simulated_temperature(configuration: Configuration, seed: int) -> dict[str, Any]:
-    from trainers.response import measure_response
-
-    dynamics = _dynamics(configuration)
-    found = measure_response(
-        dynamics,
-        Seeds.shared(seed),
-        burn_in=_steps(configuration, "burn_in_time"),
-        length=_steps(configuration, "window_time"),
-        n_windows=configuration["n_windows"],
-        field_strength=configuration["field_strength"],
-    )
-    seen = found.observables
-    record = FluctuationRecord.from_windows(
-        found.displacement[None], found.response[None], seen["loss"][None], seen["norm"][None]
-    )
-    means = {name: float(seen[name].mean()) for name in ("loss", "violated", "squared_slope")}
-    return _temperature_row(dynamics, record, means, float(seen["norm"].mean()))
-
-
-def _mean_field_temperature(configuration: Configuration, seed: int) -> dict[str, Any]:
-    dynamics, sizes = _dynamics(configuration), _solver_sizes(configuration)
-    memory = configuration["memory"]
-    solution = solve_dmft(_problem(dynamics), **sizes, seed=seed, memory_limit=memory)
-    start = _steps(configuration, "burn_in_time")
-    length = _steps(configuration, "window_time")
-    record = fluctuations_from_dmft([solution], start, length)
-    means = {
-        name: float(getattr(solution.samples, name)[start:].mean())
-        for name in ("loss", "violated", "squared_slope")
-    }
-    norm = float(np.diagonal(solution.correlation)[start:].mean())
-    return _temperature_row(dynamics, record, means, norm)
-
-
-def _temperature_row(
-    dynamics: PerceptronDynamics, record: FluctuationRecord, means: dict[str, float], norm: float
-) -> dict[str, Any]:
-    found = measure_temperatures(record)
-    return {
-        **{f"temperature_{name}": value for name, value in found.slopes.items()},
-        "temperature_bare": _problem(dynamics).bare_temperature(means["squared_slope"]),
-        "train_loss": means["loss"],
-        "violated": means["violated"],
-        "squared_norm": norm,
-        "displacement": json.dumps(_plain(record.displacement[0])),
-        "response": json.dumps(_plain(record.response[0])),
-        "drifts": json.dumps({name: _plain(values[0]) for name, values in record.series.items()}),
-    }
-
-
-def _plain(values: np.ndarray) -> list[float]:
-    return [float(f"{value:.7g}") for value in values]
-
-
-def _simulated_replicas(configuration: Configuration, seed: int) -> dict[str, Any]:
-    from trainers.perceptron_simulation import replica_seeds, simulate
-
-    dynamics = _dynamics(configuration)
-    run = simulate(dynamics, replica_seeds(seed, 2), [_steps(configuration, "duration")])
-    first, second = run.weights[-1]
-    distance = replica_distance(first, second)
-    norms = run.observables["norm"][-1]
-    gamma = run.margins / np.sqrt(norms)[:, None]
-    touching = boundary_width(run.margins, 1.0, dynamics.target_margin).contact
-    width = boundary_width(gamma, 1.0, dynamics.target_margin)
-    seen = {name: float(values[-1].mean()) for name, values in run.observables.items()}
-    return {
-        "replica_distance": distance.weights,
-        "replica_angle": distance.angle,
-        "replica_disagreement": distance.disagreement,
-        "width_mean": width.mean,
-        "width_contact": touching,
-        "width_hard": width.hard,
-        "width_spread": width.spread,
-        "train_loss": seen["loss"],
-        "train_error": seen["error"],
-        "violated": seen["violated"],
-        "squared_norm": seen["norm"],
-    }
-
-
-def _mean_field_replicas(configuration: Configuration, seed: int) -> dict[str, Any]:
-    dynamics, sizes = _dynamics(configuration), _solver_sizes(configuration)
-    memory = configuration["memory"]
-    solution = solve_dmft(_problem(dynamics), **sizes, seed=seed, memory_limit=memory)
-    norm = float(solution.correlation[-1, -1])
-    distance = mean_field_distance(norm, float(solution.replica_distance[-1]))
-    width = boundary_width(solution.margins, norm, dynamics.target_margin)
-    return {
-        "replica_distance": distance.weights,
-        "replica_angle": distance.angle,
-        "replica_disagreement": distance.disagreement,
-        "width_mean": width.mean,
-        "width_contact": width.contact,
-        "width_hard": width.hard,
-        "width_spread": width.spread,
-        "train_loss": float(solution.samples.loss[-1]),
-        "train_error": float(solution.samples.error[-1]),
-        "violated": float(solution.samples.violated[-1]),
-        "squared_norm": norm,
-    }
-
-
-_METHODS = {
-    ("simulation", "temperature"): _simulated_temperature,
-    ("mean_field", "temperature"): _mean_field_temperature,
-    ("simulation", "replicas"): _simulated_replicas,
-    ("mean_field", "replicas"): _mean_field_replicas,
-}
+        return measure_rows(configuration, seeds, backend)
 
 
 def expected_seconds(configuration: Configuration) -> float:
     """Rough time of one seed."""
     if configuration["method"] == "mean_field":
-        sizes = _solver_sizes(configuration)
-        steps, copies = sizes["n_steps"], sizes["n_replicas"] * sizes["n_response"]
-        tangent = copies * configuration["active_fraction"] * steps**3 / 6
-        return 0.05 + 6e-10 * tangent + 2e-9 * sizes["n_samples"] * steps**2
-    steps = _steps(configuration, "duration") if configuration["quantity"] == "replicas" else 0
-    if not steps:
-        windows = configuration["n_windows"] * _steps(configuration, "window_time")
-        steps = _steps(configuration, "burn_in_time") + 2 * windows
-    n = configuration["n_weights"]
-    return 0.01 + steps * (
-        6e-5 + 8e-10 * configuration["active_fraction"] * configuration["load"] * n**2
-    )
+        sizes = solver_sizes(configuration)
+        n_steps, copies = sizes["n_steps"], sizes["n_replicas"] * sizes["n_response"]
+        tangent = copies * configuration["active_fraction"] * n_steps**3 / 6
+        return 0.05 + 6e-10 * tangent + 2e-9 * sizes["n_samples"] * n_steps**2
+    if configuration["quantity"] == "replicas":
+        n_steps = steps(configuration, "duration")
+    else:
+        windows = configuration["n_windows"] * steps(configuration, "window_time")
+        n_steps = steps(configuration, "burn_in_time") + 2 * windows
+    samples = configuration["active_fraction"] * configuration["load"]
+    return 0.01 + n_steps * (6e-5 + 8e-10 * samples * configuration["n_weights"] ** 2)
 
 
 def seed_columns(seed: int) -> dict[str, int]:

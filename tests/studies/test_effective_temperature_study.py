@@ -84,3 +84,15 @@ def test_every_preset_of_the_recipe_can_run_here(preset):
     found = resolve_spec("effective-temperature", {}, preset)
     assert found.experiment.check(found) == "numba"
     assert found.n_trainings() > 100
+
+
+@pytest.mark.parametrize("quantity", ["temperature", "replicas"])
+def test_both_backends_simulate_the_same(quantity):
+    asked = spec(scans=None, quantity=quantity, duration=5)
+    (configuration,) = asked.points()
+    one, two = (asked.experiment.measure(configuration, [0, 1], b) for b in ("numba", "torch"))
+    for a, b in zip(one, two, strict=True):
+        numbers = {name: value for name, value in a.items() if isinstance(value, float)}
+        assert {name: b[name] for name in numbers} == pytest.approx(numbers, rel=1e-3)
+    with pytest.raises(InvalidSettingError, match="backend='jax'"):
+        asked.experiment.check(spec(scans=None, backend="jax"))

@@ -12,14 +12,16 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import torch
 from numba import njit
 from threadpoolctl import threadpool_limits
 
+from benchmarks import replicas
 from benchmarks.peers import Run, train_jax, train_torch
 from search_spaces import Point, Seeds, presentation_budget
 from trainers import compile_kernels, train_pack
@@ -46,9 +48,10 @@ class Plan:
     scaling_sizes: tuple[int, ...] = (64, 128, 256, 512, 1024)
     scaling_widths: tuple[int, ...] = (32, 64, 128, 256, 512)
     scaling_batches: tuple[int, ...] = (1, 4, 16, 64, 256)
+    replicas: replicas.ReplicaPlan = field(default_factory=replicas.ReplicaPlan)
 
 
-QUICK = Plan((64,), (1, 16), 2, 1, (64, 1024), (64, 256), (1, 64))
+QUICK = Plan((64,), (1, 16), 2, 1, (64, 1024), (64, 256), (1, 64), replicas.QUICK)
 
 
 def make_point(n_train: int, width: int, batch_size: int) -> Point:
@@ -236,6 +239,7 @@ def write_page(plan: Plan) -> str:
         against_p = scaling_table([make_point(n, 64, 1) for n in plan.scaling_sizes], "P")
         against_h = scaling_table([make_point(256, h, 4) for h in plan.scaling_widths], "h")
         against_b = scaling_table([make_point(1024, 64, b) for b in plan.scaling_batches], "B")
+        together = table(replicas.HEADER, replicas.replicas_rows(plan.replicas))
     return f"""# Benchmarks
 
 Written by `make bench`. {machine()}
@@ -263,6 +267,12 @@ Against h (P = 256, B = 4):
 Against B (h = 64, P = 1024):
 
 {against_b}
+
+## Many replicas in one set of tensors
+
+The backend torch-replicas, which trains convolutional networks and everything on a GPU, one thread. Digits, P = {replicas.N_TRAIN}, T = {replicas.TEMPERATURE:g}, B = 1; whole trainings with their tests. Where CPU and GPU cross: {"see the rows" if torch.cuda.is_available() else "not measured, for want of a GPU"}.
+
+{together}
 """  # noqa: E501
 
 

@@ -23,12 +23,17 @@ from search_spaces.point import (
     Point,
     number_from_text,
     positive_integer,
+    positive_number,
     resolve_temperature,
 )
-from search_spaces.windows import perceptron_budget, presentation_budget, temperature_window
-
-WINDOW = "window"
-"""The value of `temperature` that asks for the default window of each alpha, depth and B."""
+from search_spaces.windows import (
+    STABLE,
+    perceptron_budget,
+    presentation_budget,
+    read_window,
+    temperature_window,
+    window_text,
+)
 
 NOISE_AXES = ("temperature", "learning_rate", "batch_size")
 
@@ -48,9 +53,12 @@ class SearchSpace:
     n_test, sampling, dtype, max_presentations, bias, scheme, observables
         Fixed settings of every point; a budget of None is the default of
         :mod:`search_spaces.windows`, a scheme of None that of the model.
+    kernel_diagonal, stable_learning_rate
+        Measured K and eta_max of the network, in place of the formulas for perceptrons; the
+        window of a convolutional network needs them.
     **axes
         Anything :func:`search_spaces.axes.parse_axis` reads; ``temperature="window"`` is the
-        stable window of each alpha, depth and batch size.
+        stable window of each alpha, depth and batch size, ``"window(0.1, 4)"`` ends elsewhere.
 
     >>> space = SearchSpace(n_train=[64, 128], temperature=[0.1, 1.0], batch_size=1, n_seeds=2)
     >>> len(space.points()), list(space.seeds)
@@ -69,6 +77,8 @@ class SearchSpace:
         bias: bool = False,
         scheme: str | None = None,
         observables: Sequence[str] = (),
+        kernel_diagonal: float | None = None,
+        stable_learning_rate: float | None = None,
         **axes: Any,
     ) -> None:
         self.n_seeds = positive_integer("n_seeds", n_seeds)
@@ -88,8 +98,10 @@ class SearchSpace:
             if max_presentations is None
             else positive_integer("max_presentations", number_from_text(max_presentations))
         )
-        self.uses_window = axes.get("temperature") == WINDOW
-        if self.uses_window:
+        self.kernel_diagonal = _optional_number("kernel_diagonal", kernel_diagonal)
+        self.stable_learning_rate = _optional_number("stable_learning_rate", stable_learning_rate)
+        self.window = read_window(axes.get("temperature"))
+        if self.window is not None:
             axes.pop("temperature")
         self.axes: dict[str, Axis] = {
             name: parse_axis(name, raw)
@@ -99,9 +111,20 @@ class SearchSpace:
         self._check()
 
     @property
+    def uses_window(self) -> bool:
+        """Whether each alpha, depth and B has temperatures of its own."""
+        return self.window is not None
+
+    @property
     def seeds(self) -> range:
         """Labels of the replicas; one label means the same split and w0 at every P and T."""
         return range(self.first_seed, self.first_seed + self.n_seeds)
+
+    @property
+    def lacks_window(self) -> bool:
+        """Whether the window has to be measured first: that of a convolutional network."""
+        known = None not in (self.kernel_diagonal, self.stable_learning_rate)
+        return self.uses_window and "cnn" in self.axes["model"].values() and not known
 
     def points(self) -> tuple[Point, ...]:
         """Return the planned grid, every point once, or raise at the first invalid one.
@@ -131,7 +154,7 @@ class SearchSpace:
             temperature=temperature,
             batch_size=batch_size,
             max_presentations=self.max_presentations
-            or _default_budget(settings, temperature, batch_size),
+            or _default_budget(settings, temperature, batch_size, self.kernel_diagonal),
             **others,
             **self.fixed,
         )
@@ -144,13 +167,37 @@ class SearchSpace:
         names = list(self.axes)
         for combination in itertools.product(*(self.axes[name].values() for name in names)):
             values = dict(zip(names, combination, strict=True))
-            if not self.uses_window:
+            if self.window is None:
                 yield values
                 continue
-            batch_size = values.get("batch_size", 1)
-            settings = {**MODEL_DEFAULTS[values["model"]], **values}
-            for t in temperature_window(settings["alpha"], settings["depth"], batch_size):
+            settings = {"batch_size": 1, **MODEL_DEFAULTS[values["model"]], **values}
+            scales = (settings["alpha"], settings["depth"], settings["batch_size"])
+            for t in self.window_temperatures(*scales):
                 yield {**values, "temperature": t}
+
+    def window_temperatures(
+        self, alpha: float, depth: int, batch_size: int = 1
+    ) -> tuple[float, ...]:
+        """Return the temperatures of the window of a network.
+
+        Raises
+        ------
+        InvalidSettingError
+            For a convolutional network whose window has not been measured.
+        """
+        if self.lacks_window:
+            raise InvalidSettingError(
+                "temperature=window of model=cnn needs kernel_diagonal and stable_learning_rate, "
+                "which a study measures first; give them, or the temperatures"
+            )
+        return temperature_window(
+            alpha,
+            depth,
+            batch_size,
+            kernel=self.kernel_diagonal,
+            learning_rate=self.stable_learning_rate,
+            ends=self.window or STABLE,
+        )
 
     def _check(self) -> None:
         for name in NAME_AXES:
@@ -181,14 +228,28 @@ class SearchSpace:
                 "temperature=window is the stable window of a network; a perceptron is stable at "
                 "every temperature, so give the temperatures"
             )
+        if "cnn" in self.axes["model"].values():
+            for name in ("model", "data", "width", "depth", "activation"):
+                axis = self.axes.get(name)
+                if not isinstance(axis, ListAxis) or len(axis.values()) > 1:
+                    raise InvalidSettingError(
+                        f"temperature=window of model=cnn is measured for one {name}; give one, "
+                        "or give the temperatures"
+                    )
 
     def to_plain(self) -> dict[str, Any]:
         """Return every setting with its default written out, as YAML holds it."""
         plain = {name: self.axes[name].to_plain() for name in AXES if name in self.axes}
-        if self.uses_window:
-            plain["temperature"] = WINDOW
-        seeds = {"n_seeds": self.n_seeds, "first_seed": self.first_seed}
-        return {**plain, **self.fixed, "max_presentations": self.max_presentations, **seeds}
+        if self.window is not None:
+            plain["temperature"] = window_text(self.window)
+        others = {
+            "max_presentations": self.max_presentations,
+            "kernel_diagonal": self.kernel_diagonal,
+            "stable_learning_rate": self.stable_learning_rate,
+            "n_seeds": self.n_seeds,
+            "first_seed": self.first_seed,
+        }
+        return {**plain, **self.fixed, **others}
 
 
 def _default_axes(model: Any) -> dict[str, Any]:
@@ -205,9 +266,16 @@ def _default_axes(model: Any) -> dict[str, Any]:
     return {"model": names, **axes, "n_train": list(SIZES)}
 
 
-def _default_budget(settings: Mapping[str, Any], temperature: float, batch_size: int) -> int:
+def _optional_number(name: str, value: Any) -> float | None:
+    return None if value is None else positive_number(name, number_from_text(value))
+
+
+def _default_budget(
+    settings: Mapping[str, Any], temperature: float, batch_size: int, kernel: float | None
+) -> int:
     n_train, alpha = settings["n_train"], settings["alpha"]
     if settings["model"] == "perceptron":
         chi = settings.get("chi", DATA_DEFAULTS["perceptron"]["chi"])
         return perceptron_budget(n_train, temperature, alpha, chi)
-    return presentation_budget(n_train, temperature, batch_size, alpha, settings["depth"])
+    depth = settings["depth"]
+    return presentation_budget(n_train, temperature, batch_size, alpha, depth, kernel)

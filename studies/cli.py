@@ -73,6 +73,7 @@ def cli() -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="Folder; runs/STUDY by default.")
 @click.option("--preset", help="Named settings of the study: quick, standard or paper.")
 @click.option("--executor", default="ray", show_default=True, help="ray or serial.")
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option("--workers", type=click.IntRange(min=1), help="Local cores; all by default.")
 @click.option("--address", help="A running Ray cluster, HOST:PORT.")
 @click.option("--max-points", type=click.IntRange(min=1), help="Stop after so many trainings.")
@@ -137,7 +138,7 @@ def _print_plan(study: Any, as_json: bool) -> None:
     counts = {len(seeds) for _, seeds in spec.planned()} if spec.is_planned else set()
     low, high = (min(counts), max(counts)) if counts else (spec.space.n_seeds,) * 2
     seeds = f"{low} seeds each" if low == high else f"{low} to {high} seeds each"
-    n_points = len(spec.points()) if spec.is_planned else spec.n_trials
+    n_points = len(spec.points()) if spec.is_planned else spec.n_trials * len(spec.searches())
     click.echo(
         f"{n_points} configurations {per}, {seeds}: "
         f"{spec.n_trainings()} trainings in {study.folder.path}"

@@ -8,6 +8,7 @@ An executor takes packs with :meth:`Executor.submit` and hands back finished one
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import socket
@@ -104,6 +105,8 @@ class RayExecutor(Executor):
         Number of local cores to use; None for all. Not with `address`.
     address
         A running cluster, ``HOST:PORT`` or ``auto``; None starts a private local one.
+    gpus
+        GPUs that a task occupies.
 
     Raises
     ------
@@ -117,8 +120,10 @@ class RayExecutor(Executor):
         task: Task = run_pack,
         workers: int | None = None,
         address: str | None = None,
+        gpus: float = 0,
     ) -> None:
         super().__init__(backend, task)
+        self._gpus = gpus
         if address is not None:
             _offer_token()
         import ray
@@ -142,7 +147,9 @@ class RayExecutor(Executor):
         return len(self._packs)
 
     def submit(self, pack: Pack) -> None:
-        remote = self._ray.remote(self.task).options(num_cpus=1, max_retries=1)
+        remote = self._ray.remote(_function(self.task)).options(
+            num_cpus=1, num_gpus=self._gpus, max_retries=1
+        )
         reference = remote.remote([unit.to_payload() for unit in pack], self.backend)
         self._packs[reference] = pack
 
@@ -183,6 +190,17 @@ class RayExecutor(Executor):
         except (self._ray.exceptions.RayError, OSError) as error:
             return WorkerDiedError(" ".join(str(error).split())[:300])
         return results
+
+
+def _function(task: Task) -> Task:
+    """Return a plain function, as Ray needs, for a task that may be a partial."""
+    if not isinstance(task, functools.partial):
+        return task
+
+    def call(*arguments: Any) -> Results:
+        return task(*arguments)
+
+    return call
 
 
 def _start_local_ray(ray: Any, cores: int) -> None:

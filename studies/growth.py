@@ -6,7 +6,7 @@ from typing import Any
 
 from search_spaces import InvalidSettingError
 from search_spaces.axes import AXES
-from search_spaces.space import WINDOW
+from search_spaces.windows import read_window
 from studies.experiments.training import grows
 from studies.spec import StudySpec
 
@@ -57,6 +57,6 @@ def _scans_grow(before: StudySpec, after: StudySpec) -> bool:
 def _remedy(key: str, old: Any, new: Any) -> str:
     if key in ("n_seeds", "n_trials"):
         return "Finished trainings are never dropped; choose a larger number or another --out."
-    if key in AXES and not isinstance(old, dict | list) and old != WINDOW:
+    if key in AXES and not isinstance(old, dict | list) and not read_window(old):
         return f"Ask for both, {key}=[{old}, ...], or choose another folder with --out."
     return "Choose another folder with --out."

@@ -83,9 +83,20 @@ class PackQueue:
 
     The order is that of the points' hashes: as good as random, so that cheap and costly trainings
     mix and the rate seen so far predicts the time left.
+
+    Parameters
+    ----------
+    work
+        Configurations with the seeds that are missing.
+    together
+        Replicas of a configuration that are cheaper together than apart: a unit has so many,
+        if there are, even if they take longer than a pack should.
     """
 
-    def __init__(self, work: Iterable[tuple[Configuration, Sequence[int]]]) -> None:
+    def __init__(
+        self, work: Iterable[tuple[Configuration, Sequence[int]]], together: int = 1
+    ) -> None:
+        self._together = together
         items = [(point, tuple(seeds)) for point, seeds in work if seeds]
         items.sort(key=lambda item: item[0].identity)
         self._items = deque(items)
@@ -119,7 +130,7 @@ class PackQueue:
             if units and cost * len(seeds) > left:
                 break
             self._items.popleft()
-            size = min(room, max(1, int(1.5 * PACK_SECONDS / cost)))
+            size = min(room, max(self._together, int(1.5 * PACK_SECONDS / cost)))
             if size < len(seeds):
                 self._items.appendleft((point, seeds[size:]))
                 seeds = seeds[:size]

@@ -18,7 +18,7 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState
 
-from search_spaces import InvalidSettingError, ListAxis, LogAxis, temperature_window
+from search_spaces import InvalidSettingError, ListAxis, LogAxis, SearchSpace
 from search_spaces.choices import ACTIVATIONS, DATA, LOSSES, MODELS
 from studies.experiments import Configuration
 from studies.ledger import REASON, Ledger
@@ -27,6 +27,9 @@ from studies.spec import StudySpec
 
 GENERATION = 8
 """Trials asked at once of an adaptive sampler; fixed, so that results do not depend on timing."""
+
+SEARCH = "search"
+"""User attribute of a trial: which of several searches asked for it."""
 
 _NAMES = {"data": DATA, "model": MODELS, "loss": LOSSES, "activation": ACTIVATIONS}
 _MAIN = ("n_train", "temperature", "batch_size", "alpha")
@@ -59,11 +62,11 @@ def _spanning(name: str, values: list[Any]) -> BaseDistribution:
     return FloatDistribution(low, high, log=low > 0)
 
 
-def asked_distributions(spec: StudySpec) -> dict[str, BaseDistribution]:
+def asked_distributions(space: SearchSpace, sampler: str) -> dict[str, BaseDistribution]:
     """Return the distribution of every axis of the space that a sampler has to choose."""
-    axes = dict(spec.space.axes)
-    if spec.space.uses_window:
-        axes["temperature"] = _window_axis(spec)
+    axes = dict(space.axes)
+    if space.window is not None:
+        axes["temperature"] = _window_axis(space)
     distributions: dict[str, BaseDistribution] = {}
     for name, axis in axes.items():
         if isinstance(axis, LogAxis):
@@ -73,16 +76,16 @@ def asked_distributions(spec: StudySpec) -> dict[str, BaseDistribution]:
             distributions[name] = CategoricalDistribution(axis.values())
     if not distributions:
         raise InvalidSettingError(
-            f"sampler={spec.sampler} has nothing to choose; give an axis a range, "
+            f"sampler={sampler} has nothing to choose; give an axis a range, "
             "for example temperature=log(0.01, 1)"
         )
     return distributions
 
 
-def _window_axis(spec: StudySpec) -> LogAxis:
-    axes = spec.space.axes
+def _window_axis(space: SearchSpace) -> LogAxis:
+    axes = space.axes
     windows = [
-        temperature_window(alpha, depth, batch_size)
+        space.window_temperatures(alpha, depth, batch_size)
         for alpha in axes["alpha"].values()
         for depth in axes["depth"].values()
         for batch_size in axes["batch_size"].values()
@@ -132,10 +135,11 @@ def check_sampler(spec: StudySpec) -> None:
 
     It is asked for one point in memory, since some samplers refuse a distribution only then.
     """
-    distributions = asked_distributions(spec)
+    searched = [asked_distributions(s, spec.sampler) for s in spec.searches().values()]
     sampler = make_sampler(spec.sampler, spec.sampler_seed)
     try:
-        optuna.create_study(sampler=sampler).ask(fixed_distributions=distributions)
+        for distributions in searched:
+            optuna.create_study(sampler=sampler).ask(fixed_distributions=distributions)
     except Exception as error:
         reason = " ".join(str(error).split())
         raise InvalidSettingError(
@@ -143,30 +147,128 @@ def check_sampler(spec: StudySpec) -> None:
         ) from None
 
 
+class _Search:
+    """One space that a sampler searches by itself: it sees the trials of this space only."""
+
+    def __init__(self, name: str, space: SearchSpace, spec: StudySpec, ledger: Ledger) -> None:
+        self.name = name
+        self._space = space
+        self._spec = spec
+        self._ledger = ledger
+        self._alone = spec.search_each is None
+        self.distributions = asked_distributions(space, spec.sampler)
+        self.asked = len(self._trials())
+
+    def _trials(self) -> list[FrozenTrial]:
+        trials = self._ledger.trials()
+        if self._alone:
+            return trials
+        return [trial for trial in trials if trial.user_attrs.get(SEARCH) == self.name]
+
+    def owns(self, trial: FrozenTrial) -> bool:
+        """Whether a trial belongs to this search and was asked completely."""
+        mine = self._alone or trial.user_attrs.get(SEARCH) == self.name
+        return mine and set(self.distributions) <= set(trial.params)
+
+    def ask(self) -> Unit | None:
+        """Ask for the next configuration; None if it cannot be trained, which is recorded."""
+        study = self._ledger.study
+        if self._alone:
+            study.sampler = make_sampler(self._spec.sampler, self._seed())
+        else:
+            study.sampler = _Chosen(self._proposal())
+        trial = study.ask(fixed_distributions=self.distributions)
+        if not self._alone:
+            trial.set_user_attr(SEARCH, self.name)
+        self.asked += 1
+        try:
+            return self.unit(trial.number, trial.params)
+        except InvalidSettingError as error:
+            trial.set_user_attr(REASON, str(error))
+            study.tell(trial, state=TrialState.PRUNED)
+            return None
+
+    def _proposal(self) -> dict[str, Any]:
+        """Ask the sampler in a study that holds nothing but this search."""
+        sampler = make_sampler(self._spec.sampler, self._seed())
+        own = optuna.create_study(sampler=sampler)
+        own.add_trials(self._trials())
+        return own.ask(fixed_distributions=self.distributions).params
+
+    def _seed(self) -> int:
+        """Return a new seed for every trial; Sobol points are one sequence with one seed."""
+        if self._spec.sampler == "sobol":
+            return self._spec.sampler_seed
+        place = f"{self.asked}" if self._alone else f"{self.name}/{self.asked}"
+        text = f"{self._spec.sampler_seed}/{place}"
+        return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)
+
+    def unit(self, number: int, params: dict[str, Any]) -> Unit:
+        """Return a trial of this search as a unit of work."""
+        fixed = {
+            name: axis.values()[0]
+            for name, axis in self._space.axes.items()
+            if isinstance(axis, ListAxis) and len(axis.values()) == 1
+        }
+        point = self._space.point({**fixed, **params})
+        return Unit(point, tuple(self._space.seeds), trial=number)
+
+
+class _Chosen(optuna.samplers.BaseSampler):
+    """Gives a trial the parameters that were chosen elsewhere."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self._params = params
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        return {}
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return {}
+
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        return self._params[param_name]
+
+
 class AskedWork:
     """Configurations that an Optuna sampler asks for, in generations.
 
-    Trials left running by a killed driver are trained again under their own number, and an
+    With `search_each`, every value of that axis is a search of its own, and the searches take
+    turns. Trials left running by a killed driver are trained again under their own number, and an
     unfinished generation is completed first, so that a restart asks for the same points.
     """
 
     def __init__(self, spec: StudySpec, ledger: Ledger) -> None:
         if spec.n_trials is None:
             raise InvalidSettingError(f"sampler={spec.sampler} needs n_trials")
-        self._spec = spec
         self._ledger = ledger
-        self._n_trials = spec.n_trials
-        self._distributions = asked_distributions(spec)
+        self._searches = [
+            _Search(name, space, spec, ledger) for name, space in spec.searches().items()
+        ]
+        self._n_trials = spec.n_trials * len(self._searches)
         adaptive = spec.sampler not in ("sobol", "random")
-        self._generation = GENERATION if adaptive else spec.n_trials
+        self._generation = GENERATION * len(self._searches) if adaptive else self._n_trials
         self._outstanding = 0
-        self._queue = [self._unit(trial.number, trial.params) for trial in self._left_running()]
-        self._asked = len(ledger.trials())
+        self._queue = self._left_running()
 
     @property
     def unfinished(self) -> int:
         """How many trials are still to be finished."""
         return self._n_trials - self._asked + len(self._queue) + self._outstanding
+
+    @property
+    def _asked(self) -> int:
+        return sum(search.asked for search in self._searches)
 
     def __bool__(self) -> bool:
         return self.unfinished > 0
@@ -194,38 +296,19 @@ class AskedWork:
 
     def _ask_generation(self) -> None:
         end = (self._asked // self._generation + 1) * self._generation
-        for number in range(self._asked, min(end, self._n_trials)):
-            self._ledger.study.sampler = make_sampler(self._spec.sampler, self._seed(number))
-            trial = self._ledger.study.ask(fixed_distributions=self._distributions)
-            self._asked += 1
-            try:
-                self._queue.append(self._unit(trial.number, trial.params))
-            except InvalidSettingError as error:
-                trial.set_user_attr(REASON, str(error))
-                self._ledger.study.tell(trial, state=TrialState.PRUNED)
+        for _ in range(self._asked, min(end, self._n_trials)):
+            # The search that is furthest behind: they take turns, and a new one catches up.
+            unit = min(self._searches, key=lambda search: search.asked).ask()
+            if unit is not None:
+                self._queue.append(unit)
 
-    def _seed(self, number: int) -> int:
-        """Return a new seed for every trial; Sobol points are one sequence with one seed."""
-        if self._spec.sampler == "sobol":
-            return self._spec.sampler_seed
-        text = f"{self._spec.sampler_seed}/{number}"
-        return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)
-
-    def _left_running(self) -> list[FrozenTrial]:
+    def _left_running(self) -> list[Unit]:
         """Return the trials to train again; one whose asking was cut short is given up."""
         left = []
         for trial in self._ledger.trials(TrialState.RUNNING):
-            if set(self._distributions) <= set(trial.params):
-                left.append(trial)
-            else:
+            owner = next((search for search in self._searches if search.owns(trial)), None)
+            if owner is None:
                 self._ledger.study.tell(trial.number, state=TrialState.FAIL)
+            else:
+                left.append(owner.unit(trial.number, trial.params))
         return left
-
-    def _unit(self, number: int, params: dict[str, Any]) -> Unit:
-        fixed = {
-            name: axis.values()[0]
-            for name, axis in self._spec.space.axes.items()
-            if isinstance(axis, ListAxis) and len(axis.values()) == 1
-        }
-        point = self._spec.space.point({**fixed, **params})
-        return Unit(point, tuple(self._spec.space.seeds), trial=number)

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from search_spaces import InvalidSettingError, SearchSpace
+from search_spaces.axes import AXES, ListAxis
 from search_spaces.choices import check_name
 from search_spaces.point import number_from_text, positive_integer, positive_number
 from search_spaces.space import NOISE_AXES
@@ -27,6 +28,7 @@ STUDY_KEYS = (
     "backend",
     "sampler",
     "n_trials",
+    "search_each",
     "objective",
     "sampler_seed",
 )
@@ -44,6 +46,7 @@ _STUDY_DEFAULTS: dict[str, Any] = {
     "backend": "auto",
     "sampler": "grid",
     "n_trials": None,
+    "search_each": None,
     "objective": "test_error",
     "sampler_seed": 0,
 }
@@ -69,7 +72,9 @@ class StudySpec:
     sampler: str
     """`grid`, or the name of an Optuna sampler."""
     n_trials: int | None
-    """Number of configurations an Optuna sampler may try."""
+    """Number of configurations an Optuna sampler may try in each search."""
+    search_each: str | None
+    """Axis of which every value has a search of its own; None for one search."""
     objective: str
     """The column whose mean is a trial's value."""
     sampler_seed: int
@@ -102,6 +107,7 @@ class StudySpec:
             backend=str(values["backend"]),
             sampler=_sampler_name(values["sampler"]),
             n_trials=_optional_count("n_trials", values["n_trials"]),
+            search_each=_search_axis(values["search_each"], space),
             objective=check_name("objective", values["objective"], OBJECTIVES),
             sampler_seed=_sampler_seed(values["sampler_seed"]),
             texts={key: str(values[key]) for key in TEXT_KEYS[1:] if key in values},
@@ -124,12 +130,29 @@ class StudySpec:
         """Whether the points are a grid fixed in advance rather than asked of a sampler."""
         return self.sampler == "grid"
 
+    @property
+    def lacks_window(self) -> bool:
+        """Whether a temperature window has to be measured before the points are known."""
+        spaces = self.scans.values() if self.scans else (self.space,)
+        return any(getattr(space, "lacks_window", False) for space in spaces)
+
     def spaces(self) -> dict[str, Any]:
         """Return every space that is scanned, by name."""
         if self.scans:
             return self.scans
         comparison = {} if self.comparison is None else {"comparison": self.comparison}
         return {"main": self.space, **comparison}
+
+    def searches(self) -> dict[str, Any]:
+        """Return the spaces that a sampler searches one by one, by name."""
+        if self.search_each is None:
+            return {"main": self.space}
+        axis = self.search_each
+        plain = self.space.to_plain()
+        return {
+            f"{axis}={value}": self.experiment.space(**{**plain, axis: value})
+            for value in self.space.axes[axis].values()
+        }
 
     def planned(self) -> list[tuple[Any, tuple[int, ...]]]:
         """Return every planned configuration once, with the seeds that any scan asks for."""
@@ -148,7 +171,7 @@ class StudySpec:
     def n_trainings(self) -> int:
         """Return the number of trainings asked for: configurations times seeds."""
         if not self.is_planned:
-            return (self.n_trials or 0) * self.space.n_seeds
+            return (self.n_trials or 0) * len(self.searches()) * self.space.n_seeds
         return sum(len(seeds) for _, seeds in self.planned())
 
     def batch_sizes(self) -> tuple[int, ...]:
@@ -171,6 +194,7 @@ class StudySpec:
             "backend": self.backend,
             "sampler": self.sampler,
             "n_trials": self.n_trials,
+            "search_each": self.search_each,
             "objective": self.objective,
             "sampler_seed": self.sampler_seed,
         }
@@ -204,7 +228,8 @@ class StudySpec:
                 "scans replace comparison_batch_size and samplers; give one or the other"
             )
         if self.is_planned:
-            self.points()
+            if not self.lacks_window:
+                self.points()
             if self.n_trials is not None:
                 raise InvalidSettingError(
                     f"n_trials={self.n_trials} belongs to a sampler; "
@@ -271,6 +296,17 @@ def read_study_name(raw: Any) -> str:
 def _sampler_name(raw: Any) -> str:
     name = str(raw)
     return name if "." in name else check_name("sampler", name, (*SAMPLERS, "DOTTED.PATH"))
+
+
+def _search_axis(raw: Any, space: Any) -> str | None:
+    if raw is None:
+        return None
+    name = check_name("search_each", raw, AXES)
+    if not isinstance(getattr(space, "axes", {}).get(name), ListAxis):
+        raise InvalidSettingError(
+            f"search_each={name} needs values of {name}; give a value or a list [a, b]"
+        )
+    return name
 
 
 def _optional_count(name: str, raw: Any) -> int | None:

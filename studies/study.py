@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import time
@@ -24,7 +25,6 @@ from studies.progress import Progress, announce
 from studies.records import provenance_rows, table_rows, to_csv
 from studies.samplers import (
     AskedWork,
-    asked_distributions,
     check_sampler,
     planned_distributions,
 )
@@ -39,6 +39,8 @@ from studies.tracking import (
     local_uri,
     without_password,
 )
+from studies.windows import with_measured_windows
+from studies.worker import Task, device_argument, run_pack
 
 EXECUTORS = ("ray", "serial")
 
@@ -48,6 +50,8 @@ class RunOptions:
     """How a study is run; nothing here changes a result."""
 
     executor: str = "ray"
+    device: str = "cpu"
+    """Where trainings run: cpu or cuda."""
     workers: int | None = None
     """Local cores; None for all."""
     address: str | None = None
@@ -157,7 +161,7 @@ class Study:
             ledger = Ledger(self.folder.ledger, self.spec.study, writable=True)
             for repair in ledger.repairs:
                 options.say(f"repaired the ledger: {repair}")
-            work = self._work(ledger)
+            work = self._work(ledger, backend)
             if not work and self._is_current(ledger, options):
                 return self._nothing_to_do(ledger, options)
             return self._run(ledger, work, backend, options)
@@ -176,9 +180,13 @@ class Study:
         InvalidSettingError
             Saying what cannot work here.
         """
+        if self.spec.lacks_window:
+            self.spec = with_measured_windows(self.spec, options.device, options.say)
         if not self.spec.is_planned:
             check_sampler(self.spec)
-        backend = self.spec.experiment.check(self.spec)
+        backend = self.spec.experiment.check(
+            self.spec, **device_argument(self.spec.experiment, options.device)
+        )
         if options.executor not in EXECUTORS:
             raise InvalidSettingError(
                 f"executor={options.executor!r} is unknown; allowed: {', '.join(EXECUTORS)}"
@@ -192,14 +200,15 @@ class Study:
         self.folder.check_writable()
         return backend
 
-    def _work(self, ledger: Ledger) -> Work:
+    def _work(self, ledger: Ledger, backend: str) -> Work:
         if not self.spec.is_planned:
             return AskedWork(self.spec, ledger)
         done = ledger.done()
-        return PackQueue(
+        missing = (
             (point, [seed for seed in seeds if seed not in done.get(point.identity, ())])
             for point, seeds in self.spec.planned()
         )
+        return PackQueue(missing, getattr(self.spec.experiment, "TOGETHER", {}).get(backend, 1))
 
     def _run(self, ledger: Ledger, work: Work, backend: str, options: RunOptions) -> RunSummary:
         tracker = self._tracker(options)
@@ -236,7 +245,7 @@ class Study:
         distributions = (
             planned_distributions(self.spec.points())
             if self.spec.is_planned
-            else asked_distributions(self.spec)
+            else {}  # every trial asked for has its own
         )
         done = sum(len(block.seeds) for block in ledger.blocks())
         planned = self.spec.n_trainings()
@@ -352,9 +361,13 @@ class Study:
 
 
 def _executor(backend: str, options: RunOptions) -> Executor:
+    task: Task = run_pack
+    if options.device != "cpu":
+        task = functools.partial(run_pack, device=options.device)
     if options.executor == "serial":
-        return SerialExecutor(backend)
-    return RayExecutor(backend, workers=options.workers, address=options.address)
+        return SerialExecutor(backend, task)
+    gpus = 0 if options.device == "cpu" else 1
+    return RayExecutor(backend, task, options.workers, options.address, gpus)
 
 
 def _note(spec: StudySpec, result: Result) -> str:

@@ -10,13 +10,15 @@ from collections.abc import Callable
 from importlib import metadata
 from typing import Any
 
-from studies.experiments import load_experiment, read_configuration
+from search_spaces.choices import check_name
+from studies.experiments import Experiment, load_experiment, read_configuration
 
 Payload = list[dict[str, Any]]
-Task = Callable[[Payload, str], list[dict[str, Any]]]
+Task = Callable[..., list[dict[str, Any]]]
+"""Called with a payload and the name of a backend."""
 
 
-def run_pack(payload: Payload, backend: str) -> list[dict[str, Any]]:
+def run_pack(payload: Payload, backend: str, device: str = "cpu") -> list[dict[str, Any]]:
     """Measure every unit of a pack.
 
     Parameters
@@ -25,6 +27,8 @@ def run_pack(payload: Payload, backend: str) -> list[dict[str, Any]]:
         One ``{"point": settings, "seeds": labels}`` per unit.
     backend
         Name of the backend.
+    device
+        Only for experiments that know others than the CPU.
 
     Returns
     -------
@@ -32,15 +36,29 @@ def run_pack(payload: Payload, backend: str) -> list[dict[str, Any]]:
         Per unit ``rows`` (one measurement per seed) and ``provenance``, or ``error``: one unit
         that fails does not stop the others.
     """
-    return [_run_unit(unit, backend) for unit in payload]
+    return [_run_unit(unit, backend, device) for unit in payload]
 
 
-def _run_unit(unit: dict[str, Any], backend: str) -> dict[str, Any]:
+def device_argument(experiment: Experiment, device: str) -> dict[str, str]:
+    """Return the further argument of an experiment that knows several devices.
+
+    Raises
+    ------
+    InvalidSettingError
+        If the experiment does not run on this device.
+    """
+    known = getattr(experiment, "DEVICES", ("cpu",))
+    check_name("device", device, known)
+    return {"device": device} if len(known) > 1 else {}
+
+
+def _run_unit(unit: dict[str, Any], backend: str, device: str) -> dict[str, Any]:
     start = time.perf_counter()
     try:
         configuration = read_configuration(unit["point"])
         experiment = load_experiment(configuration.experiment)
-        rows = experiment.measure(configuration, unit["seeds"], backend)
+        where = device_argument(experiment, device)
+        rows = experiment.measure(configuration, unit["seeds"], backend, **where)
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}
     seconds = time.perf_counter() - start

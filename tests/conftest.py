@@ -55,6 +55,24 @@ PAGES = {
         "0.8 and η = 0.1 without ridge for the replicas. Training errors below 0.005 are left "
         "out.",
     ),
+    "phase_diagram": (
+        "The study `phase-diagram` against published numbers",
+        "Digits parity, P = 512, B = 1, three hidden layers of width 64; *published*: an "
+        "independent code with other splits, eight seeds. Weight change / test error by "
+        "temperature; *pulls* in combined standard errors. Below: T_noise (the weight change has "
+        "doubled over the lowest T), its slopes in alpha, and the steps of the test error between "
+        "groups of temperatures fixed in advance (published: 64 seeds on another grid).",
+    ),
+    "batch_regimes": (
+        "The study `batch-regimes` against published numbers",
+        "Digits parity, alpha = 100, P = 512: weight change at B over that at B = 1 at equal T, "
+        "paired by seed; *published*: an independent code with other splits, sixteen seeds.",
+    ),
+    "optimal_temperature": (
+        "The study `optimal-temperature` against published numbers",
+        "Digits parity, P = 256, B = 1, 64 seeds, eight temperatures per alpha: minimum of a "
+        "cubic in ln T with its 68 % interval; *published*: an independent code, other splits.",
+    ),
 }
 
 

@@ -11,9 +11,12 @@ exactly the same a thousand times faster, and is tested against it.
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 
 import torch
+from torch.nn.functional import conv2d
 
 from trainers.measurement import Measurement
 from trainers.minibatch import batch_indices
@@ -31,6 +34,7 @@ def train_reference(replica: Replica) -> Measurement:
     )
     weights = [torch.tensor(w, dtype=dtype, requires_grad=True) for w in replica.weights]
     start = [w.detach().clone() for w in weights]
+    output = network_output(replica)
     with torch.no_grad():
         f0, f0_test = output(weights, x), output(weights, x_test)
 
@@ -85,6 +89,25 @@ def train_reference(replica: Replica) -> Measurement:
         train_error=_error(y, predictor),
         margin_min=float((y * point.alpha * predictor).min()),
     )
+
+
+def network_output(replica: Replica) -> Callable[[list[torch.Tensor], torch.Tensor], torch.Tensor]:
+    """Return the function f(w, x) of a replica's network."""
+    if replica.point.model == "cnn":
+        return functools.partial(output_of_images, shape=replica.input_shape)
+    return output
+
+
+def output_of_images(
+    weights: list[torch.Tensor], x: torch.Tensor, shape: tuple[int, int, int]
+) -> torch.Tensor:
+    """Return f(w, x) of a convolutional network (:mod:`trainers.cnn`), for flat images x."""
+    a = x.view(-1, *shape)
+    for k, matrix in enumerate(weights[:-1]):
+        kernel = matrix.view(3, 3, a.shape[1], -1).permute(3, 2, 0, 1)
+        z = conv2d(a, kernel, stride=1 + k % 2, padding=1) / math.sqrt(matrix.shape[0])
+        a = math.sqrt(2) * torch.relu(z)
+    return a.mean((2, 3)) @ weights[-1] / math.sqrt(weights[-1].shape[0])
 
 
 def output(weights: list[torch.Tensor], x: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,7 @@ class Measurement:
     """Observables of one trained replica, at the weights at which it stopped."""
 
     backend: str
-    """Which implementation trained it: numba or torch."""
+    """Which implementation trained it: a name of :data:`trainers.trainer.BACKENDS`."""
     stop_reason: StopReason
     relative_weight_change: float
     """||w - w0|| / ||w0|| over all unnormalized parameters."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from search_spaces import Point, Seeds
+from trainers.cnn import check_cnn, initial_filters
 from trainers.data import dataset_of, split
 from trainers.streams import Purpose, generator
 
@@ -33,6 +34,8 @@ class Replica:
     weights: tuple[np.ndarray, ...]
     """Unnormalized w0: one (fan_in, fan_out) matrix per hidden layer, then (h,); float64."""
     batch_seed: int
+    input_shape: tuple[int, int, int] | None = None
+    """Channels, height and width of images, whose rows are flattened in this order."""
 
 
 def prepare_replica(point: Point, seeds: Seeds) -> Replica:
@@ -41,12 +44,19 @@ def prepare_replica(point: Point, seeds: Seeds) -> Replica:
     Raises
     ------
     InvalidSettingError
-        If P + n_test exceeds the size of the data set.
+        If P + n_test exceeds the size of the data set, or a convolutional network is to learn
+        data that are no images.
     """
     dataset = dataset_of(point)
-    x_train, y_train, x_test, y_test = split(dataset, point, seeds)
+    data = split(dataset, point, seeds)
+    if point.model == "cnn":
+        check_cnn(point)
+        shape = dataset.input_shape
+        assert shape is not None
+        weights = initial_filters(shape[0], point.width, point.depth, seeds.init)
+        return Replica(point, *data, weights, seeds.batch, input_shape=shape)
     weights = initial_weights(dataset.input_dim, point.width, point.depth, seeds.init)
-    return Replica(point, x_train, y_train, x_test, y_test, weights, seeds.batch)
+    return Replica(point, *data, weights, seeds.batch)
 
 
 def initial_weights(input_dim: int, width: int, depth: int, seed: int) -> tuple[np.ndarray, ...]:

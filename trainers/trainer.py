@@ -1,13 +1,14 @@
 """The door of this package: points and seeds in, measurements out.
 
-Backends sit behind it: *numba*, a compiled kernel for one replica at a time, and *torch*, the
-readable reference. A pack is a plain loop: replicas share nothing, so that a result does not
-depend on its neighbours.
+Backends sit behind it: *numba*, a compiled kernel for one replica at a time; *torch-replicas*,
+many replicas in one set of tensors, for models without a kernel and for GPUs; and *torch*, the
+readable reference. Replicas share nothing, so that a result does not depend on its neighbours.
 """
 
 from __future__ import annotations
 
 import functools
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -15,17 +16,29 @@ from threadpoolctl import ThreadpoolController
 
 from search_spaces import InvalidSettingError, Point, Seeds
 from search_spaces.choices import check_name
+from trainers.cnn import check_cnn, check_known
 from trainers.kernels import solve
 from trainers.measurement import Measurement
 from trainers.models import prepare_replica
 from trainers.perceptron import check_perceptron, prepare_perceptron, train_perceptron
 from trainers.preparation import prepare_problem
 
-BACKENDS = ("numba", "torch")
+BACKENDS = ("numba", "torch-replicas", "torch")
 """Implementations by name; ``auto`` chooses the fastest one that can train a point."""
 
+DEVICES = ("cpu", "cuda")
 
-def train(point: Point, seeds: Seeds, backend: str = "auto") -> Measurement:
+_BACKENDS_OF = {
+    ("mlp", "cpu"): ("numba", "torch-replicas", "torch"),
+    ("perceptron", "cpu"): ("numba",),
+    ("cnn", "cpu"): ("torch-replicas", "torch"),
+    ("mlp", "cuda"): ("torch-replicas",),
+    ("cnn", "cuda"): ("torch-replicas",),
+}
+"""Backends of a model on a device, the fastest first."""
+
+
+def train(point: Point, seeds: Seeds, backend: str = "auto", device: str = "cpu") -> Measurement:
     """Train one replica until it is fitted, or its budget is consumed, or it diverges.
 
     >>> point = Point.create(n_train=64, temperature=0.1, batch_size=1, max_presentations=10**4)
@@ -36,43 +49,61 @@ def train(point: Point, seeds: Seeds, backend: str = "auto") -> Measurement:
     Raises
     ------
     InvalidSettingError
-        For an unknown backend, or if P + n_test exceeds the size of the data set.
+        For an unknown backend, if there is no GPU, or if P + n_test exceeds the size of the
+        data set.
     """
-    return train_pack([(point, seeds)], backend)[0]
+    return train_pack([(point, seeds)], backend, device)[0]
 
 
-def train_pack(tasks: Sequence[tuple[Point, Seeds]], backend: str = "auto") -> list[Measurement]:
-    """Train several replicas one after the other on one thread, in the order given.
+def train_pack(
+    tasks: Sequence[tuple[Point, Seeds]], backend: str = "auto", device: str = "cpu"
+) -> list[Measurement]:
+    """Train several replicas on one thread; results in the order given.
 
     Raises
     ------
     InvalidSettingError
         Like :func:`train`, before anything is trained for an unknown backend.
     """
-    names = [resolve_backend(point, backend) for point, _ in tasks]
-    with _one_thread(use_torch="torch" in names):
-        return [
-            _train_one(point, seeds, name)
-            for (point, seeds), name in zip(tasks, names, strict=True)
-        ]
+    names = [resolve_backend(point, backend, device) for point, _ in tasks]
+    results: dict[int, Measurement] = {}
+    with _one_thread(use_torch=any(name != "numba" for name in names)):
+        together = [k for k, name in enumerate(names) if name == "torch-replicas"]
+        results.update(_train_together(tasks, together, device))
+        for k, ((point, seeds), name) in enumerate(zip(tasks, names, strict=True)):
+            if k not in results:
+                results[k] = _train_one(point, seeds, name)
+    return [results[k] for k in range(len(tasks))]
 
 
-def resolve_backend(point: Point, backend: str = "auto") -> str:
-    """Return the name of the backend that trains `point`.
+def resolve_backend(point: Point, backend: str = "auto", device: str = "cpu") -> str:
+    """Return the name of the backend that trains `point` on a device.
 
     Raises
     ------
     InvalidSettingError
-        For an unknown name.
+        For an unknown name, a backend that does not train this model on this device, or a
+        device that is not there.
     """
     check_name("backend", backend, ("auto", *BACKENDS))
+    check_name("device", device, DEVICES)
     check_trainable(point)
-    if point.model == "perceptron" and backend == "torch":
+    allowed = _BACKENDS_OF.get((point.model, device), ())
+    if not allowed:
+        raise InvalidSettingError(f"model={point.model} is not trained on {device}; use cpu")
+    if backend != "auto" and backend not in allowed:
         raise InvalidSettingError(
-            "backend=torch does not train model=perceptron; allowed: auto, numba "
-            "(scheme=sequential is its plain loop)"
+            f"backend={backend} does not train model={point.model} on device={device}; "
+            f"allowed: auto, {', '.join(allowed)}"
         )
-    return "numba" if backend == "auto" else backend
+    if device == "cuda":
+        from trainers.replicas import check_device
+
+        check_device(device)
+    chosen = allowed[0] if backend == "auto" else backend
+    if chosen == "torch-replicas":
+        check_known(point, f"backend={chosen}")
+    return chosen
 
 
 def check_trainable(point: Point) -> None:
@@ -83,6 +114,9 @@ def check_trainable(point: Point) -> None:
     InvalidSettingError
         Naming the setting that no backend knows.
     """
+    if point.model == "cnn":
+        check_cnn(point)
+        return
     if point.model == "perceptron":
         check_perceptron(point)
         return
@@ -113,6 +147,26 @@ def _train_one(point: Point, seeds: Seeds, backend: str) -> Measurement:
     from trainers.dynamics import train_reference
 
     return train_reference(prepare_replica(point, seeds))
+
+
+def _train_together(
+    tasks: Sequence[tuple[Point, Seeds]], chosen: list[int], device: str
+) -> dict[int, Measurement]:
+    """Train the chosen tasks in packs of those that share all shapes; results by index."""
+    if not chosen:
+        return {}
+    from trainers.replicas import family, train_replicas
+
+    packs: dict[object, list[int]] = defaultdict(list)
+    for k in chosen:
+        packs[family(tasks[k][0])].append(k)
+    return {
+        k: result
+        for pack in packs.values()
+        for k, result in zip(
+            pack, train_replicas((prepare_replica(*tasks[k]) for k in pack), device), strict=True
+        )
+    }
 
 
 @functools.cache

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from analysis import MeasurementTable
 from analysis.averages import average_replicas
-from search_spaces import Point, SearchSpace, Seeds, temperature_window
+from search_spaces import Point, SearchSpace, Seeds
 from search_spaces.axes import AXES, LogAxis, parse_axis
-from search_spaces.space import WINDOW
-from search_spaces.windows import expected_presentations, onset_temperature
+from search_spaces.windows import expected_presentations, onset_temperature, read_window
 
 if TYPE_CHECKING:
     from studies.spec import StudySpec
@@ -26,9 +25,14 @@ KEYS = (
     "bias",
     "scheme",
     "observables",
+    "kernel_diagonal",
+    "stable_learning_rate",
     "n_seeds",
     "first_seed",
 )
+DEVICES = ("cpu", "cuda")
+TOGETHER = {"torch-replicas": 8}
+"""Replicas that share a set of tensors: eight take about twice the time of one."""
 SHOWN = ("alpha", "n_train", "temperature", "batch_size", "learning_rate")
 PARAMS = (
     "temperature",
@@ -51,7 +55,7 @@ def space(**settings: Any) -> SearchSpace:
 
 def grows(key: str, old: Any, new: Any) -> bool:
     """Whether an axis kept all of its values; other settings must not change."""
-    if key not in AXES or None in (old, new) or WINDOW in (old, new):
+    if key not in AXES or None in (old, new) or read_window(old) or read_window(new):
         return False
     before, after = parse_axis(key, old), parse_axis(key, new)
     if isinstance(before, LogAxis) and before == after:
@@ -64,29 +68,34 @@ def read(plain: dict[str, Any]) -> Point:
     return Point.from_dict(plain)
 
 
-def check(spec: StudySpec) -> str:
-    """Refuse what no backend can train and data sets that are too small."""
-    from trainers.data import check_size, dataset_of
-    from trainers.trainer import check_trainable, resolve_backend
+def check(spec: StudySpec, device: str = "cpu") -> str:
+    """Refuse what no backend can train and data sets that are too small.
 
-    points = _sample_points(spec)
-    backend = resolve_backend(points[0], spec.backend)
-    for point in points:
-        check_trainable(point)
+    Returns the backend of all points, or `auto` if they have different ones.
+    """
+    from trainers.data import check_size, dataset_of
+    from trainers.trainer import resolve_backend
+
+    backends = set()
+    for point in _sample_points(spec):
+        backends.add(resolve_backend(point, spec.backend, device))
         check_size(point, dataset_of(point).size)
-    return backend
+    return backends.pop() if len(backends) == 1 else "auto"
 
 
 def _sample_points(spec: StudySpec) -> tuple[Point, ...]:
-    """Return the planned points, or for a sampler its smallest and its largest P."""
+    """Return the planned points, or for a sampler the smallest and the largest P it searches."""
     if spec.is_planned:
         return spec.points()
-    space = spec.space
-    smallest = {name: axis.values()[0] for name, axis in space.axes.items()}
-    if space.uses_window:
-        smallest["temperature"] = temperature_window(smallest["alpha"], smallest["depth"])[0]
-    largest = {**smallest, "n_train": max(space.axes["n_train"].values())}
-    return space.point(smallest), space.point(largest)
+    points: list[Point] = []
+    for space in spec.searches().values():
+        smallest = {name: axis.values()[0] for name, axis in space.axes.items()}
+        if space.window is not None:
+            scales = smallest["alpha"], smallest["depth"]
+            smallest["temperature"] = space.window_temperatures(*scales)[0]
+        largest = {**smallest, "n_train": max(space.axes["n_train"].values())}
+        points += [space.point(smallest), space.point(largest)]
+    return tuple(points)
 
 
 def prepare(spec: StudySpec, backend: str) -> None:
@@ -94,21 +103,24 @@ def prepare(spec: StudySpec, backend: str) -> None:
     from trainers.kernels import compile_kernels
     from trainers.perceptron import compile_perceptron
 
-    if backend != "numba":
+    if backend not in ("numba", "auto"):
         return
     spaces = spec.spaces().values()
     kinds = {(m, space.fixed["dtype"]) for space in spaces for m in space.axes["model"].values()}
+    compilers = {"mlp": compile_kernels, "perceptron": compile_perceptron}
     for model, dtype in sorted(kinds):
-        compile_model = compile_perceptron if model == "perceptron" else compile_kernels
-        compile_model(dtype)
+        if model in compilers:
+            compilers[model](dtype)
 
 
-def measure(configuration: Point, seeds: Sequence[int], backend: str) -> list[dict[str, Any]]:
+def measure(
+    configuration: Point, seeds: Sequence[int], backend: str, device: str = "cpu"
+) -> list[dict[str, Any]]:
     """Train one replica per seed."""
     from trainers.trainer import train_pack
 
     tasks = [(configuration, Seeds.shared(seed)) for seed in seeds]
-    return [measurement.to_row() for measurement in train_pack(tasks, backend)]
+    return [measurement.to_row() for measurement in train_pack(tasks, backend, device)]
 
 
 def expected_seconds(configuration: Point) -> float:
@@ -116,6 +128,8 @@ def expected_seconds(configuration: Point) -> float:
     from trainers.data import input_dim_of
 
     point = configuration
+    if point.model == "cnn":
+        return _expected_seconds_of_images(point)
     if point.model == "perceptron":
         return _perceptron_seconds(point)
     width, depth, p = point.width, point.depth, point.n_train
@@ -126,6 +140,18 @@ def expected_seconds(configuration: Point) -> float:
     onset = 2.1 * onset_temperature(point.alpha, depth)
     updates = 34 * (max(p, 64) / 64) ** 0.73 * max(1.0, onset / point.temperature)
     return 5e-4 + n_weights * (3e-11 * presentations + 1.5e-9 * updates)
+
+
+def _expected_seconds_of_images(point: Point) -> float:
+    """Return the same for a convolutional network, several of which share a pack."""
+    from trainers.data import input_dim_of
+
+    multiply_adds = 9 * input_dim_of(point) * point.width * (1 + 0.6 * point.width)
+    presentations = expected_presentations(
+        point.n_train, point.temperature, point.batch_size, point.alpha, point.depth
+    )
+    updates = 55 * (max(point.n_train, 64) / 64) ** 0.73
+    return 0.02 + multiply_adds * (1e-10 * presentations + 1e-9 * updates) + 5e-4 * updates
 
 
 def _perceptron_seconds(point: Point) -> float:

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from analysis.report_content import ReportContent
     from studies.spec import StudySpec
 
-KINDS = ("critical-temperature", "effective-temperature", "perceptron-exponents")
+KINDS = (
+    "critical-temperature",
+    "phase-diagram",
+    "batch-regimes",
+    "optimal-temperature",
+    "effective-temperature",
+    "perceptron-exponents",
+)
 """Names of the kinds; each is a module, with underscores."""
 
 

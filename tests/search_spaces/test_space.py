@@ -74,3 +74,51 @@ def test_bad_spaces_get_one_sentence(settings, sentence):
     with pytest.raises(InvalidSettingError) as caught:
         SearchSpace(**settings).points()
     assert sentence in str(caught.value)
+
+
+def test_measured_kernel_and_learning_rate_replace_the_formulas():
+    assert onset_temperature(100.0, 4, kernel=0.5) == pytest.approx(1 / (100 * 0.5))
+    assert stable_learning_rate(100.0, 4, kernel=0.5) == pytest.approx(14)
+    window = temperature_window(100.0, 4, kernel=0.9, learning_rate=5.62341)
+    assert (window[0], window[-1]) == (0.001, 5.62341)
+    assert temperature_window(100.0, 4, batch_size=10, learning_rate=5.62341)[-1] == 0.562341
+    assert temperature_window(0.01, 3, learning_rate=10.0)[-1] == pytest.approx(1.0)  # alpha^(1/2)
+    budget = presentation_budget(64, 0.01, 1, 100.0, 4, kernel=0.5)
+    assert budget == pytest.approx(20 * 400 * 2.1 * 0.02 / 0.01, rel=1e-3)
+
+
+def test_window_of_images_needs_two_measured_numbers():
+    settings = {"model": "cnn", "batch_size": 1, "temperature": "window", "n_train": [64]}
+    space = SearchSpace(**settings)
+    assert space.lacks_window
+    with pytest.raises(InvalidSettingError, match="needs kernel_diagonal and stable_learning"):
+        space.points()
+    space = SearchSpace(**settings, kernel_diagonal=0.93, stable_learning_rate=5.62341)
+    assert not space.lacks_window
+    assert space.points()[-1].temperature == 5.62341
+    again = SearchSpace(**space.to_plain())
+    assert [p.identity for p in again.points()] == [p.identity for p in space.points()]
+    assert not SearchSpace(**{**settings, "temperature": [0.1]}).lacks_window
+
+
+def test_measured_window_belongs_to_one_network():
+    settings = {"model": "cnn", "batch_size": 1, "temperature": "window"}
+    with pytest.raises(InvalidSettingError, match="is measured for one width"):
+        SearchSpace(**settings, width=[16, 32])
+    with pytest.raises(InvalidSettingError, match="is measured for one model"):
+        SearchSpace(**{**settings, "model": ["mlp", "cnn"]})
+
+
+def test_a_window_may_end_elsewhere_than_the_stable_one():
+    wide = SearchSpace(n_train=64, alpha=[1, 100], temperature="window(0.1, 4)", batch_size=1)
+    stable = SearchSpace(n_train=64, alpha=[1, 100], temperature="window", batch_size=1)
+    assert set(stable.points()) < set(wide.points())
+    assert max(p.temperature for p in wide.points()) == pytest.approx(4 * 1.75, rel=0.25)
+    assert SearchSpace(**wide.to_plain()).points() == wide.points()
+    assert stable.to_plain()["temperature"] == "window"
+
+
+@pytest.mark.parametrize("raw", ["window(0.1)", "window(1, -4)", "window(a, b)", "windows"])
+def test_a_misspelt_window_gets_one_sentence(raw):
+    with pytest.raises(InvalidSettingError, match="is not a window"):
+        SearchSpace(n_train=64, temperature=raw, batch_size=1)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search_spaces import SearchSpace
@@ -15,6 +15,7 @@ def replicas(packs):
     return Counter((u.point.identity, seed) for pack in packs for u in pack for seed in u.seeds)
 
 
+@settings(deadline=None)
 @given(n_seeds=st.integers(0, 70), slowness=st.floats(0.01, 100))
 def test_every_replica_is_handed_out_once(n_seeds, slowness):
     queue = PackQueue((point, range(n_seeds)) for point in SPACE.points())

@@ -8,9 +8,9 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from search_spaces import SearchSpace
+from search_spaces import InvalidSettingError, SearchSpace, temperature_window
 from studies.ledger import Ledger
-from studies.samplers import GENERATION, AskedWork, make_sampler
+from studies.samplers import GENERATION, AskedWork, asked_distributions, make_sampler
 from studies.sobol import SobolSampler
 from studies.spec import StudySpec
 
@@ -130,14 +130,11 @@ def test_sobol_fills_the_ranges_evenly():
 
 
 def test_space_without_a_range_is_refused():
-    from search_spaces import InvalidSettingError
-    from studies.samplers import asked_distributions
-
     spec = StudySpec.from_plain(
         {"temperature": 0.1, "batch_size": 1, "n_train": 16, "sampler": "tpe", "n_trials": 2}
     )
     with pytest.raises(InvalidSettingError, match="nothing to choose"):
-        asked_distributions(spec)
+        asked_distributions(spec.space, spec.sampler)
 
 
 def test_make_sampler_by_dotted_path():
@@ -148,3 +145,58 @@ def test_make_sampler_by_dotted_path():
 
 def test_planned_space_is_unaffected():
     assert not SearchSpace(temperature=[0.1], batch_size=1).is_continuous()
+
+
+EACH = {
+    "alpha": [0.001, 0.1],
+    "n_train": 64,
+    "batch_size": 1,
+    "temperature": "window",
+    "n_seeds": 2,
+    "sampler": "tpe",
+    "n_trials": 2 * GENERATION,
+    "search_each": "alpha",
+}
+
+
+def by_alpha(ledger):
+    found = {}
+    for block in ledger.blocks():
+        found.setdefault(block.point.alpha, []).append(block.point.temperature)
+    return found
+
+
+def test_every_alpha_is_searched_in_its_own_window(tmp_path):
+    spec = StudySpec.from_plain(EACH)
+    found = by_alpha(run(spec, tmp_path / "ledger.journal"))
+    assert {alpha: len(t) for alpha, t in found.items()} == {0.001: 16, 0.1: 16}
+    assert spec.n_trainings() == 64
+    for alpha, temperatures in found.items():
+        window = temperature_window(alpha, 3)
+        assert window[0] <= min(temperatures) <= max(temperatures) <= window[-1]
+
+
+def test_a_search_does_not_depend_on_the_others(tmp_path):
+    both = by_alpha(run(StudySpec.from_plain(EACH), tmp_path / "both.journal"))
+    alone = StudySpec.from_plain({**EACH, "alpha": [0.1]})
+    assert by_alpha(run(alone, tmp_path / "alone.journal"))[0.1] == both[0.1]
+
+
+def test_an_alpha_that_is_added_later_is_searched_as_if_from_the_start(tmp_path):
+    path = tmp_path / "grown.journal"
+    run(StudySpec.from_plain({**EACH, "alpha": [0.1]}), path)
+    grown = by_alpha(run(StudySpec.from_plain(EACH), path))
+    assert grown == by_alpha(run(StudySpec.from_plain(EACH), tmp_path / "whole.journal"))
+
+
+def test_a_restart_of_several_searches_asks_for_the_same_points(tmp_path):
+    spec = StudySpec.from_plain(EACH)
+    whole = run(spec, tmp_path / "whole.journal")
+    run(spec, tmp_path / "broken.journal", 20)
+    broken = run(spec, tmp_path / "broken.journal")
+    assert by_alpha(broken) == by_alpha(whole)
+
+
+def test_search_each_needs_values():
+    with pytest.raises(InvalidSettingError, match="needs values of temperature"):
+        StudySpec.from_plain({**EACH, "temperature": "log(0.01, 1)", "search_each": "temperature"})

@@ -12,9 +12,14 @@ from trainers import BACKENDS, resolve_backend, train, train_pack
 from trainers.dynamics import train_reference
 from trainers.kernels import train_replica
 from trainers.measurement import Measurement
+from trainers.replicas import train_replicas
 from trainers.stopping import StopReason
 
-TRAINERS = {"numba": train_replica, "torch": train_reference}
+TRAINERS = {
+    "numba": train_replica,
+    "torch": train_reference,
+    "torch-replicas": lambda replica: train_replicas([replica])[0],
+}
 
 
 @pytest.fixture(params=BACKENDS, name="run")

@@ -1,0 +1,149 @@
+"""The report of T_opt(alpha): what the page says about an :class:`OptimalResult`."""
+
+from __future__ import annotations
+
+import re
+
+from analysis import optimal_figures as figures
+from analysis.optimal_law import OptimalLaw, OptimalResult
+from analysis.optimal_temperature import OptimalTemperature
+from analysis.report import ReportContext
+from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable
+from analysis.report_tables import counts_table, interval_text, verdict_table
+from analysis.scaling_report import TRAINING_CONVENTIONS
+
+MOST_LAWS_DRAWN = 3
+
+
+def optimal_content(result: OptimalResult, context: ReportContext) -> ReportContent:
+    """Return answers, figures and tables of all laws of a result."""
+    drawn = result.laws[:MOST_LAWS_DRAWN]
+    counts = counts_table(
+        result.table,
+        context.planned_by_size,
+        context.failed_by_size,
+        totals=(context.counts_planned, context.counts_failed),
+    )
+    return ReportContent(
+        title="optimal temperature",
+        numbers=result.to_dict(),
+        answers=tuple(_answer(law) for law in result.laws),
+        figures=tuple(figure for law in drawn for figure in _figures(law)),
+        figures_remark=(
+            f"Figures show the first {len(drawn)} of {len(result.laws)} laws."
+            if len(result.laws) > len(drawn)
+            else ""
+        ),
+        tables=(
+            ("Optimal temperatures", tuple(_table(law) for law in result.laws)),
+            ("Verdicts and runs", (verdict_table(result.verdicts), counts)),
+        ),
+        conventions=(
+            *TRAINING_CONVENTIONS,
+            "T_opt: minimum of a cubic in ln T through the mean test error, whose differences "
+            "between temperatures are paired by seed; never the best of the trials. A seed enters "
+            "if it fitted at every temperature at which 80 % of the runs fitted. T_opt is "
+            "reported only if its 68 % interval excludes both ends of the window.",
+            f"Errors: {result.n_bootstrap} bootstrap samples of whole seeds, the same for all "
+            "alphas, carried through the minimum into k; 95 % intervals with Student's t of S − 1 "
+            "degrees of freedom. Systematic: quadratic instead of cubic.",
+        ),
+        fixed=result.table.fixed_settings(),
+        files={"t_opt.csv": result.optima()},
+    )
+
+
+def _answer(law: OptimalLaw) -> Answer:
+    verdicts = law.verdicts()
+    power = verdicts[law.key("T_opt_power_law")]
+    exponent = law.law.exponent
+    headline = "T_opt ~ α^k: exponent not determined"
+    if exponent is not None:
+        headline = f"T_opt ~ α^k, k = {exponent}"
+        if exponent.interval95 is not None:
+            headline += f", 95 % interval {interval_text(exponent)}"
+    return Answer(
+        status=power.status,
+        headline=headline,
+        paragraphs=(
+            f"k = {law.predicted:g}: {power.status}. {power.reason}.",
+            "; ".join(_sentence(optimum) for optimum in law.optima) + ".",
+        ),
+        note="T_opt is the temperature of least test error at fixed α; errors in parentheses are "
+        "68 %.",
+        label=law.label,
+        beside=tuple(verdict for key, verdict in verdicts.items() if "resolved" in key),
+    )
+
+
+def _sentence(optimum: OptimalTemperature) -> str:
+    estimate = optimum.estimate()
+    if estimate is None or optimum.interval68 is None:
+        return f"α = {optimum.alpha:g}: {optimum.status}"
+    low, high = optimum.interval68
+    return f"α = {optimum.alpha:g}: T_opt = {estimate}, 68 % interval [{low:.3g}, {high:.3g}]"
+
+
+def _figures(law: OptimalLaw) -> list[PlannedFigure]:
+    suffix = re.sub(r"[^A-Za-z0-9.=_-]+", "-", f"-{law.label}") if law.label else ""
+    fitted = [optimum for optimum in law.optima if optimum.best is not None]
+    if not fitted:
+        return []
+    seeds = sorted({optimum.n_seeds for optimum in fitted})
+    n = f"{seeds[0]}" + (f" to {seeds[-1]}" if len(seeds) > 1 else "")
+    at = f"P = {law.n_train}{f', {law.label}' if law.label else ''}"
+    planned = [
+        PlannedFigure(
+            f"minima{suffix}",
+            lambda: figures.plot_minima(law),
+            f"Mean test error minus its mean over temperatures against T, one panel per α, {at}; "
+            f"standard errors of the differences over {n} seeds that share images and initial "
+            f"weights at all T. Curve: cubic in ln T, least squares on the means; line and shade: "
+            f"its minimum with the 68 % interval from resampled seeds (grey curve: not resolved).",
+        )
+    ]
+    if any(optimum.value is not None for optimum in fitted):
+        planned.append(
+            PlannedFigure(
+                f"optimal-temperature{suffix}",
+                lambda: figures.plot_law(law),
+                f"T_opt against α, {at}, 68 % intervals from {n} resampled seeds. Line: weighted "
+                f"fit of ln T_opt = ln A + k ln α (weights 1/s², s ≥ 0.02), {law.law.fit_range}; "
+                f"dashed: the predicted slope (D − 1)/(D + 1) = {law.predicted:g}.",
+            )
+        )
+    return planned
+
+
+def _table(law: OptimalLaw) -> ReportTable:
+    rows = []
+    for optimum in law.optima:
+        estimate, gain = optimum.estimate(), optimum.gain
+        ends = optimum.interval68
+        t = optimum.temperatures
+        rows.append(
+            (
+                f"{optimum.alpha:g}",
+                optimum.status if estimate is None else str(estimate),
+                "" if ends is None else f"[{ends[0]:.3g}, {ends[1]:.3g}]",
+                f"{optimum.by_degree[2]:.3g}" if 2 in optimum.by_degree else "",
+                "" if gain is None else str(gain),
+                f"{optimum.level:.4f}",
+                f"{t[0]:.3g} … {t[-1]:.3g} ({len(t)})" if len(t) else "",
+                f"{optimum.n_seeds} ({optimum.n_dropped} dropped)",
+                optimum.message,
+            )
+        )
+    columns = (
+        "α",
+        "T_opt",
+        "68 % interval",
+        "by quadratic",
+        "gain",
+        "mean error",
+        "temperatures",
+        "seeds",
+        "remark",
+    )
+    title = f"T_opt by α, P = {law.n_train}{f', {law.label}' if law.label else ''}"
+    return ReportTable(title, columns, tuple(rows))

@@ -1,0 +1,202 @@
+"""The report of the (alpha, T) plane: what the page says about a :class:`PhaseResult`."""
+
+from __future__ import annotations
+
+import re
+
+from analysis import phase_figures as figures
+from analysis.phase_diagram import AlphaScan, PhaseDiagram, PhaseResult
+from analysis.phase_verdicts import judge_diagram
+from analysis.report import ReportContext
+from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable
+from analysis.report_tables import counts_table, interval_text, verdict_table
+from analysis.scaling_report import TRAINING_CONVENTIONS
+from analysis.verdicts import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED, Verdict
+
+MOST_DIAGRAMS_DRAWN = 3
+
+
+def phase_content(result: PhaseResult, context: ReportContext) -> ReportContent:
+    """Return answers, figures and tables of all diagrams of a result."""
+    drawn = result.diagrams[:MOST_DIAGRAMS_DRAWN]
+    return ReportContent(
+        title="phase diagram (alpha, T)",
+        numbers=result.to_dict(),
+        answers=tuple(_answer(diagram) for diagram in result.diagrams),
+        figures=tuple(figure for diagram in drawn for figure in _figures(diagram)),
+        figures_remark=(
+            f"Figures show the first {len(drawn)} of {len(result.diagrams)} diagrams."
+            if len(result.diagrams) > len(drawn)
+            else ""
+        ),
+        tables=_tables(result, context),
+        conventions=(
+            *TRAINING_CONVENTIONS,
+            "T_noise: the geometric mean of the weight change is twice that at the lowest "
+            "temperature. T_lazy(c): it reaches c; where it exceeds c already on the plateau the "
+            "point belongs to the feature regime and T_lazy does not exist. T_opt: minimum of a "
+            "cubic in ln T through the test error, paired by seed, reported only if its 68 % "
+            "interval stays inside the window. T_edge: half of the runs do not fit.",
+            "Groups of the test error, fixed in advance by T₁ = 1/(αK) and η_max: cold T ≤ T₁, "
+            "noisy 6 to 35 times 2.1 T₁, hot η_max/3 to η_max.",
+            f"Errors: {result.n_bootstrap} bootstrap samples of whole seeds, the same for all "
+            "alphas; 95 % intervals with Student's t of S − 1 degrees of freedom.",
+        ),
+        fixed=result.table.fixed_settings(),
+        files={"phase_diagram.csv": result.lines()},
+    )
+
+
+def _answer(diagram: PhaseDiagram) -> Answer:
+    verdicts = judge_diagram(diagram)
+    slopes = [verdicts[diagram.key(f"T_noise_slope_{side}")] for side in ("lazy", "feature")]
+    lazy, feature = (
+        "not determined" if law.exponent is None else f"α^{law.exponent}"
+        for law in (diagram.lazy_law, diagram.feature_law)
+    )
+    kinds = [scan.lazy_text() == "feature regime" for scan in diagram.scans]
+    regimes = [
+        f"{name}: α = {', '.join(f'{a:g}' for a in alphas)}"
+        for name, alphas in (
+            ("feature regime", [s.alpha for s, k in zip(diagram.scans, kinds, strict=True) if k]),
+            (
+                "lazy at low T",
+                [s.alpha for s, k in zip(diagram.scans, kinds, strict=True) if not k],
+            ),
+        )
+        if alphas
+    ]
+    return Answer(
+        status=_worst(slopes[:1]),
+        headline=f"T_noise ~ {lazy} (α ≥ 10), {feature} (α ≤ 0.1)",
+        paragraphs=(
+            *(f"{v.status.capitalize()}: {v.reason}." for v in slopes),
+            f"P = {diagram.n_train}; {'; '.join(regimes)}.",
+        ),
+        note="T_noise is where the weight change has doubled; errors in parentheses are 68 %.",
+        label=diagram.label,
+        beside=tuple(v for key, v in verdicts.items() if "test_error" in key),
+    )
+
+
+def _worst(verdicts: list[Verdict]) -> str:
+    order = (CONTRADICTED, NOT_ESTABLISHED, ESTABLISHED)
+    return min((v.status for v in verdicts), key=order.index)
+
+
+def _figures(diagram: PhaseDiagram) -> list[PlannedFigure]:
+    suffix = re.sub(r"[^A-Za-z0-9.=_-]+", "-", f"-{diagram.label}") if diagram.label else ""
+    seeds = sorted({scan.curves.n_clusters for scan in diagram.scans})
+    n = f"{seeds[0]}" + (f" to {seeds[-1]}" if len(seeds) > 1 else "")
+    at = f"P = {diagram.n_train}{f', {diagram.label}' if diagram.label else ''}"
+    planned = [
+        PlannedFigure(
+            f"phase-diagram{suffix}",
+            lambda: figures.plot_phase_diagram(diagram),
+            f"Relative weight change (left, geometric mean) and test error (right, mean) over "
+            f"the plane of initialization scale α and temperature T, {at}, {n} seeds per point. "
+            f"Every coloured tile is one measured point (dot); nothing is interpolated. Crosses: "
+            f"fewer than 80 % of the runs fitted. Lines join located temperatures: T_noise "
+            f"(weight change doubled), T_lazy({diagram.threshold:g}) (weight change reaches "
+            f"{diagram.threshold:g}; left of its end it does so at every T), T_opt (least test "
+            f"error, where resolved), T_edge (half of the runs do not fit). Error bars: bootstrap "
+            f"standard errors over seeds, for T_edge its bracket over √12.",
+        )
+    ]
+    if diagram.steps:
+        planned.append(
+            PlannedFigure(
+                f"test-error-steps{suffix}",
+                lambda: figures.plot_error_steps(diagram),
+                f"Mean test error against T on the lazy side, {at}; error bars are standard "
+                f"errors over {n} seeds. Shaded: groups of temperatures fixed in advance; titles: "
+                f"differences between their means, paired by seed, which are better known than "
+                f"the bars say. Dotted: T_noise.",
+            )
+        )
+    planned.append(
+        PlannedFigure(
+            f"stability{suffix}",
+            lambda: figures.plot_stability(diagram),
+            f"Fraction of {n} runs per point that diverged or used up their budget, {at}. Dashed: "
+            f"one half, the definition of T_edge.",
+        )
+    )
+    return planned
+
+
+def _tables(
+    result: PhaseResult, context: ReportContext
+) -> tuple[tuple[str, tuple[ReportTable, ...]], ...]:
+    sections = [
+        (
+            f"Located temperatures{f', {diagram.label}' if diagram.label else ''}",
+            (_temperatures(diagram), _stability(diagram)),
+        )
+        for diagram in result.diagrams
+    ]
+    estimates = ReportTable(
+        "Estimates",
+        ("quantity", "value (68 %)", "95 % interval", "n", "fit range", "definition"),
+        tuple(
+            (key, str(e), interval_text(e), str(e.n), e.fit_range, e.definition)
+            for key, e in result.estimates.items()
+        ),
+    )
+    counts = counts_table(
+        result.table,
+        context.planned_by_size,
+        context.failed_by_size,
+        totals=(context.counts_planned, context.counts_failed),
+    )
+    return (
+        *sections,
+        ("Estimates, verdicts and runs", (estimates, verdict_table(result.verdicts), counts)),
+    )
+
+
+def _temperatures(diagram: PhaseDiagram) -> ReportTable:
+    c = f"T_lazy({diagram.threshold:g})"
+    columns = ("α", "seeds", "plateau Δw", "T_noise", c, "T_opt", "T_edge", "remarks")
+    return ReportTable(
+        f"Temperatures by α, P = {diagram.n_train}",
+        columns,
+        tuple(_temperature_row(scan) for scan in diagram.scans),
+    )
+
+
+def _temperature_row(scan: AlphaScan) -> tuple[str, ...]:
+    noise, optimum, edge = scan.noise.estimate(), scan.optimum, scan.edge.estimate()
+    opt = None if optimum is None else optimum.estimate()
+    lazy = scan.lazy_point.message if not scan.is_feature_regime else ""
+    messages = [scan.noise.point.message, lazy, "" if optimum is None else optimum.message]
+    return (
+        f"{scan.alpha:g}",
+        str(scan.curves.n_clusters),
+        f"{scan.noise.plateau:.3g}",
+        scan.noise.point.status if noise is None else str(noise),
+        scan.lazy_text(),
+        ("not measured" if optimum is None else optimum.status) if opt is None else str(opt),
+        f"> {scan.edge.last_whole:.3g}" if edge is None and scan.edge.last_whole else str(edge),
+        "; ".join(message for message in messages if message),
+    )
+
+
+def _stability(diagram: PhaseDiagram) -> ReportTable:
+    rows = []
+    for scan in diagram.scans:
+        edge = scan.edge
+        for k, t in enumerate(edge.temperatures):
+            if edge.n_diverged[k] + edge.n_censored[k] > 0:
+                rows.append(
+                    (
+                        f"{scan.alpha:g}",
+                        f"{t:.4g}",
+                        str(edge.n_runs[k]),
+                        str(edge.n_diverged[k]),
+                        str(edge.n_censored[k]),
+                        f"{edge.fraction_lost[k]:.2f}",
+                    )
+                )
+    columns = ("α", "T", "runs", "diverged", "censored", "fraction lost")
+    return ReportTable("Where runs did not fit", columns, tuple(rows))

@@ -1,0 +1,34 @@
+"""The (B, eta) plane: B*(P), and whether only T = eta/B matters below it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analysis import MeasurementTable
+from analysis.batch_regimes import BatchResult, analyse_batch_regimes
+from studies.kinds.phase_diagram import windows_of
+
+if TYPE_CHECKING:
+    from analysis.report import ReportContext
+    from analysis.report_content import ReportContent
+    from studies.spec import StudySpec
+
+EXPERIMENT = "training"
+TABLES = ("b_star.csv",)
+
+
+def analyse(
+    table: MeasurementTable,
+    spec: StudySpec | None = None,
+    thresholds: tuple[float, ...] | None = None,
+) -> BatchResult:
+    """Locate B* at every P and T; the thresholds of T_lazy play no part."""
+    return analyse_batch_regimes(table, windows_of(table))
+
+
+def content(result: BatchResult, context: ReportContext) -> ReportContent:
+    """Return the report of the plane."""
+    # Drawing takes a second to import, which a run with nothing to train need not pay.
+    from analysis.batch_report import batch_content
+
+    return batch_content(result, context)

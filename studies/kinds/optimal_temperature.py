@@ -1,0 +1,33 @@
+"""The temperature of least test error and its power of alpha."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analysis import MeasurementTable
+from analysis.optimal_law import OptimalResult, analyse_optimal_temperature
+
+if TYPE_CHECKING:
+    from analysis.report import ReportContext
+    from analysis.report_content import ReportContent
+    from studies.spec import StudySpec
+
+EXPERIMENT = "training"
+TABLES = ("t_opt.csv",)
+
+
+def analyse(
+    table: MeasurementTable,
+    spec: StudySpec | None = None,
+    thresholds: tuple[float, ...] | None = None,
+) -> OptimalResult:
+    """Locate T_opt at every alpha; the thresholds of T_lazy play no part."""
+    return analyse_optimal_temperature(table)
+
+
+def content(result: OptimalResult, context: ReportContext) -> ReportContent:
+    """Return the report of T_opt."""
+    # Drawing takes a second to import, which a run with nothing to train need not pay.
+    from analysis.optimal_report import optimal_content
+
+    return optimal_content(result, context)

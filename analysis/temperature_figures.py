@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,8 +28,8 @@ def plot_fluctuation_response(result: TemperatureResult) -> Figure:
         "SGD": lambda c: c.is_plain,
         "persistent SGD": lambda c: c.persistence_gain > 1.0,
     }
+    load = _commonest_load(result)
     for axes, (title, belongs) in zip(panels, groups.items(), strict=True):
-        load = _commonest_load([c.control for c in result.temperatures["simulation"]])
         chosen = [c for c in _cells(result, "simulation") if _is_in(c, belongs, load)]
         theory = {c.control: c for c in _cells(result, "mean_field")}
         for k, cell in enumerate(chosen):
@@ -55,8 +54,9 @@ def _cells(result: TemperatureResult, method: str) -> list[TemperatureCell]:
     return stationary(result.temperatures[method])
 
 
-def _commonest_load(controls: Sequence[Control]) -> float:
-    loads = [control.load for control in controls]
+def _commonest_load(result: TemperatureResult) -> float:
+    cells = result.temperatures["simulation"] or result.temperatures["mean_field"]
+    loads = [cell.control.load for cell in cells]
     return max(set(loads), key=loads.count, default=0.0)
 
 
@@ -81,7 +81,7 @@ def plot_temperatures(result: TemperatureResult) -> Figure:
     """The three slopes against eta (1-b)/b, and the distance of replicas against the same."""
     figure = Figure(figsize=(6.8, 3.7), layout="constrained")
     hot, apart = figure.subplots(1, 2)
-    load = _commonest_load([c.control for c in result.temperatures["simulation"]])
+    load = _commonest_load(result)
     for name, (colour, marker) in SLOPES.items():
         _draw_slope(hot, result, load, name, colour, marker)
     law = result.laws.get("T_sec,noise")
@@ -89,13 +89,17 @@ def plot_temperatures(result: TemperatureResult) -> Figure:
         x = np.array([law.x.min(), law.x.max()])
         hot.plot(x, law.prefactor * x**law.slope.value, color="C3", lw=0.8, ls=":")
         hot.set_title(rf"$T_\mathrm{{sec}} \sim x^{{{law.slope}}}$, load {load:g}", fontsize=9)
-    hot.set(xscale="log", yscale="log", xlabel=_NOISE, ylabel=r"$T_\mathrm{eff}$")
+    hot.set(xlabel=_NOISE, ylabel=r"$T_\mathrm{eff}$")
     hot.legend(handles=_slope_handles(), loc="upper left")
     for method in ("simulation", "mean_field"):
         _draw_distances(apart, result.replicas[method], method)
-    apart.set(xscale="log", yscale="log", xlabel=_NOISE, ylabel=r"$|w_1 - w_2|^2/N$")
+    apart.set(xlabel=_NOISE, ylabel=r"$|w_1 - w_2|^2/N$")
     if apart.get_legend_handles_labels()[0]:
         apart.legend(loc="upper left")
+    for axes in (hot, apart):
+        # An empty panel has no logarithms.
+        if np.isfinite(axes.dataLim.get_points()).all():
+            axes.set(xscale="log", yscale="log")
     label_decades(hot, apart)
     return figure
 
@@ -177,7 +181,7 @@ def plot_width(result: TemperatureResult) -> Figure:
             _draw_width(axes, cells, name, f"C{k}", "o")
         for cells in _width_groups(result.replicas["mean_field"]):
             _draw_width(axes, cells, name, "black", "")
-        axes.set(xscale="log", ylabel=label, xlabel=r"replica distance  $D$")
+        axes.set(xscale="log", xlabel=r"replica distance  $D$", ylabel=label)
         label_decades(axes)
     return figure
 

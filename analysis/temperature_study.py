@@ -42,9 +42,9 @@ class TemperatureResult:
                 for name in ("long", "secant", "short"):
                     estimate = getattr(cell.found, name)
                     if estimate is not None:
-                        found[f"T_{name}[{cell.control.label},{method}]"] = estimate
+                        found[f"T_{name}[{cell.control.label}, {cell.size}]"] = estimate
             for item in self.replicas[method]:
-                found[f"D[{item.control.label},{method}]"] = item.estimate("replica_distance")
+                found[f"D[{item.control.label}, {item.size}]"] = item.estimate("replica_distance")
         return found
 
     @property
@@ -85,7 +85,7 @@ class TemperatureResult:
             "verdicts": {key: value.to_dict() for key, value in self.verdicts.items()},
             "quoted_slope": NO_SINGLE_TEMPERATURE,
             "not_stationary": {
-                f"{cell.control.label},{method}": list(cell.found.stationarity.reasons)
+                f"{cell.control.label}, {cell.size}": list(cell.found.stationarity.reasons)
                 for method in METHODS
                 for cell in self.temperatures[method]
                 if cell.found.secant is None
@@ -102,6 +102,7 @@ def _row(cell: TemperatureCell) -> dict[str, Any]:
     c, found = cell.control, cell.found
     row: dict[str, Any] = {
         "method": cell.method,
+        "size": cell.size,
         "load": c.load,
         "learning_rate": c.learning_rate,
         "active_fraction": c.active_fraction,

@@ -25,8 +25,15 @@ from analysis.estimates import Estimate, FloatArray, estimate_from_error
 from analysis.table import ReadTableError
 
 REQUIRED = ("point", "seed", "method", "quantity", "load", "learning_rate", "active_fraction")
-FAMILY = ("loss", "target_margin", "ridge", "initial_scale", "task", "separation")
-"""Settings that tell problems apart; laws are taken within one family."""
+FAMILY = {
+    "loss": "quadratic_hinge",
+    "target_margin": 1.0,
+    "ridge": 0.0,
+    "initial_scale": 1.0,
+    "task": "random",
+    "separation": 1.0,
+}
+"""Settings that tell problems apart, with usual values; laws are taken within one family."""
 REPLICA_COLUMNS = (
     "replica_distance",
     "replica_angle",
@@ -83,7 +90,10 @@ class Control:
             text += f", tau={self.persistence_time:g}"
         if self.langevin_temperature:
             text += f", T_L={self.langevin_temperature:g}"
-        return text
+        if self.duration:
+            text += f", time={self.duration:g}"
+        usual = {f"{name}={value}" for name, value in FAMILY.items()}
+        return ", ".join([text, *(item for item in self.family if item not in usual)])
 
 
 @dataclass(frozen=True)
@@ -93,6 +103,8 @@ class TemperatureCell:
     control: Control
     method: str
     """``simulation`` or ``mean_field``."""
+    size: str
+    """``N=500`` for a simulation, else the method."""
     seeds: tuple[int, ...]
     found: EffectiveTemperatures
     bare: float
@@ -107,6 +119,7 @@ class ReplicaCell:
 
     control: Control
     method: str
+    size: str
     seeds: tuple[int, ...]
     columns: dict[str, FloatArray] = field(repr=False)
     """By name of REPLICA_COLUMNS, each of shape (seeds,)."""
@@ -190,6 +203,10 @@ def _control(row: pd.Series[Any]) -> Control:
     )
 
 
+def _size(row: pd.Series[Any], method: str) -> str:
+    return f"N={row['n_weights']:.0f}" if method == "simulation" and "n_weights" in row else method
+
+
 def _temperature_cell(rows: pd.DataFrame, method: str) -> TemperatureCell:
     drifts = [json.loads(text) for text in rows["drifts"]]
     record = FluctuationRecord(
@@ -200,6 +217,7 @@ def _temperature_cell(rows: pd.DataFrame, method: str) -> TemperatureCell:
     return TemperatureCell(
         control=_control(rows.iloc[0]),
         method=method,
+        size=_size(rows.iloc[0], method),
         seeds=tuple(int(seed) for seed in rows["seed"]),
         found=measure_temperatures(record),
         bare=float(rows["temperature_bare"].mean()),
@@ -211,6 +229,7 @@ def _replica_cell(rows: pd.DataFrame, method: str) -> ReplicaCell:
     return ReplicaCell(
         control=_control(rows.iloc[0]),
         method=method,
+        size=_size(rows.iloc[0], method),
         seeds=tuple(int(seed) for seed in rows["seed"]),
         columns={name: rows[name].to_numpy(dtype=np.float64) for name in REPLICA_COLUMNS},
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy import stats
@@ -272,10 +273,8 @@ def judge_width(replicas: Sequence[ReplicaCell]) -> Verdict:
 
 
 def _excess(loud: ReplicaCell, quiet: ReplicaCell, name: str) -> Estimate:
-    cell = ReplicaCell(
-        loud.control, loud.method, loud.seeds, {name: loud.columns[name] - quiet.columns[name]}
-    )
-    return cell.estimate(name)
+    excess = {name: loud.columns[name] - quiet.columns[name]}
+    return replace(loud, columns=excess).estimate(name)
 
 
 def judge_bath(cells: Sequence[TemperatureCell]) -> Verdict:

@@ -108,7 +108,7 @@ def test_drifting_runs_give_no_temperature_and_no_law():
     found = analyse_temperatures(table(drift=0.5))
     assert found.counts["not_stationary"] == len(FRACTIONS)
     assert found.verdicts["noise_law"].status == NOT_ESTABLISHED
-    assert not any("b=0.2,simulation" in key for key in found.estimates if key.startswith("T_"))
+    assert not any("b=0.2" in key for key in found.estimates if key.startswith("T_"))
     assert "train loss changes by +40%" in str(found.to_dict()["not_stationary"])
 
 
@@ -120,6 +120,26 @@ def test_the_report_says_which_slope_it_quotes(result):
         "fluctuation-response", "temperatures", "width",
     ]  # fmt: skip
     json.dumps(content.numbers, allow_nan=False)
+
+
+def test_a_table_without_a_single_temperature_still_has_a_report():
+    frame = table(drift=0.5).frame
+    found = analyse_temperatures(TemperatureTable(frame[frame["active_fraction"] == 0.5].iloc[:1]))
+    content = temperature_content(found)
+    assert [figure.name for figure in draw_figures(content.figures)]
+    assert content.answers[0].status == NOT_ESTABLISHED
+
+
+def test_configurations_of_other_problems_keep_their_names():
+    rows = table().frame
+    other = rows[rows["active_fraction"] == 0.3].assign(loss="logistic")
+    other["point"] += "logistic"
+    both = pd.concat([rows.assign(loss="quadratic_hinge"), other])
+    found = analyse_temperatures(TemperatureTable(both))
+    assert (
+        sum(key.startswith("T_secant") and "loss=logistic" in key for key in found.estimates) == 1
+    )
+    assert found.laws["T_sec,noise"].x.size == len(FRACTIONS)
 
 
 def test_a_table_of_something_else_is_refused():

@@ -96,3 +96,18 @@ def test_both_backends_simulate_the_same(quantity):
         assert {name: b[name] for name in numbers} == pytest.approx(numbers, rel=1e-3)
     with pytest.raises(InvalidSettingError, match="backend='jax'"):
         asked.experiment.check(spec(scans=None, backend="jax"))
+
+
+def test_a_learning_rate_displaces_nothing_in_a_study_without_t():
+    found = resolve_spec("effective-temperature", {"scans.steps.learning_rate": [0.02, 0.04]})
+    rates = {point["learning_rate"] for point in found.scans["steps"].points()}
+    assert rates == {0.02, 0.04}
+
+
+def test_losses_that_no_training_has_are_recorded(tmp_path):
+    asked = spec(
+        scans=None, loss=["square", "logistic"], quantity="replicas", duration=1, load=0.5
+    )
+    study = Study("tiny", asked, tmp_path / "losses")
+    done = study.run(RunOptions(executor="serial", tracking=False, quiet=True))
+    assert done.done == 4

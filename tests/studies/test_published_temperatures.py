@@ -9,7 +9,9 @@ from studies.experiments import load_experiment
 
 # Settings: published T_short, T_sec, T_long.
 PUBLISHED = {
-    "Langevin T=0.1": ({"active_fraction": 1, "langevin_temperature": 0.1}, (0.1000, 0.1003, 0.1007)),
+    "Langevin T=0.1": (
+        {"active_fraction": 1, "langevin_temperature": 0.1}, (0.1000, 0.1003, 0.1007),
+    ),
     "SGD b=0.3": ({"active_fraction": 0.3}, (0.1886, 0.1375, 0.1036)),
     "SGD b=0.5": ({}, (0.0765, 0.0578, 0.0461)),
     "SGD b=0.9": ({"active_fraction": 0.9}, (0.0083, 0.0061, 0.0048)),

@@ -35,9 +35,9 @@ demo: $(VENV)/installed
 figures: demo
 	$(BIN)/python docs/make_figures.py
 
-# The tests, and the examples in the docstrings.
+# The tests, and the examples in the docstrings, two files at a time.
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest --doctest-modules --ignore=studies/__main__.py \
+	$(BIN)/python -m pytest -n 2 --dist loadfile --doctest-modules --ignore=studies/__main__.py \
 		tests search_spaces analysis trainers studies
 
 lint: $(VENV)/installed-dev

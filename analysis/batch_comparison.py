@@ -57,6 +57,11 @@ class BatchComparison:
         """Whether there is anything to compare."""
         return bool(self.ratios)
 
+    @property
+    def farthest(self) -> BatchRatio | None:
+        """The ratio that departs most from one; None without any."""
+        return max(self.ratios, key=lambda ratio: abs(math.log(ratio.ratio)), default=None)
+
     def frame(self) -> pd.DataFrame:
         """Return one row per ratio."""
         return pd.DataFrame([vars(ratio) for ratio in self.ratios])

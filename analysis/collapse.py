@@ -78,6 +78,11 @@ class CollapseFit:
     """Whether the curves collapse; otherwise the exponents are only the best estimate."""
 
     @property
+    def overlaps(self) -> bool:
+        """Whether there are two curves or more that overlap somewhere at the fitted a."""
+        return self.quality is not None and math.isfinite(self.quality.value)
+
+    @property
     def free_g(self) -> bool:
         """Whether g was fitted."""
         return self.g is not None and not self.g.definition.endswith(GIVEN)

@@ -21,6 +21,8 @@ from analysis.located_temperature import (
     BELOW_WINDOW,
     CENSORED,
     DIVERGENCE,
+    FEATURE_REGIME,
+    FLAT_SLOPE,
     LOCATED,
     CriticalTemperature,
     CriticalTemperatures,
@@ -187,6 +189,8 @@ class _Scan:
             f"{lost} of {int(runs.sum())} runs between T={bracket[0]:.4g} and {bracket[1]:.4g} "
             f"did not fit the data, so T_c >= {bracket[0]:.4g} is a lower bound"
         )
+        if cause == CENSORED:
+            reason += "; four times max_presentations, in another folder, would settle it"
         return self._refuse(cause, (bracket[0], None), reason)
 
     def _cause(self, cells: Iterable[int]) -> str:
@@ -208,8 +212,13 @@ class _Scan:
         if half_decade.size:
             k = int(half_decade[0])
             slope = (self.y[k] - self.y[0]) / (self.log_t[k] - self.log_t[0])
-            if slope < 0.2:
-                reason += f" (feature regime: flat there, local slope {slope:.2f})"
+            if slope < FLAT_SLOPE:
+                reason = (
+                    f"{self.observable} is {math.exp(self.y[0]):.3g} at the lowest T={t_min:.4g} "
+                    f"and flat there (local slope {slope:.2f}), above {self.threshold:g} on its "
+                    "plateau"
+                )
+                return self._refuse(FEATURE_REGIME, (None, t_min), reason)
         return self._refuse(BELOW_WINDOW, (None, t_min), reason)
 
     def _above(self) -> CriticalTemperature:

@@ -14,8 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.adaptive_location import measured_curve
+from analysis.collapse_figure import plot_collapse
 from analysis.companion_laws import PlaneFit
-from analysis.curves import mean_over_runs, stderr_over_runs
 from analysis.estimates import Estimate, FloatArray, student_factor
 from analysis.figure_style import (
     GREY,
@@ -45,8 +46,11 @@ def plot_weight_change(law: ScalingLaw) -> Figure:
     axes.axhline(c, color=GREY, lw=0.9)
     for p, size in enumerate(curves.sizes):
         colour = colours[int(size)]
-        draw_means(axes, curves, p, means[p], errors[p], colour)
-        _join(axes, law, p, colour)
+        if law.is_adaptive:
+            _draw_trainings(axes, law, p, colour)
+        else:
+            draw_means(axes, curves, p, means[p], errors[p], colour)
+            _join(axes, law, p, colour)
         _mark_critical(axes, law.lazy[c].points[p], c, colour)
     axes.set(xscale="log", yscale="log", xlabel=_TEMPERATURE, ylabel=_WEIGHT_CHANGE)
     axes.annotate(
@@ -88,11 +92,20 @@ def plot_critical_temperatures(law: ScalingLaw) -> Figure:
     return figure
 
 
+def plot_law_collapse(law: ScalingLaw) -> Figure:
+    """Weight change against T P^a, unscaled, and the quality S(a)."""
+    assert law.collapse is not None
+    return plot_collapse(law.collapse)
+
+
 def plot_stability(law: ScalingLaw) -> Figure:
-    """Forest plot: a for every c and without each size, gamma/delta; apart, a of T_noise."""
+    """Forest plot: a by c, without each size, from each P_min, by collapse; apart, a of T_noise.
+
+    Red shade: 95 % interval of the headline; grey: its systematic over c.
+    """
     rows = _forest_rows(law)
-    onset = law.noise_fit.exponent if law.noise_fit.determined else None
-    heights = [len(rows), 1] if onset is not None else [len(rows)]
+    onsets = _onset_rows(law)
+    heights = [len(rows), len(onsets)] if onsets else [len(rows)]
     figure = Figure(figsize=(6.4, 0.9 + 0.27 * sum(heights) + 0.4 * len(heights)))
     figure.set_layout_engine("constrained")
     panels = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
@@ -102,8 +115,11 @@ def plot_stability(law: ScalingLaw) -> Figure:
         panels[0].axvline(headline.value, color="C3", lw=0.9, zorder=0)
         if headline.interval95 is not None:
             panels[0].axvspan(*headline.interval95, color="C3", alpha=0.10, lw=0, zorder=0)
-    if onset is not None:
-        _forest(panels[1], [(r"$T_\mathrm{noise}$", onset, False)])
+        if law.systematic is not None:
+            ends = (headline.value - law.systematic, headline.value + law.systematic)
+            panels[0].axvspan(*ends, color="0.93", lw=0, zorder=-1)
+    if onsets:
+        _forest(panels[1], onsets)
         panels[1].axvline(0.0, color=GREY, lw=0.8, ls="--", zorder=0)
     panels[-1].set_xlabel(r"exponent  $a$")
     return figure
@@ -176,25 +192,6 @@ def plot_batch_comparison(law: ScalingLaw) -> Figure:
     return figure
 
 
-def plot_test_error(law: ScalingLaw) -> Figure:
-    """Mean test error against T, one curve per P."""
-    figure, axes = _single()
-    curves = law.curves
-    values = curves.values("test_error")
-    means, errors = mean_over_runs(values), np.nan_to_num(stderr_over_runs(values))
-    colours = size_colours(curves.sizes)
-    for p, size in enumerate(curves.sizes):
-        known = np.isfinite(means[p])
-        axes.plot(curves.temperatures[known], means[p][known], color=colours[int(size)], lw=0.7)
-        draw_means(axes, curves, p, means[p], errors[p], colours[int(size)])
-    axes.set(xscale="log", xlabel=_TEMPERATURE, ylabel="test error")
-    if np.nanmin(means) > 0:
-        axes.set_yscale("log")
-    label_decades(axes)
-    add_size_legend(axes, colours, outside=True)
-    return figure
-
-
 def _single(height: float = 4.3) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(6.4, height), layout="constrained")
     return figure, figure.subplots()
@@ -205,6 +202,17 @@ def _join(axes: Axes, law: ScalingLaw, p: int, colour: Any) -> None:
     y = np.exp(law.curves.log_mean("relative_weight_change")[p])
     known = np.isfinite(y)
     axes.plot(law.curves.temperatures[known], y[known], color=colour, lw=0.7)
+
+
+def _draw_trainings(axes: Axes, law: ScalingLaw, p: int, colour: Any) -> None:
+    """Every training of one size: filled if it fitted, a downward mark at T if it did not."""
+    measured = measured_curve(law.curves, p)
+    fitted = measured.fitted
+    t, y = np.exp(measured.log_t), np.exp(measured.log_y)
+    axes.plot(t[fitted], y[fitted], "o", color=colour, ms=3.5)
+    if not fitted.all():
+        top = np.full(int((~fitted).sum()), law.headline)
+        axes.plot(t[~fitted], top, "v", color=colour, mfc="white", ls="")
 
 
 def _mark_critical(axes: Axes, point: CriticalTemperature, c: float, colour: Any) -> None:
@@ -285,8 +293,40 @@ def _forest_rows(law: ScalingLaw) -> list[tuple[str, Estimate, bool]]:
             rows.append((rf"$T_\mathrm{{lazy}}({c:g})$", exponent, c == law.headline))
     for size, estimate in law.fit.leave_one_out.items():
         rows.append((f"c = {law.headline:g} without P = {size}", estimate, False))
+    # All sizes and all but the smallest are among the rows above.
+    for size, estimate in list(law.fit.from_size.items())[2:]:
+        rows.append((rf"c = {law.headline:g}, $P \geq {size}$", estimate, False))
     if law.companions.predicted_exponent is not None:
         rows.append((r"$\gamma/\delta$  ($c \to 0$)", law.companions.predicted_exponent, False))
+    return [*rows, *_collapse_rows(law)]
+
+
+def _onset_rows(law: ScalingLaw) -> list[tuple[str, Estimate, bool]]:
+    """Exponents of the other temperatures, which need not share that of T_lazy."""
+    fits = {
+        r"$T_\mathrm{noise}$": law.noise_fit,
+        r"$T_\mathrm{test}$ up": law.onset_fits[law.onsets.up.name],
+        r"$T_\mathrm{test}$ down": law.onset_fits[law.onsets.down.name],
+    }
+    rows = [
+        (name, fit.exponent, False)
+        for name, fit in fits.items()
+        if fit.determined and fit.exponent is not None
+    ]
+    if law.error_law is not None and law.error_law.identifiable:
+        rows.append((r"$a_\mathrm{test}$ ($q$ free)", law.error_law.a, False))
+    return rows
+
+
+def _collapse_rows(law: ScalingLaw) -> list[tuple[str, Estimate, bool]]:
+    fit = law.collapse
+    if fit is None or fit.a is None or not fit.determined:
+        return []
+    rows = [("data collapse", fit.a, False)]
+    if fit.opinion is not None:
+        where = fit.a.fit_range
+        distance = Estimate(fit.opinion.a, fit.opinion.width, None, fit.a.n, "least P_b", where)
+        rows.append(("Bhattacharjee-Seno", distance, False))
     return rows
 
 

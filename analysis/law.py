@@ -13,13 +13,33 @@ from typing import Any
 import numpy as np
 
 from analysis.batch_comparison import BatchComparison
+from analysis.collapse import CollapseFit, fit_collapse
 from analysis.companion_laws import CompanionLaws, fit_companion_laws
 from analysis.critical_temperature import locate_critical_temperatures
 from analysis.curves import Curves
-from analysis.estimates import Estimate, FloatArray, estimate_from_replicates
-from analysis.located_temperature import CriticalTemperature, CriticalTemperatures
+from analysis.error_logistic import LogisticLaw, fit_error_law
+from analysis.error_temperature import ErrorOnsets, locate_error_onsets
+from analysis.estimates import (
+    Estimate,
+    FloatArray,
+    estimate_from_error,
+    estimate_from_replicates,
+)
+from analysis.located_temperature import (
+    NOT_MEASURED,
+    POSTERIOR,
+    CriticalTemperature,
+    CriticalTemperatures,
+)
 from analysis.noise_onset import NoiseOnset, locate_noise_onset
-from analysis.power_law import PowerLawFit, fit_power_law, size_range
+from analysis.power_law import NOT_DETERMINED, PowerLawFit, fit_power_law, size_range
+
+GRID, ADAPTIVE = "grid", "adaptive"
+ADAPTIVE_ONLY = f"{NOT_MEASURED}: the adaptive design measures T_lazy(c) only"
+COLLAPSE_FROM = 20.0
+"""Lowest temperature of the collapse in units of T_noise: below, the plateau is a second scale."""
+COLLAPSE_SAMPLES = 200
+"""Bootstrap samples of the collapse: each is a search for the best a."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +66,26 @@ class ScalingLaw:
     """gamma, delta, b."""
     batches: BatchComparison
     """Weight change at equal T for other batch sizes."""
+    onsets: ErrorOnsets
+    """T_test,up and T_test,down."""
+    onset_fits: dict[str, PowerLawFit]
+    """Power laws of T_test,up and T_test,down by name."""
+    error_law: LogisticLaw | None
+    """The fall of the test error as one law in (P, T)."""
+    collapse: CollapseFit | None
+    """Data collapse of the weight change above T_noise."""
+    design: str = GRID
+    """``grid``, or ``adaptive``, which measures T_lazy at the headline c alone."""
 
     @property
     def label(self) -> str:
         """``alpha=100`` or ``""``."""
         return ",".join(f"{name}={value}" for name, value in self.settings.items())
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether temperatures and seeds are the curves' own, so that only T_lazy is measured."""
+        return self.design == ADAPTIVE
 
     @property
     def headline(self) -> float:
@@ -64,8 +99,15 @@ class ScalingLaw:
 
     @property
     def n_seeds(self) -> int:
-        """Independent replicas S."""
-        return self.curves.n_clusters
+        """Independent replicas S; of an adaptive design the trainings close to the crossings."""
+        return self.lazy[self.headline].n_clusters
+
+    @property
+    def replicas(self) -> str:
+        """``32 seeds``, or ``58 trainings`` of an adaptive design, each with its own seed."""
+        if self.is_adaptive:
+            return f"{len(self.curves.frame)} trainings"
+        return f"{self.n_seeds} seed{'s' if self.n_seeds > 1 else ''}"
 
     def key(self, name: str, *parts: str) -> str:
         """Return ``name[parts,label]``, the key of an estimate or verdict.
@@ -102,6 +144,32 @@ class ScalingLaw:
             fit_range=self.fit.fit_range,
         )
 
+    def difference_from_collapse(self) -> Estimate | None:
+        """Return a of the collapse minus a of T_lazy at the headline c, errors paired."""
+        if self.collapse is None or self.collapse.a is None:
+            return None
+        name = "a(collapse)"
+        return self._difference(self.collapse.a.value, self.collapse.replicates[:, 0], name)
+
+    def difference_from_error_law(self) -> Estimate | None:
+        """Return a_test minus a of T_lazy at the headline c."""
+        if self.error_law is None:
+            return None
+        return self._difference(self.error_law.a.value, self.error_law.replicates[:, 0], "a_test")
+
+    def _difference(self, value: float, replicates: FloatArray, name: str) -> Estimate | None:
+        """Return value - a; equal positions of both replicates are equal resampled seeds."""
+        if self.fit.exponent is None or not self.fit.determined:
+            return None
+        n = min(len(replicates), len(self.fit.replicates))
+        return estimate_from_replicates(
+            value - self.fit.exponent.value,
+            replicates[:n] - self.fit.replicates[:n, 1],
+            self.n_seeds,
+            definition=f"{name} - a(c={self.headline:g})",
+            fit_range=self.fit.fit_range,
+        )
+
     def estimates(self) -> dict[str, Estimate]:
         """Return every number of this law by its key; exponents only where determined."""
         result: dict[str, Estimate] = {}
@@ -110,21 +178,67 @@ class ScalingLaw:
                 result[self.key("a", temperatures.key)] = fit.exponent
                 result[self.key("C", temperatures.key)] = fit.prefactor
         result.update(self._companion_estimates())
+        if self.error_law is not None and self.error_law.identifiable:
+            result[self.key("a", "test")] = self.error_law.a
+            result[self.key("q", "test")] = self.error_law.q
+        if self.collapse is not None and self.collapse.determined and self.collapse.a is not None:
+            result[self.key("a", "collapse")] = self.collapse.a
         onset = self._noise_temperature()
         if onset is not None:
             result[self.key("T_noise")] = onset
         for temperatures, _ in self._laws():
             for p, point in enumerate(temperatures.points):
                 if point.value is not None:
-                    name = "T_c" if temperatures.name == "lazy" else "T_noise"
-                    kind = temperatures.key if temperatures.name == "lazy" else ""
-                    key = self.key(name, kind, f"n_train={point.n_train}")
+                    key = self.temperature_key(temperatures, point.n_train)
                     result[key] = _temperature_estimate(temperatures, point, p)
         return result
 
+    def temperature_key(self, temperatures: CriticalTemperatures, n_train: int) -> str:
+        """Return the key of the estimate of one temperature at one size."""
+        size = f"n_train={n_train}"
+        if temperatures.name == "noise":
+            return self.key("T_noise", size)
+        return self.key("T_c", temperatures.key, size)
+
+    def temperatures(self) -> list[CriticalTemperatures]:
+        """Return all critical temperatures: T_lazy(c), T_noise, T_test."""
+        return [temperatures for temperatures, _ in self._laws()]
+
+    def power_laws(self) -> dict[str, PowerLawFit]:
+        """Return every power law in P by the key of its exponent."""
+        return {self.key("a", temperatures.key): fit for temperatures, fit in self._laws()}
+
     def _laws(self) -> list[tuple[CriticalTemperatures, PowerLawFit]]:
         lazy = [(self.lazy[c], self.fits[c]) for c in self.thresholds]
-        return [*lazy, (self.noise.temperatures, self.noise_fit)]
+        onsets = [self.onsets.up, self.onsets.down]
+        return [
+            *lazy,
+            (self.noise.temperatures, self.noise_fit),
+            *((each, self.onset_fits[each.name]) for each in onsets),
+        ]
+
+    def unmeasured(self) -> dict[str, str]:
+        """Return why a quantity of the study has no number, by its key."""
+        missing: dict[str, str] = {}
+        if self.companions.weight_change is None:
+            missing |= dict.fromkeys(map(self.key, ("gamma", "delta")), self.companions.refusal)
+        if self.companions.training_time is None:
+            missing[self.key("b")] = self.companions.refusal or "no training times"
+        if self.error_law is None:
+            missing[self.key("a", "test")] = (
+                ADAPTIVE_ONLY
+                if self.is_adaptive
+                else f"{NOT_DETERMINED}: too few test errors above 6 T_noise"
+            )
+        elif not self.error_law.identifiable:
+            missing[self.key("a", "test")] = self.error_law.reason
+        if self.collapse is None:
+            missing[self.key("a", "collapse")] = (
+                ADAPTIVE_ONLY if self.is_adaptive else "no collapse: no temperatures above T_noise"
+            )
+        elif not self.collapse.determined:
+            missing[self.key("a", "collapse")] = self.collapse.remarks[0]
+        return missing
 
     def _companion_estimates(self) -> dict[str, Estimate]:
         laws = self.companions
@@ -160,13 +274,24 @@ def _temperature_estimate(
     temperatures: CriticalTemperatures, point: CriticalTemperature, position: int
 ) -> Estimate:
     replicates: FloatArray = temperatures.log_replicates[:, position]
-    low, high = point.bracket
+    low, high = (f"{end:.4g}" if end is not None else "?" for end in point.bracket)
+    where = f"P = {point.n_train}, T = {low}..{high}"
+    if temperatures.errors == POSTERIOR:
+        return estimate_from_error(
+            float(point.value or np.nan),
+            point.log_stderr,
+            point.n_replicas,
+            point.n_replicas,
+            definition=temperatures.definition,
+            fit_range=where,
+            logarithmic=True,
+        )
     return estimate_from_replicates(
         float(point.value or np.nan),
         replicates,
         temperatures.n_clusters,
         definition=temperatures.definition,
-        fit_range=f"P = {point.n_train}, T = {low:.4g}..{high:.4g}",
+        fit_range=where,
         logarithmic=True,
     )
 
@@ -190,6 +315,8 @@ def analyse_law(
         for c in thresholds
     }
     noise = locate_noise_onset(curves, n_bootstrap=n_bootstrap, seed=seed)
+    onset = noise.geometric_mean
+    onsets = locate_error_onsets(curves, onset, n_bootstrap=n_bootstrap, seed=seed)
     return ScalingLaw(
         settings=settings,
         batch_size=batch_size,
@@ -199,8 +326,21 @@ def analyse_law(
         fits={c: fit_power_law(temperatures) for c, temperatures in lazy.items()},
         noise=noise,
         noise_fit=fit_power_law(noise.temperatures),
-        companions=fit_companion_laws(
-            curves, noise.geometric_mean, n_bootstrap=n_bootstrap, seed=seed
-        ),
+        companions=fit_companion_laws(curves, onset, n_bootstrap=n_bootstrap, seed=seed),
         batches=batches,
+        onsets=onsets,
+        onset_fits={each.name: fit_power_law(each) for each in (onsets.up, onsets.down)},
+        error_law=fit_error_law(curves, onsets.ratios, onset),
+        collapse=_collapse(curves, onset, n_bootstrap, seed),
     )
+
+
+def _collapse(
+    curves: Curves, noise_temperature: float | None, n_bootstrap: int, seed: int
+) -> CollapseFit | None:
+    """Collapse of ln dw above 20 T_noise, where T P^a is the only variable; None without data."""
+    low = COLLAPSE_FROM * noise_temperature if noise_temperature is not None else 0.0
+    if not curves.stable[:, curves.temperatures >= low].any():
+        return None
+    samples = min(n_bootstrap, COLLAPSE_SAMPLES)
+    return fit_collapse(curves, temperatures=(low, np.inf), n_bootstrap=samples, seed=seed)

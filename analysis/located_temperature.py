@@ -14,6 +14,14 @@ ABOVE_WINDOW = "Tc > Tmax_stable"
 DIVERGENCE = "limited by divergence"
 CENSORED = "Tc upper side censored"
 NO_PLATEAU = "plateau not reached"
+FEATURE_REGIME = "feature regime"
+INSUFFICIENT_SEEDS = "insufficient seeds"
+NOT_MEASURED = "not measured"
+
+FLAT_SLOPE = 0.2
+"""d ln dw/d ln T below which a curve above the threshold is a plateau: T_lazy is undefined."""
+
+RESAMPLED, POSTERIOR = "resampled seeds", "posterior"
 
 
 @dataclass(frozen=True)
@@ -61,11 +69,11 @@ class CriticalTemperatures:
     """Critical temperatures of one law, one per size, with their bootstrap replicates."""
 
     name: str
-    """``lazy`` or ``noise``."""
+    """``lazy``, ``noise``, ``test,up`` or ``test,down``."""
     observable: str
     """Column whose crossing or onset defines the temperature."""
     threshold: float | None
-    """c of T_lazy(c); None for T_noise."""
+    """c of T_lazy(c), f of T_test; None for T_noise."""
     definition: str
     """One sentence that defines the number."""
     points: tuple[CriticalTemperature, ...]
@@ -74,16 +82,19 @@ class CriticalTemperatures:
     """ln T_c of the bootstrap samples, NaN where refused; shape (n_bootstrap, P)."""
     n_clusters: int
     """Number S of independent replicas."""
+    errors: str = RESAMPLED
+    """Where the replicates come from: resampled seeds, or samples of each size's posterior."""
 
     @property
     def symbol(self) -> str:
-        """``T_lazy(0.1)`` or ``T_noise``."""
+        """``T_lazy(0.1)``, ``T_noise`` or ``T_test,up(0.1)``."""
         return f"T_{self.name}" + ("" if self.threshold is None else f"({self.threshold:g})")
 
     @property
     def key(self) -> str:
-        """``lazy,c=0.1`` or ``noise``."""
-        return self.name + ("" if self.threshold is None else f",c={self.threshold:g}")
+        """``lazy,c=0.1``, ``noise`` or ``test,up,f=0.1``."""
+        letter = "c" if self.name == "lazy" else "f"
+        return self.name + ("" if self.threshold is None else f",{letter}={self.threshold:g}")
 
     @property
     def located(self) -> tuple[CriticalTemperature, ...]:

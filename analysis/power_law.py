@@ -25,6 +25,7 @@ from analysis.estimates import (
 from analysis.located_temperature import CriticalTemperatures
 from analysis.straightness import (
     LocalSlope,
+    exponents_from_each,
     exponents_without_each,
     information_criteria,
     local_slopes_between,
@@ -66,10 +67,12 @@ class PowerLawFit:
     """ln T_c minus fit, shape (n,)."""
     leave_one_out: dict[int, Estimate]
     """a without each size in turn."""
+    from_size: dict[int, Estimate]
+    """a of sizes P >= P_min, by P_min."""
     local_slopes: tuple[LocalSlope, ...]
     """a between neighbouring sizes."""
     aic: dict[str, float]
-    """AIC = chi2 + 2k of ``constant``, ``power law`` and ``quadratic``."""
+    """AIC = chi2 + 2k of ``constant``, ``power law``, ``quadratic``, ``logarithm``, ``broken``."""
     refused: tuple[int, ...]
     """Sizes without a valid T_c."""
     determined: bool
@@ -225,6 +228,7 @@ def fit_log_log(
         log_stderr=s,
         residuals=residuals,
         leave_one_out=exponents_without_each(p, y, s, log_replicates, n_clusters),
+        from_size=exponents_from_each(p, y, s, log_replicates, n_clusters),
         local_slopes=slopes,
         aic=aic,
         refused=tuple(refused),
@@ -345,6 +349,7 @@ def _no_fit(
         log_stderr=s,
         residuals=np.zeros(len(p)),
         leave_one_out={},
+        from_size={},
         local_slopes=(),
         aic={},
         refused=tuple(refused),

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from analysis.collapse import NO_COLLAPSE
+from analysis.error_logistic import NOT_IDENTIFIABLE
 from analysis.estimates import Estimate, format_value
 from analysis.law import ScalingLaw
-from analysis.located_temperature import CriticalTemperature, CriticalTemperatures
+from analysis.located_temperature import NOT_MEASURED, CriticalTemperature, CriticalTemperatures
 from analysis.power_law import PowerLawFit
 from analysis.report_content import ReportTable
 from analysis.table import MeasurementTable
@@ -32,7 +34,9 @@ def temperature_tables(law: ScalingLaw) -> list[ReportTable]:
     )
     estimates = law.estimates()
     tables = []
-    for temperatures in (*law.lazy.values(), law.noise.temperatures):
+    for temperatures in law.temperatures():
+        if all(point.status == NOT_MEASURED for point in temperatures.points):
+            continue
         rows = tuple(
             _temperature_row(law, temperatures, point, estimates) for point in temperatures.points
         )
@@ -47,13 +51,7 @@ def _temperature_row(
     point: CriticalTemperature,
     estimates: dict[str, Estimate],
 ) -> tuple[str, ...]:
-    lazy = temperatures.name == "lazy"
-    key = law.key(
-        "T_c" if lazy else "T_noise",
-        temperatures.key if lazy else "",
-        f"n_train={point.n_train}",
-    )
-    estimate = estimates.get(key)
+    estimate = estimates.get(law.temperature_key(temperatures, point.n_train))
     low, high = (("" if end is None else f"{end:.4g}") for end in point.bracket)
     return (
         str(point.n_train),
@@ -75,19 +73,11 @@ def exponent_table(law: ScalingLaw) -> ReportTable:
         "value (68 %)",
         "95 % interval",
         "χ²/dof (p)",
-        "AIC const - power",
-        "AIC power - quadratic",
         "n",
         "fit range",
         "definition",
     )
-    fits = {
-        law.key("a", temperatures.key): fit
-        for temperatures, fit in (
-            *((law.lazy[c], law.fits[c]) for c in law.thresholds),
-            (law.noise.temperatures, law.noise_fit),
-        )
-    }
+    fits = law.power_laws()
     rows = []
     for key, estimate in law.estimates().items():
         if "n_train=" not in key:
@@ -96,28 +86,57 @@ def exponent_table(law: ScalingLaw) -> ReportTable:
                     key,
                     str(estimate),
                     interval_text(estimate),
-                    *_quality(fits.get(key)),
+                    _quality(fits.get(key)),
                     str(estimate.n),
                     estimate.fit_range,
                     estimate.definition,
                 )
             )
     rows += [
-        (key, "not determined", "", "", "", "", "", fit.fit_range, fit.remarks[0])
+        (key, _missing(fit.remarks[0]), "", "", "", fit.fit_range, fit.remarks[0])
         for key, fit in fits.items()
         if not fit.determined
     ]
+    rows += [(key, _missing(why), "", "", "", "", why) for key, why in law.unmeasured().items()]
     return ReportTable("Exponents and amplitudes", columns, tuple(rows))
 
 
-def _quality(fit: PowerLawFit | None) -> tuple[str, str, str]:
-    if fit is None or fit.p_value is None or "quadratic" not in fit.aic:
-        return "", "", ""
-    return (
-        f"{fit.chi2:.1f}/{fit.dof} ({fit.p_value:.2g})",
-        f"{fit.aic['constant'] - fit.aic['power law']:.1f}",
-        f"{fit.aic['power law'] - fit.aic['quadratic']:.1f}",
+def _missing(reason: str) -> str:
+    """Return the fixed words in which a number is missing."""
+    words = (NOT_MEASURED, NOT_IDENTIFIABLE, NO_COLLAPSE)
+    return next((each for each in words if reason.startswith(each)), "not determined")
+
+
+def _quality(fit: PowerLawFit | None) -> str:
+    if fit is None or fit.p_value is None:
+        return ""
+    return f"{fit.chi2:.1f}/{fit.dof} ({fit.p_value:.2g})"
+
+
+_MODELS = ("power law", "constant", "logarithm", "quadratic", "broken")
+
+
+def model_table(law: ScalingLaw) -> ReportTable:
+    """AIC of every law of T_c against P that was tried, relative to the power law."""
+    rows = []
+    for key, fit in law.power_laws().items():
+        if not fit.determined:
+            continue
+        reference = fit.aic["power law"]
+        differences = (fit.aic.get(name) for name in _MODELS)
+        rows.append(
+            (
+                fit.symbol,
+                *("" if aic is None else f"{aic - reference:+.1f}" for aic in differences),
+                "; ".join(fit.remarks),
+                key,
+            )
+        )
+    title = (
+        "Model comparison: AIC = χ² + 2k minus that of the power law (positive: the power law is "
+        "preferred); logarithm: T_c = A − B ln P, quadratic: a term (ln P)², broken: two powers"
     )
+    return ReportTable(title, ("temperature", *_MODELS, "remarks", "exponent"), tuple(rows))
 
 
 def verdict_table(verdicts: Mapping[str, Verdict]) -> ReportTable:

@@ -9,10 +9,12 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.adaptive_law import analyse_adaptive_law
+from analysis.adaptive_location import DEFAULT_TOLERANCE, is_adaptive
 from analysis.batch_comparison import compare_batch_sizes
 from analysis.curves import Curves, build_curves
 from analysis.estimates import Estimate, json_number
-from analysis.law import ScalingLaw, analyse_law
+from analysis.law import ADAPTIVE, ScalingLaw, analyse_law
 from analysis.run_counts import count_runs
 from analysis.table import MeasurementTable, ReadTableError, TableGroup, plain
 from analysis.verdicts import Light, Verdict, judge, lights
@@ -55,7 +57,7 @@ class ScalingResult:
         """Return T_lazy(c) and T_noise of every law and size, refused ones with their reason."""
         frames = []
         for law in self.laws:
-            for temperatures in (*law.lazy.values(), law.noise.temperatures):
+            for temperatures in law.temperatures():
                 frame = temperatures.frame()
                 for position, (name, value) in enumerate(law.settings.items()):
                     frame.insert(position, name, value)
@@ -115,16 +117,25 @@ def _headline(law: ScalingLaw) -> str:
     return (
         f"{prefix}{fit.symbol} = {fit.prefactor} P^{negative}"
         f"{', ' + interval if interval else ''}, "
-        f"{fit.fit_range}, {law.n_seeds} seed{'s' if law.n_seeds > 1 else ''}"
+        f"{fit.fit_range}, {law.replicas}"
     )
 
 
 def _refusals(law: ScalingLaw) -> list[str]:
     """Sentences on what was not determined, sizes first."""
-    temperatures = (*law.lazy.values(), law.noise.temperatures)
-    messages = [point.message for item in temperatures for point in item.points if point.message]
-    fits = (*law.fits.values(), law.noise_fit)
-    return [*messages, *(remark for fit in fits if not fit.determined for remark in fit.remarks)]
+    fits = [fit for fit in law.power_laws().values() if not fit.determined]
+    sentences = [
+        *(
+            f"{item.symbol}{'' if point.value is None else f' at P={point.n_train}'}: "
+            f"{point.message}"
+            for item in law.temperatures()
+            for point in item.points
+            if point.message
+        ),
+        *(remark for fit in fits for remark in fit.remarks),
+        *(f"{key}: {why}" for key, why in law.unmeasured().items()),
+    ]
+    return list(dict.fromkeys(sentences))
 
 
 def _interval(estimate: Estimate) -> str:
@@ -141,6 +152,8 @@ def analyse_scaling(
     *,
     n_bootstrap: int = 1000,
     seed: int = 0,
+    design: str | None = None,
+    tolerance: float = DEFAULT_TOLERANCE,
 ) -> ScalingResult:
     """Measure T_lazy(c), T_noise, gamma, delta and b of every law in a table.
 
@@ -155,6 +168,11 @@ def analyse_scaling(
         of settings. The others serve the comparison at equal T.
     n_bootstrap, seed
         Bootstrap samples and the seed that draws them.
+    design
+        ``grid`` or ``adaptive``; None tells an adaptive table by its seeds, none of which occurs
+        twice at one size.
+    tolerance
+        The error of ln T_c that an adaptive design asked for.
 
     Raises
     ------
@@ -178,17 +196,19 @@ def analyse_scaling(
             settings = {name: plain(value) for name, value in group.settings.items()}
             if wanted is not None and len(wanted) > 1:
                 settings["batch_size"] = batch_size
-            laws.append(
-                analyse_law(
-                    by_batch[batch_size],
-                    thresholds,
-                    comparison,
-                    settings=settings,
-                    batch_size=batch_size,
-                    n_bootstrap=n_bootstrap,
-                    seed=seed,
-                )
-            )
+            curves = by_batch[batch_size]
+            options: dict[str, Any] = {
+                "settings": settings,
+                "batch_size": batch_size,
+                "n_bootstrap": n_bootstrap,
+                "seed": seed,
+            }
+            if design == ADAPTIVE or (design is None and is_adaptive(curves)):
+                c = thresholds[0]
+                law = analyse_adaptive_law(curves, c, comparison, tolerance=tolerance, **options)
+            else:
+                law = analyse_law(curves, thresholds, comparison, **options)
+            laws.append(law)
     return ScalingResult(table, tuple(laws), n_bootstrap)
 
 

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from analysis import captions, figures
+from analysis.error_figure import plot_test_error
 from analysis.law import ScalingLaw
 from analysis.report import ReportContext, write_report
 from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable
@@ -17,6 +18,7 @@ from analysis.report_tables import (
     counts_table,
     exponent_table,
     interval_text,
+    model_table,
     temperature_tables,
     verdict_table,
 )
@@ -47,7 +49,7 @@ def scaling_content(result: ScalingResult, context: ReportContext) -> ReportCont
         ),
         figures_remark=remark if n_laws > MOST_LAWS_DRAWN else "",
         tables=_tables(result, context),
-        conventions=_conventions(result.n_bootstrap),
+        conventions=_conventions(result),
         fixed=result.table.fixed_settings(),
         files={"t_c.csv": result.critical_temperatures()},
     )
@@ -67,6 +69,8 @@ def _figures_of(law: ScalingLaw) -> list[PlannedFigure]:
     if any(temperatures.located for temperatures in law.lazy.values()):
         plot = figures.plot_critical_temperatures
         chosen.append(planned("critical-temperature", plot, captions.critical_temperature_caption))
+    if law.collapse is not None and law.collapse.overlaps:
+        chosen.append(planned("collapse", figures.plot_law_collapse, captions.collapse_caption))
     if any(fit.determined for fit in law.fits.values()):
         chosen.append(planned("stability", figures.plot_stability, captions.stability_caption))
     if law.companions.weight_change is not None:
@@ -75,8 +79,8 @@ def _figures_of(law: ScalingLaw) -> list[PlannedFigure]:
     if law.batches.measured:
         plot = figures.plot_batch_comparison
         chosen.append(planned("batch-sizes", plot, captions.batch_caption))
-    if law.curves.has("test_error"):
-        chosen.append(planned("test-error", figures.plot_test_error, captions.test_error_caption))
+    if law.curves.has("test_error") and not law.is_adaptive:
+        chosen.append(planned("test-error", plot_test_error, captions.test_error_caption))
     return chosen
 
 
@@ -107,7 +111,7 @@ def _answer(result: ScalingResult, law: ScalingLaw) -> Answer:
         lights=result.lights[law.label],
         beside=tuple(
             result.verdicts[law.key(name)]
-            for name in ("a_equals_gamma_over_delta", "T_noise_independent_of_P")
+            for name in ("a_equals_gamma_over_delta", "T_noise_independent_of_P", "collapse")
         ),
     )
 
@@ -124,9 +128,13 @@ def _quality(law: ScalingLaw, status: str) -> Markup:
         spread = sorted(law.exponents_over_thresholds())
         over = ", ".join(f"{c:g}" for c in spread)
         text += f"systematic ±{law.systematic:.3f} (half the spread over c = {over}); "
-    text += f"{fit.fit_range}, {len(fit.sizes)} sizes, {law.n_seeds} replicas per point; "
+    text += f"{fit.fit_range}, {len(fit.sizes)} sizes, {_replicas(law)}; "
     text += f"χ²/dof = {fit.chi2:.1f}/{fit.dof}"
     return text + ("." if fit.p_value is None else f", p = {fit.p_value:.2g}.")
+
+
+def _replicas(law: ScalingLaw) -> str:
+    return law.replicas if law.is_adaptive else f"{law.n_seeds} replicas per point"
 
 
 def _tables(
@@ -135,7 +143,7 @@ def _tables(
     sections = [
         (
             f"Measured temperatures and exponents{f', {law.label}' if law.label else ''}",
-            (*temperature_tables(law), exponent_table(law)),
+            (*temperature_tables(law), exponent_table(law), model_table(law)),
         )
         for law in result.laws
     ]
@@ -148,15 +156,31 @@ def _tables(
     return (*sections, ("Verdicts and runs", (verdict_table(result.verdicts), counts)))
 
 
-def _conventions(n_bootstrap: int) -> tuple[str, ...]:
+def _conventions(result: ScalingResult) -> tuple[str, ...]:
+    adaptive = [law.is_adaptive for law in result.laws]
+    chosen = () if all(adaptive) else _grid_conventions(result.n_bootstrap)
+    return (*TRAINING_CONVENTIONS, *chosen, *(ADAPTIVE_CONVENTIONS if any(adaptive) else ()))
+
+
+def _grid_conventions(n_bootstrap: int) -> tuple[str, ...]:
     return (
-        *TRAINING_CONVENTIONS,
         "Means over seeds are means of logarithms over fitted runs (test error: arithmetic). A "
         "cell (P, T) is used if at least 80 % of its runs fitted.",
         f"Errors: {n_bootstrap} bootstrap samples of whole seeds, carried through T_c into the "
         "exponents, times √(S/(S−1)); 95 % intervals with Student's t of S − 1 degrees of "
         "freedom. Natural logarithms in all fits.",
     )
+
+
+ADAPTIVE_CONVENTIONS = (
+    "Adaptive design: every curve chooses its next temperatures from its own finished trainings, "
+    "in fixed generations, with a new seed for each training; the sequence of seeds is the same "
+    "at all P. T_lazy(c) and its error are mean and standard deviation of the posterior of a "
+    "line through the trainings with |ln Δw − ln c| ≤ 1.2. Censored and diverged trainings are "
+    "upper bounds only.",
+    "Errors of an adaptive exponent: weighted fit with the posteriors' errors, as if sizes were "
+    "independent. They share seeds, which makes the stated error of a an upper estimate.",
+)
 
 
 TRAINING_CONVENTIONS = (

@@ -9,56 +9,38 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from analysis.estimates import format_value, json_number, student_factor
+from analysis.claims import (
+    CONTRADICTED,
+    ESTABLISHED,
+    LITERATURE,
+    NOT_ESTABLISHED,
+    Verdict,
+)
+from analysis.collapse import LARGEST_QUALITY
+from analysis.collapse_quality import MINIMUM_OVERLAP
+from analysis.error_claims import error_claims
+from analysis.estimates import format_value, student_factor
 from analysis.law import ScalingLaw
 from analysis.power_law import FLAT, MINIMUM_RANGE, MINIMUM_SIZES, PowerLawFit
 
-ESTABLISHED = "established"
-NOT_ESTABLISHED = "not established"
-CONTRADICTED = "contradicted"
+__all__ = [
+    "CONTRADICTED",
+    "ESTABLISHED",
+    "LITERATURE",
+    "NOT_ESTABLISHED",
+    "Light",
+    "Verdict",
+    "judge",
+    "lights",
+]
 
 ACCEPTABLE_P_VALUE = 0.01
 LARGEST_CENSORED_FRACTION = 0.05
-_LITERATURE = "Sclocchi, Geiger and Wyart, arXiv:2301.13703"
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The answer to one claim."""
-
-    claim: str
-    """The claim as a sentence."""
-    status: str
-    """``established``, ``not established`` or ``contradicted``."""
-    reason: str
-    """The numbers behind the status."""
-    literature: str | None = None
-    """Where the claim comes from."""
-    value: float | None = None
-    """The number the claim is about."""
-    stderr: float | None = None
-    """Its standard error."""
-    pull: float | None = None
-    """Departure from the claim in standard errors."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON, without what is unknown."""
-        result: dict[str, Any] = {
-            "claim": self.claim,
-            "status": self.status,
-            "reason": self.reason,
-        }
-        if self.literature is not None:
-            result["literature"] = self.literature
-        for name in ("value", "stderr", "pull"):
-            number = json_number(getattr(self, name))
-            if number is not None:
-                result[name] = number
-        return result
+NEGLIGIBLE_EXPONENT = 0.1
+"""|x| below which t*/T ~ T^x counts as independent of T: 26 % per decade."""
 
 
 @dataclass(frozen=True)
@@ -96,10 +78,74 @@ def judge(law: ScalingLaw) -> dict[str, Verdict]:
             f"The weight change depends on eta and B through T = eta/B alone{_where(law)}.",
             law.batches.status,
             law.batches.reason,
+            LITERATURE,
+            *_worst_ratio(law),
         ),
         law.key("a_equals_gamma_over_delta"): _prediction(law),
         law.key("T_noise_independent_of_P"): _noise_independence(law),
+        law.key("training_time_is_linear_in_T"): _training_time(law),
+        law.key("collapse"): _collapse(law),
+        **error_claims(law),
     }
+
+
+def _worst_ratio(law: ScalingLaw) -> tuple[float | None, float | None, float | None]:
+    """The farthest ratio of weight changes, its error and its departure from one."""
+    worst = law.batches.farthest
+    if worst is None:
+        return None, None, None
+    error = None if worst.log_stderr is None else worst.ratio * worst.log_stderr
+    if not worst.log_stderr:
+        return worst.ratio, error, None
+    return worst.ratio, error, math.log(worst.ratio) / worst.log_stderr
+
+
+def _training_time(law: ScalingLaw) -> Verdict:
+    claim = f"t* ~ T P^b: the presentations t*/T do not depend on T{_where(law)}."
+    fit = law.companions.training_time
+    if fit is None:
+        reason = law.companions.refusal or "the table holds no training times"
+        return Verdict(claim, NOT_ESTABLISHED, reason, LITERATURE)
+    x, b = fit.temperature_exponent, fit.size_exponent
+    reason = f"t*/T ~ T^x with x = {x} over {x.fit_range}, b = {b}"
+    if not x.stderr:
+        return Verdict(claim, NOT_ESTABLISHED, f"{reason}; no error bars", LITERATURE, x.value)
+    pull = x.value / x.stderr
+    numbers = (x.value, x.stderr, pull)
+    if abs(x.value) + 2 * x.stderr < NEGLIGIBLE_EXPONENT:
+        return Verdict(claim, ESTABLISHED, f"{reason}: below 0.1", LITERATURE, *numbers)
+    if abs(x.value) - 2 * x.stderr > NEGLIGIBLE_EXPONENT:
+        return Verdict(claim, CONTRADICTED, f"{reason}: above 0.1", LITERATURE, *numbers)
+    reason += ": neither below nor above 0.1 by two standard errors; more seeds would settle it"
+    return Verdict(claim, NOT_ESTABLISHED, reason, LITERATURE, *numbers)
+
+
+def _collapse(law: ScalingLaw) -> Verdict:
+    claim = f"Above T_noise the weight changes of all P are one function of T P^a{_where(law)}."
+    fit = law.collapse
+    if fit is None or fit.a is None or fit.quality is None or not fit.overlaps:
+        reason = law.unmeasured()[law.key("a", "collapse")]
+        return Verdict(claim, NOT_ESTABLISHED, reason, LITERATURE)
+    numbers = (fit.a.value, fit.a.stderr)
+    if not fit.determined:
+        torn = fit.quality.fraction >= MINIMUM_OVERLAP and len(fit.data.log_sizes) >= 3
+        clash = torn and fit.quality.value > LARGEST_QUALITY and law.n_seeds > 1
+        status = CONTRADICTED if clash else NOT_ESTABLISHED
+        return Verdict(claim, status, "; ".join(fit.remarks), LITERATURE, *numbers)
+    reason = f"{fit}, {fit.a.fit_range}"
+    if fit.opinion is not None:
+        width = "" if fit.opinion.width is None else f" ± {fit.opinion.width:.3f} (width)"
+        reason += f"; without errors (Bhattacharjee-Seno) a = {fit.opinion.a:.3f}{width}"
+    difference = law.difference_from_collapse()
+    pull = None
+    if difference is not None and difference.stderr:
+        pull = difference.value / difference.stderr
+        reason += (
+            f"; it averages a(c) over the weight changes in the window and differs from a of "
+            f"{law.fit.symbol} by {difference}, {pull:+.1f} standard errors"
+        )
+    reason = "; ".join([reason, *fit.remarks])
+    return Verdict(claim, ESTABLISHED, reason, LITERATURE, *numbers, pull)
 
 
 def _where(law: ScalingLaw) -> str:
@@ -172,17 +218,17 @@ def _power_law(law: ScalingLaw) -> Verdict:
     red = [light for light in conditions if light.state == "red"]
     if not fit.determined:
         reasons = [fit.remarks[0], *(p.message for p in law.lazy[law.headline].refused)]
-        return Verdict(claim, NOT_ESTABLISHED, "; ".join(reasons), _LITERATURE, **numbers)
+        return Verdict(claim, NOT_ESTABLISHED, "; ".join(reasons), LITERATURE, **numbers)
     if red:
         reason = "; ".join(
             f"{light.name} fails ({light.reason}): {light.remedy} would settle it" for light in red
         )
-        return Verdict(claim, NOT_ESTABLISHED, reason, _LITERATURE, **numbers)
+        return Verdict(claim, NOT_ESTABLISHED, reason, LITERATURE, **numbers)
     reason = "; ".join([str(fit), *fit.remarks])
     unmeasured = [light.name for light in conditions if light.state == "not measured"]
     if unmeasured:
         reason += f"; not tested: {', '.join(unmeasured)}"
-    return Verdict(claim, ESTABLISHED, reason, _LITERATURE, **numbers)
+    return Verdict(claim, ESTABLISHED, reason, LITERATURE, **numbers)
 
 
 def _prediction(law: ScalingLaw) -> Verdict:
@@ -192,11 +238,11 @@ def _prediction(law: ScalingLaw) -> Verdict:
     predicted = law.companions.predicted_exponent
     if difference is None or predicted is None or law.fit.exponent is None:
         reason = law.companions.refusal or law.fit.remarks[0]
-        return Verdict(claim, NOT_ESTABLISHED, reason, _LITERATURE)
+        return Verdict(claim, NOT_ESTABLISHED, reason, LITERATURE)
     reason = f"a = {law.fit.exponent}, gamma/delta = {predicted}"
     if not difference.stderr:
         reason += "; no error bars, since there is one replica"
-        return Verdict(claim, NOT_ESTABLISHED, reason, _LITERATURE, difference.value)
+        return Verdict(claim, NOT_ESTABLISHED, reason, LITERATURE, difference.value)
     pull = difference.value / difference.stderr
     # Both limits in the Student law of S seeds: 95 % and its double.
     limit = student_factor(law.n_seeds)
@@ -207,7 +253,7 @@ def _prediction(law: ScalingLaw) -> Verdict:
     reason += f": they differ by {difference}, {pull:+.1f} standard errors"
     if status != ESTABLISHED:
         reason += _drift_with_threshold(law, predicted.value)
-    return Verdict(claim, status, reason, _LITERATURE, difference.value, difference.stderr, pull)
+    return Verdict(claim, status, reason, LITERATURE, difference.value, difference.stderr, pull)
 
 
 def _drift_with_threshold(law: ScalingLaw, predicted: float) -> str:
@@ -225,23 +271,23 @@ def _noise_independence(law: ScalingLaw) -> Verdict:
     claim = f"T_noise does not depend on P{_where(law)}."
     fit = law.noise_fit
     if not fit.determined or fit.exponent is None:
-        refused = "; ".join(p.message for p in law.noise.temperatures.refused)
-        return Verdict(claim, NOT_ESTABLISHED, f"{fit.remarks[0]}; {refused}".rstrip("; "))
+        refused = "; ".join(p.message for p in law.noise.temperatures.refused if p.message)
+        reason = f"{fit.remarks[0]}; {refused}".rstrip("; ")
+        return Verdict(claim, NOT_ESTABLISHED, reason, LITERATURE)
     a, error = fit.exponent.value, fit.exponent.stderr
     span = math.log(fit.sizes[-1] / fit.sizes[0])
     change = 100 * math.expm1(abs(a) * span)
     values = (a, error, a / error if error else None)
     reason = f"a = {fit.exponent}: T_noise changes by {change:.0f} % over {fit.fit_range}"
     if error and abs(a) * span + 2 * error * span < FLAT:
-        return Verdict(
-            claim, ESTABLISHED, f"P-independent within {change:.0f} %: {reason}", None, *values
-        )
+        reason = f"P-independent within {change:.0f} %: {reason}"
+        return Verdict(claim, ESTABLISHED, reason, LITERATURE, *values)
     if error and abs(a) * span - 2 * error * span > FLAT:
-        return Verdict(claim, CONTRADICTED, reason, None, *values)
+        return Verdict(claim, CONTRADICTED, reason, LITERATURE, *values)
     limit = 100 * math.expm1(FLAT)
     shown = format_value(a, error)
     reason = (
         f"a = {shown} neither keeps the change over {fit.fit_range} below {limit:.0f} % nor above "
         "it by two standard errors; more seeds or sizes would settle it"
     )
-    return Verdict(claim, NOT_ESTABLISHED, reason, None, *values)
+    return Verdict(claim, NOT_ESTABLISHED, reason, LITERATURE, *values)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,21 +47,41 @@ class Plan:
     n_seeds: int = 3
     rounds: int = 3
     scaling_sizes: tuple[int, ...] = (64, 128, 256, 512, 1024)
-    scaling_widths: tuple[int, ...] = (32, 64, 128, 256, 512)
-    scaling_batches: tuple[int, ...] = (1, 4, 16, 64, 256)
+    glyph_sizes: tuple[int, ...] = (64, 256, 1024, 4096, 16384)
+    scaling_widths: tuple[int, ...] = (32, 64, 128, 256, 512, 1024)
+    scaling_batches: tuple[int, ...] = (1, 4, 16, 64, 256, 1024)
+    packs: tuple[int, ...] = (1, 4, 16, 64, 256, 1024)
+    variants: bool = True
     replicas: replicas.ReplicaPlan = field(default_factory=replicas.ReplicaPlan)
 
 
-QUICK = Plan((64,), (1, 16), 2, 1, (64, 1024), (64, 256), (1, 64), replicas.QUICK)
+QUICK = Plan(
+    (64,), (1, 16), 2, 1, (64, 1024), (64, 1024), (64, 256), (1, 64), (1, 64), False,
+    replicas.QUICK,
+)  # fmt: skip
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "relu, hinge": {},
+    "with biases": {"bias": True},
+    "tanh": {"activation": "tanh"},
+    "gelu": {"activation": "gelu"},
+    "quadratic hinge": {"loss": "quadratic_hinge", "temperature": 0.001},
+    "logistic": {"loss": "logistic", "temperature": 0.01},
+    "jumps": {"scheme": "jump"},
+    "full batch": {"sampling": "full_batch", "batch_size": 256, "temperature": 0.001},
+    "float64": {"dtype": "float64"},
+}
+"""What departs from the default in each row of the table of variants (P = 256)."""
 
 
-def make_point(n_train: int, width: int, batch_size: int) -> Point:
-    """Return a point of the digits at T = 0.1 and alpha = 100."""
-    return Point.create(
-        n_train=n_train, temperature=TEMPERATURE, batch_size=batch_size, width=width,
-        depth=DEPTH, alpha=ALPHA,
-        max_presentations=presentation_budget(n_train, TEMPERATURE, batch_size, ALPHA, DEPTH),
-    )  # fmt: skip
+def make_point(n_train: int, width: int, batch_size: int, **others: Any) -> Point:
+    """Return a point of the digits, unless `others` say so, at T = 0.1 and alpha = 100."""
+    settings = {"temperature": TEMPERATURE, "batch_size": batch_size} | others
+    # At a large batch, eta = T B would be unstable.
+    temperature = min(settings["temperature"], 1.6 / settings["batch_size"])
+    budget = presentation_budget(n_train, temperature, settings["batch_size"], ALPHA, DEPTH)
+    settings |= {"temperature": temperature, "max_presentations": budget}
+    return Point.create(n_train=n_train, width=width, depth=DEPTH, alpha=ALPHA, **settings)
 
 
 def train_sweep(point: Point, seeds: Seeds) -> Run:
@@ -170,10 +191,11 @@ def peers_table(plan: Plan) -> tuple[str, float]:
     """Compare all programs; return the table and the seconds JAX takes to compile a shape."""
     rows, compiling = [], []
     for width in plan.widths:
-        bound = product_bound(width)
         for batch_size in plan.batch_sizes:
             point = make_point(1024, width, batch_size)
+            bound = product_bound(width)
             costs = measure(point, list(PROGRAMS), plan.n_seeds, plan.rounds)
+            bound = min(bound, product_bound(width))
             ours, jitted = costs["kernel"], costs["JAX, jitted"]
             compiling.append(jitted.first - jitted.milliseconds / 1e3)
             for name, cost in costs.items():
@@ -191,19 +213,52 @@ def peers_table(plan: Plan) -> tuple[str, float]:
     return table(header, rows), float(np.median(compiling))
 
 
-def scaling_table(points: list[Point], column: str) -> str:
-    """Return cost of the kernel against one parameter."""
+def scaling_table(points: dict[str, Point], column: str) -> str:
+    """Return cost of the kernel against one parameter; the bound is measured in turn with it."""
     rows = []
-    for point in points:
-        cost = measure(point, ["kernel"], 4, 3)["kernel"]
+    for symbol, point in points.items():
+        bound = product_bound(point.width, input_dim(point))
+        seeds, rounds = (2, 1) if point.n_train * point.width > 2**19 else (4, 3)
+        cost = measure(point, ["kernel"], seeds, rounds)["kernel"]
+        bound = min(bound, product_bound(point.width, input_dim(point)))
         presentations = np.mean([run.presentations for run in cost.runs.values()])
-        share = product_bound(point.width) / cost.microseconds_each
-        symbol = {"P": point.n_train, "h": point.width, "B": point.batch_size}[column]
-        rows.append([str(symbol), f"{cost.milliseconds:.2f}", f"{presentations:.0f}"])
+        share = bound / cost.microseconds_each
+        ended = "" if cost.is_whole else " (not all fitted)"
+        rows.append([symbol, f"{cost.milliseconds:.2f}{ended}", f"{presentations:.0f}"])
         rows[-1] += [f"{cost.microseconds_each:.3g}", f"{100 * share:.2g} %"]
         print(column, *rows[-1], flush=True)
     header = [column, "ms per training", "presentations", "us per presentation"]
     return table([*header, "matrix products alone"], rows)
+
+
+def input_dim(point: Point) -> int:
+    """Return d."""
+    return 784 if point.data == "glyphs" else 64
+
+
+def pack_table(sizes: tuple[int, ...]) -> str:
+    """Return the cost per training against the number of replicas in a pack, P = 64."""
+    point, rows = make_point(64, 64, 1), []
+    for size in sizes:
+        tasks = [(point, Seeds.shared(seed)) for seed in range(size)]
+        times = {"first time": [], "again": []}
+        for attempt in range(3):
+            # Other seeds every time: of these nothing is kept.
+            fresh = [(point, Seeds.shared(seed + 10**6 * (attempt + 1))) for seed in range(size)]
+            for name, pack in (("first time", fresh), ("again", tasks)):
+                begin = time.perf_counter()
+                train_pack(pack)
+                times[name].append(1e3 * (time.perf_counter() - begin) / size)
+        rows.append([str(size), *(f"{min(values):.2f}" for values in times.values())])
+        print("pack", *rows[-1], flush=True)
+    return table(["replicas", "ms per training, first time", "ms, trained before"], rows)
+
+
+def stops_paying(rows: str) -> str:
+    """Return from which row of a scaling table on the products are less than 20 % of the time."""
+    cells = [line.strip("| ").split(" | ") for line in rows.splitlines()[2:]]
+    low = [row[0] for row in cells if float(row[-1].split()[0]) < 20]
+    return ", ".join(low) if low else "none"
 
 
 def machine() -> str:
@@ -236,9 +291,16 @@ def write_page(plan: Plan) -> str:
     loading = compilation_seconds()
     with threadpool_limits(1):
         compared, jax_seconds = peers_table(plan)
-        against_p = scaling_table([make_point(n, 64, 1) for n in plan.scaling_sizes], "P")
-        against_h = scaling_table([make_point(256, h, 4) for h in plan.scaling_widths], "h")
-        against_b = scaling_table([make_point(1024, 64, b) for b in plan.scaling_batches], "B")
+        by_p = {str(n): make_point(n, 64, 1) for n in plan.scaling_sizes}
+        by_glyphs = {str(n): make_point(n, 64, 1, data="glyphs") for n in plan.glyph_sizes}
+        by_h = {str(h): make_point(256, h, 4) for h in plan.scaling_widths}
+        by_b = {str(b): make_point(1024, 64, b) for b in plan.scaling_batches}
+        against_p, against_glyphs = scaling_table(by_p, "P"), scaling_table(by_glyphs, "P")
+        against_h, against_b = scaling_table(by_h, "h"), scaling_table(by_b, "B")
+        packed = pack_table(plan.packs)
+        names = VARIANTS if plan.variants else list(VARIANTS)[:4]
+        kinds = {n: make_point(256, 64, **({"batch_size": 4} | VARIANTS[n])) for n in names}
+        variants = scaling_table(kinds, "variant")
         together = table(replicas.HEADER, replicas.replicas_rows(plan.replicas))
     return f"""# Benchmarks
 
@@ -264,9 +326,27 @@ Against h (P = 256, B = 4):
 
 {against_h}
 
-Against B (h = 64, P = 1024):
+Against B (h = 64, P = 1024; T = 0.1, or 1.6/B where that is less):
 
 {against_b}
+
+Against P, images of 28x28 pixels (glyphs, h = 64, B = 1):
+
+{against_glyphs}
+
+Products are less than a fifth of the time, so that further work on them would not pay, at P = {stops_paying(against_p)}; h = {stops_paying(against_h)}; B = {stops_paying(against_b)}.
+
+## Replicas in a pack
+
+P = 64, h = 64, B = 1. What is kept of a replica (split, w0, f0) saves the difference, as long as it fits into the memory of a worker.
+
+{packed}
+
+## Variants of the dynamics
+
+P = 256, h = 64, B = 4 unless the name says otherwise. Temperatures differ: compare the time per presentation. The logistic loss takes every gradient and cannot look ahead; tanh and gelu call one mathematical function per neuron.
+
+{variants}
 
 ## Many replicas in one set of tensors
 
@@ -285,7 +365,13 @@ def main() -> None:
     if quick:
         print(page)
     else:
-        PAGE.write_text(page, encoding="utf-8")
+        PAGE.write_text(page + _studies(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def _studies(before: str) -> str:
+    """The section on whole studies, which is measured apart and kept."""
+    _, heading, text = before.partition("\n## Designs of a study")
+    return heading + text
 
 
 if __name__ == "__main__":

@@ -78,6 +78,7 @@ def cli() -> None:
 @click.option("--address", help="A running Ray cluster, HOST:PORT.")
 @click.option("--max-points", type=click.IntRange(min=1), help="Stop after so many trainings.")
 @click.option("--max-hours", type=click.FloatRange(min=0, min_open=True), help="Stop after.")
+@click.option("--memory", help="What one worker's trainings may use, e.g. 2GB; 512MB by default.")
 @click.option("--tracking-uri", help="MLflow store; the study's own folder by default.")
 @click.option("--experiment-name", help="MLflow experiment; the study's name by default.")
 @click.option("--no-tracking", is_flag=True, help="Do not log to MLflow.")
@@ -133,6 +134,12 @@ def _print_plan(study: Any, as_json: bool) -> None:
     if as_json:
         plan = {"planned": spec.n_trainings(), "n_seeds": spec.space.n_seeds}
         click.echo(json.dumps({**plan, "folder": str(study.folder.path)}))
+        return
+    if spec.is_adaptive:
+        click.echo(
+            f"{spec.n_curves()} curves, at most {spec.space.n_seeds} trainings each until ln T_c "
+            f"is known to {spec.tolerance:g}, in {study.folder.path}"
+        )
         return
     per = "planned" if spec.is_planned else f"to ask of {spec.sampler}"
     counts = {len(seeds) for _, seeds in spec.planned()} if spec.is_planned else set()

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from analysis.report import ReportContext
 from studies import provenance
 from studies.ledger import Ledger
+from studies.plan import trainings_asked_for, trainings_by_size
 from studies.spec import StudySpec
 
 
@@ -16,17 +17,20 @@ def report_context(spec: StudySpec, ledger: Ledger, command: str = "") -> Report
     blocks = ledger.blocks()
     commits = sorted({str(block.provenance.get("commit", "unknown")) for block in blocks})
     seconds = sum(block.provenance.get("seconds", 0.0) for block in blocks)
-    failed = _failed_by_size(spec, ledger)
+    planned = trainings_by_size(spec, ledger)
+    failed = Counter(dict.fromkeys(planned, 0))
+    for failure in ledger.failures():
+        failed[failure.point.columns().get("n_train", 0)] += len(failure.seeds)
     return ReportContext(
         study=spec.study,
         question=spec.texts.get("question", ""),
         command=command or f"thermometer run {spec.study}",
         spec_hash=spec.digest,
         spec=spec.to_shown(),
-        counts_planned=spec.n_trainings(),
+        counts_planned=trainings_asked_for(spec, ledger),
         counts_failed=sum(failed.values()),
-        planned_by_size=_planned_by_size(spec),
-        failed_by_size=failed,
+        planned_by_size=planned,
+        failed_by_size=dict(failed),
         data_sentence=spec.experiment.conditional_on(spec),
         environment={
             **provenance.environment(),
@@ -35,22 +39,3 @@ def report_context(spec: StudySpec, ledger: Ledger, command: str = "") -> Report
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         commit=", ".join(commits),
     )
-
-
-def _planned_by_size(spec: StudySpec) -> dict[int, int]:
-    """Return the planned runs of every P; a sampler chooses P as it goes."""
-    if not spec.is_planned:
-        return {}
-    planned: Counter[int] = Counter()
-    for point, seeds in spec.planned():
-        size = point.columns().get("n_train")
-        if size is not None:
-            planned[size] += len(seeds)
-    return dict(planned)
-
-
-def _failed_by_size(spec: StudySpec, ledger: Ledger) -> dict[int, int]:
-    failed = Counter(dict.fromkeys(_planned_by_size(spec), 0))
-    for failure in ledger.failures():
-        failed[failure.point.columns().get("n_train", 0)] += len(failure.seeds)
-    return dict(failed)

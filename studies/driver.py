@@ -41,6 +41,10 @@ class Budget:
             return 0
         return None if self.max_points is None else max(0, self.max_points - submitted)
 
+    def without(self, trained: int) -> Budget:
+        """Return what is left of it after so many trainings; the clock runs on."""
+        return Budget(self.left(trained), self.max_hours, self._start)
+
 
 @dataclass
 class Outcome:
@@ -51,6 +55,14 @@ class Outcome:
     failed: int = 0
     """Trainings given up in this run."""
     interrupted: bool = False
+
+    def and_then(self, later: Outcome) -> Outcome:
+        """Return what both did, one after the other."""
+        return Outcome(
+            self.trained + later.trained,
+            self.failed + later.failed,
+            self.interrupted or later.interrupted,
+        )
 
 
 class Driver:

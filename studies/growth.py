@@ -31,12 +31,21 @@ def check_growth(before: StudySpec, after: StudySpec) -> None:
 
 
 def _grows(key: str, old: Any, new: Any, before: StudySpec, after: StudySpec) -> bool:
-    if key == "thresholds" or (key == "backend" and new == "auto"):
+    if key == "thresholds":
+        # An adaptive curve was measured where it crosses the headline.
+        return not before.is_adaptive or old[0] == new[0]
+    if key == "backend" and new == "auto":
         return True
     if key == "objective":
         return before.is_planned
     if key == "scans":
         return old is not None and new is not None and _scans_grow(before, after)
+    if key == "tolerance":
+        return not before.is_adaptive or new <= old
+    if key == "extension":
+        return old is None
+    if before.is_adaptive and key == "temperature":
+        return False
     if key in ("n_seeds", "n_trials"):
         return isinstance(new, int) and new >= (old or 0)
     if key.startswith("comparison_"):
@@ -55,6 +64,8 @@ def _scans_grow(before: StudySpec, after: StudySpec) -> bool:
 
 
 def _remedy(key: str, old: Any, new: Any) -> str:
+    if key == "tolerance":
+        return "A smaller tolerance adds trainings; choose a larger one with another --out."
     if key in ("n_seeds", "n_trials"):
         return "Finished trainings are never dropped; choose a larger number or another --out."
     if key in AXES and not isinstance(old, dict | list) and not read_window(old):

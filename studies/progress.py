@@ -9,12 +9,15 @@ from tqdm import tqdm
 
 
 class Progress:
-    """A bar over trainings, drawn on standard error if that is a terminal."""
+    """A bar over trainings, drawn on standard error if that is a terminal.
 
-    def __init__(self, total: int, done: int = 0, quiet: bool = False) -> None:
+    Without a total it counts.
+    """
+
+    def __init__(self, total: int | None, done: int = 0, quiet: bool = False) -> None:
         self._bar = tqdm(
             total=total,
-            initial=done,
+            initial=done if total is None else min(done, total),
             desc="training",
             unit=" trainings",
             dynamic_ncols=True,

@@ -23,7 +23,9 @@ def table_rows(blocks: list[Block]) -> list[dict[str, Any]]:
         experiment = load_experiment(block.point.experiment)
         for seed, measured in zip(block.seeds, block.rows, strict=True):
             labels = {"seed": seed, **experiment.seed_columns(seed)}
-            rows.setdefault((settings["point"], seed), {**settings, **labels, **measured})
+            # Curves stay in the ledger.
+            flat = {name: v for name, v in measured.items() if not isinstance(v, list)}
+            rows.setdefault((settings["point"], seed), {**settings, **labels, **flat})
     return [rows[key] for key in sorted(rows)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,9 @@ from search_spaces.axes import AXES, ListAxis
 from search_spaces.choices import check_name
 from search_spaces.point import number_from_text, positive_integer, positive_number
 from search_spaces.space import NOISE_AXES
+from studies.design import ADAPTIVE, check_adaptive, is_range, read_design
 from studies.experiments import Experiment, Space, load_experiment
+from studies.extension import extension_points, read_extension
 from studies.kinds import load_kind
 from studies.scans import read_scans
 
@@ -26,6 +29,9 @@ STUDY_KEYS = (
     "comparison_temperature",
     "thresholds",
     "backend",
+    "design",
+    "tolerance",
+    "extension",
     "sampler",
     "n_trials",
     "search_each",
@@ -44,6 +50,9 @@ _STUDY_DEFAULTS: dict[str, Any] = {
     "comparison_temperature": None,
     "thresholds": [0.1, 0.02, 0.05, 0.2],
     "backend": "auto",
+    "design": None,
+    "tolerance": 0.05,
+    "extension": None,
     "sampler": "grid",
     "n_trials": None,
     "search_each": None,
@@ -68,6 +77,12 @@ class StudySpec:
     """The same temperatures at other batch sizes, for the ratio of weight changes only."""
     thresholds: tuple[float, ...]
     """Relative weight changes c that define T_lazy(c); the first is the headline."""
+    design: str
+    """`grid`, or `adaptive`: every curve chooses its temperatures, a new seed for each."""
+    tolerance: float
+    """Standard deviation of ln T_c at which an adaptive curve is located."""
+    extension: tuple[dict[str, Any], ...] | None
+    """Temperatures added to curves whose window did not bracket T_c; None if not yet examined."""
     backend: str
     sampler: str
     """`grid`, or the name of an Optuna sampler."""
@@ -97,13 +112,17 @@ class StudySpec:
         values = {**_STUDY_DEFAULTS, **plain}
         shared = {key: values[key] for key in experiment.KEYS if key in values}
         space = experiment.space(**shared)
+        design = read_design(values, space)
         spec = cls(
             study=read_study_name(values.get("study", "study")),
             kind=values["kind"],
             space=space,
             scans=read_scans(values["scans"], shared, experiment),
-            comparison=_comparison_space(values, space),
+            comparison=None if design == ADAPTIVE else _comparison_space(values, space),
             thresholds=read_thresholds(values["thresholds"]),
+            design=design,
+            tolerance=positive_number("tolerance", number_from_text(values["tolerance"])),
+            extension=read_extension(values["extension"], design),
             backend=str(values["backend"]),
             sampler=_sampler_name(values["sampler"]),
             n_trials=_optional_count("n_trials", values["n_trials"]),
@@ -127,8 +146,24 @@ class StudySpec:
 
     @property
     def is_planned(self) -> bool:
-        """Whether the points are a grid fixed in advance rather than asked of a sampler."""
-        return self.sampler == "grid"
+        """Whether the points are a grid fixed in advance rather than chosen as results come."""
+        return self.sampler == "grid" and not self.is_adaptive
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether every curve chooses its own temperatures."""
+        return self.design == ADAPTIVE
+
+    @property
+    def lists_batch_sizes(self) -> bool:
+        """Whether :meth:`batch_sizes` are known before anything is measured."""
+        return self.is_planned or (self.is_adaptive and "batch_size" in self.space.axes)
+
+    @property
+    def may_extend(self) -> bool:
+        """Whether a range that does not bracket T_c is still to be extended."""
+        ours = self.kind == "critical-temperature" and self.is_planned and not self.scans
+        return ours and self.extension is None and is_range(self.space)
 
     @property
     def lacks_window(self) -> bool:
@@ -162,6 +197,9 @@ class StudySpec:
             for point in space.points():
                 points.setdefault(point.identity, point)
                 seeds.setdefault(point.identity, set()).update(space.seeds)
+        for point in extension_points(self.space, self.extension or ()):
+            points.setdefault(point.identity, point)
+            seeds.setdefault(point.identity, set()).update(self.space.seeds)
         return [(point, tuple(sorted(seeds[key]))) for key, point in points.items()]
 
     def points(self) -> tuple[Any, ...]:
@@ -169,13 +207,22 @@ class StudySpec:
         return tuple(point for point, _ in self.planned())
 
     def n_trainings(self) -> int:
-        """Return the number of trainings asked for: configurations times seeds."""
+        """Return the number of trainings asked for; for an adaptive design, the largest one."""
+        if self.is_adaptive:
+            return self.n_curves() * self.space.n_seeds
         if not self.is_planned:
             return (self.n_trials or 0) * len(self.searches()) * self.space.n_seeds
         return sum(len(seeds) for _, seeds in self.planned())
 
+    def n_curves(self) -> int:
+        """Return the number of combinations of all axes but the temperature."""
+        axes = self.space.axes
+        return math.prod(len(axes[name].values()) for name in axes if name != "temperature")
+
     def batch_sizes(self) -> tuple[int, ...]:
         """Return the batch sizes for which laws are fitted."""
+        if self.is_adaptive and "batch_size" in self.space.axes:
+            return tuple(sorted(self.space.axes["batch_size"].values()))
         return tuple(sorted({point.batch_size for point in self.space.points()}))
 
     def to_plain(self) -> dict[str, Any]:
@@ -191,6 +238,9 @@ class StudySpec:
             "comparison_batch_size": None,
             "comparison_temperature": None,
             "thresholds": list(self.thresholds),
+            "design": self.design,
+            "tolerance": self.tolerance,
+            "extension": None if self.extension is None else [dict(e) for e in self.extension],
             "backend": self.backend,
             "sampler": self.sampler,
             "n_trials": self.n_trials,
@@ -223,6 +273,9 @@ class StudySpec:
         return yaml.safe_dump(self.to_plain(), sort_keys=False, allow_unicode=True, width=99)
 
     def _check_search(self) -> None:
+        if self.is_adaptive:
+            check_adaptive(self.kind, self.space, bool(self.scans) or self.sampler != "grid")
+            return
         if self.scans and (self.comparison is not None or not self.is_planned):
             raise InvalidSettingError(
                 "scans replace comparison_batch_size and samplers; give one or the other"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from studies.folder import StudyFolder
 from studies.ledger import Ledger
+from studies.plan import trainings_asked_for
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def read_status(folder: str | Path) -> StudyStatus:
             counts.update(row.get("stop_reason", "measured") for row in block.rows)
             finished.append((block.finished, len(block.seeds)))
         failed = sum(len(failure.seeds) for failure in ledger.failures())
-        planned -= len(ledger.invalid()) * spec.space.n_seeds
+        planned = trainings_asked_for(spec, ledger)
     eta = _eta(finished, planned - sum(counts.values()) - failed) if driver else None
     return StudyStatus(spec.study, planned, dict(sorted(counts.items())), failed, driver, eta)
 

@@ -6,23 +6,30 @@ import functools
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from optuna.distributions import BaseDistribution
+
 from search_spaces import InvalidSettingError, SearchSpace
 from studies import provenance
+from studies.adaptive import AdaptiveWork, adaptive_distributions
 from studies.driver import Budget, Driver, Outcome
 from studies.executors import Executor, RayExecutor, SerialExecutor, check_reachable
+from studies.extension import propose_extension
 from studies.folder import StudyFolder
 from studies.growth import check_growth
 from studies.interrupt import Interrupt
 from studies.kinds import Result, load_kind
 from studies.ledger import Ledger
+from studies.memory import allow_memory, read_memory
 from studies.packs import PackQueue, Unit, Work
+from studies.plan import trainings_asked_for
 from studies.progress import Progress, announce
 from studies.records import provenance_rows, table_rows, to_csv
+from studies.run_options import RunOptions, RunSummary
 from studies.samplers import (
     AskedWork,
     check_sampler,
@@ -40,61 +47,11 @@ from studies.tracking import (
     without_password,
 )
 from studies.windows import with_measured_windows
-from studies.worker import Task, device_argument, run_pack
+from studies.worker import Task, device_argument, limited, run_pack
+
+__all__ = ["EXECUTORS", "RunOptions", "RunSummary", "Study"]
 
 EXECUTORS = ("ray", "serial")
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """How a study is run; nothing here changes a result."""
-
-    executor: str = "ray"
-    device: str = "cpu"
-    """Where trainings run: cpu or cuda."""
-    workers: int | None = None
-    """Local cores; None for all."""
-    address: str | None = None
-    """A running Ray cluster instead of a private local one."""
-    max_points: int | None = None
-    max_hours: float | None = None
-    tracking: bool = True
-    """Whether to log to MLflow."""
-    tracking_uri: str | None = None
-    """An MLflow store; None for the one in the study's folder."""
-    experiment_name: str | None = None
-    quiet: bool = False
-    command: str = ""
-    """The command that reproduces the run, for the report."""
-    say: Callable[[str], None] = lambda text: None
-    """Receives one-line messages for the user."""
-
-
-@dataclass(frozen=True)
-class RunSummary:
-    """What a run did and where its results are."""
-
-    planned: int
-    """Trainings the spec asks for, without those of invalid proposals."""
-    invalid: int
-    """Configurations that a sampler proposed and that cannot be trained, such as B > P."""
-    done: int
-    """Trainings in the ledger."""
-    trained: int
-    """Trainings done by this run."""
-    failed: int
-    interrupted: bool
-    headline: str
-    """The measured law in one line, or why there is none."""
-    report: str | None
-    """Path of the report, None if there is none yet."""
-    tracked: bool
-    """Whether MLflow holds the result."""
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether every training the spec asks for is done or has failed."""
-        return self.done + self.failed >= self.planned
 
 
 class Study:
@@ -129,6 +86,8 @@ class Study:
                 raise InvalidSettingError(
                     f"{self.folder.path} holds the study {before.study!r}, not {name!r}"
                 )
+            if self.spec.extension is None:
+                self.spec = replace(self.spec, extension=before.extension)
             check_growth(before, self.spec)
 
     @classmethod
@@ -180,9 +139,10 @@ class Study:
         InvalidSettingError
             Saying what cannot work here.
         """
+        allow_memory(None if options.memory is None else read_memory(options.memory))
         if self.spec.lacks_window:
             self.spec = with_measured_windows(self.spec, options.device, options.say)
-        if not self.spec.is_planned:
+        if not (self.spec.is_planned or self.spec.is_adaptive):
             check_sampler(self.spec)
         backend = self.spec.experiment.check(
             self.spec, **device_argument(self.spec.experiment, options.device)
@@ -201,6 +161,8 @@ class Study:
         return backend
 
     def _work(self, ledger: Ledger, backend: str) -> Work:
+        if self.spec.is_adaptive:
+            return AdaptiveWork(self.spec, ledger)
         if not self.spec.is_planned:
             return AskedWork(self.spec, ledger)
         done = ledger.done()
@@ -212,12 +174,17 @@ class Study:
 
     def _run(self, ledger: Ledger, work: Work, backend: str, options: RunOptions) -> RunSummary:
         tracker = self._tracker(options)
-        feed = ConfigurationFeed(self._seeds_by_point(), self.spec.space.n_seeds, tracker)
+        n_seeds = 1 if self.spec.is_adaptive else self.spec.space.n_seeds
+        feed = ConfigurationFeed(self._seeds_by_point(), n_seeds, tracker)
         for block in ledger.blocks():
             feed.add(Unit(block.point, block.seeds), block.rows)
-        outcome = Outcome()
+        outcome, budget = Outcome(), Budget(options.max_points, options.max_hours)
         if work:
-            outcome = self._train(ledger, work, backend, options, feed)
+            outcome = self._train(ledger, work, backend, options, feed, budget)
+        if self._extend(ledger, outcome, backend):
+            work, left = self._work(ledger, backend), budget.without(outcome.trained)
+            more = self._train(ledger, work, backend, options, feed, left)
+            outcome = outcome.and_then(more)
         blocks = ledger.blocks()
         self.folder.write(self.folder.table, to_csv(table_rows(blocks)))
         self.folder.write(self.folder.provenance, to_csv(provenance_rows(blocks)))
@@ -233,6 +200,18 @@ class Study:
         self._write_state(ids, options, result.headline())
         return self._summary(ledger, outcome, result.headline(), report)
 
+    def _extend(self, ledger: Ledger, outcome: Outcome, backend: str) -> bool:
+        """Extend ranges that do not bracket T_c, once; return whether there is more to train."""
+        spec = self.spec
+        unfinished = outcome.interrupted or outcome.failed
+        if not spec.may_extend or unfinished or self._work(ledger, backend):
+            return False
+        rows = table_rows(ledger.blocks())
+        extension = propose_extension(spec.space, spec.thresholds[0], rows)
+        self.spec = replace(spec, extension=extension)
+        self.folder.write(self.folder.spec, self.spec.to_yaml())
+        return bool(extension)
+
     def _train(
         self,
         ledger: Ledger,
@@ -240,16 +219,13 @@ class Study:
         backend: str,
         options: RunOptions,
         feed: ConfigurationFeed,
+        budget: Budget,
     ) -> Outcome:
         self.spec.experiment.prepare(self.spec, backend)
-        distributions = (
-            planned_distributions(self.spec.points())
-            if self.spec.is_planned
-            else {}  # every trial asked for has its own
-        )
+        distributions = self._distributions()
         done = sum(len(block.seeds) for block in ledger.blocks())
-        planned = self.spec.n_trainings()
-        budget = Budget(options.max_points, options.max_hours)
+        # How many trainings an adaptive design takes is known only at its end.
+        planned = None if self.spec.is_adaptive else self.spec.n_trainings()
         objective, commit = self.spec.objective, provenance.commit()
         announce(f"starting {options.executor}", options.quiet)
         executor = _executor(backend, options)
@@ -257,11 +233,18 @@ class Study:
             driver = Driver(ledger, executor, distributions, objective, commit, feed.add)
             with (
                 Interrupt() as interrupt,
-                Progress(planned, min(done, planned), options.quiet) as progress,
+                Progress(planned, done, options.quiet) as progress,
             ):
                 return driver.run(work, progress, budget, interrupt)
         finally:
             executor.shutdown()
+
+    def _distributions(self) -> dict[str, BaseDistribution]:
+        if self.spec.is_adaptive:
+            return adaptive_distributions(self.spec)
+        if self.spec.is_planned:
+            return planned_distributions(self.spec.points())
+        return {}  # every trial asked for has its own
 
     def _seeds_by_point(self) -> dict[str, int]:
         """Return how many replicas make each planned configuration complete."""
@@ -346,10 +329,9 @@ class Study:
     def _summary(
         self, ledger: Ledger, outcome: Outcome, headline: str, report: Path | None
     ) -> RunSummary:
-        invalid = len(ledger.invalid())
         return RunSummary(
-            planned=self.spec.n_trainings() - invalid * self.spec.space.n_seeds,
-            invalid=invalid,
+            planned=trainings_asked_for(self.spec, ledger),
+            invalid=len(ledger.invalid()),
             done=sum(len(seeds) for seeds in ledger.done().values()),
             trained=outcome.trained,
             failed=sum(len(failure.seeds) for failure in ledger.failures()),
@@ -361,9 +343,10 @@ class Study:
 
 
 def _executor(backend: str, options: RunOptions) -> Executor:
-    task: Task = run_pack
+    memory = None if options.memory is None else read_memory(options.memory)
+    task: Task = limited(run_pack, memory)
     if options.device != "cpu":
-        task = functools.partial(run_pack, device=options.device)
+        task = functools.partial(task, device=options.device)
     if options.executor == "serial":
         return SerialExecutor(backend, task)
     gpus = 0 if options.device == "cpu" else 1

@@ -12,10 +12,23 @@ from typing import Any
 
 from search_spaces.choices import check_name
 from studies.experiments import Experiment, load_experiment, read_configuration
+from studies.memory import allow_memory
 
 Payload = list[dict[str, Any]]
 Task = Callable[..., list[dict[str, Any]]]
 """Called with a payload and the name of a backend."""
+
+
+def limited(task: Task, memory: int | None) -> Task:
+    """Return a task in workers that may use `memory` bytes; None leaves the default."""
+    if memory is None:
+        return task
+
+    def within(payload: Payload, backend: str, **where: str) -> list[dict[str, Any]]:
+        allow_memory(memory)
+        return task(payload, backend, **where)
+
+    return within
 
 
 def run_pack(payload: Payload, backend: str, device: str = "cpu") -> list[dict[str, Any]]:

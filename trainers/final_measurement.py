@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from trainers.measurement import Measurement
+from trainers.measurement import Measurement, margin_quantiles
 from trainers.models import Replica
 from trainers.networks import Network, Weights
 from trainers.replica_pack import DIVERGED, FITTED, rounding_unit
@@ -50,15 +50,15 @@ def evaluate(
     return f, squares.amax().sqrt()
 
 
-def squared_change(weights: Weights, start: Weights | None, scales: list[float]) -> float:
-    """Return ||w - w0||^2, or ||w||^2 without `start`, of the unnormalized weights."""
-    total = 0.0
+def squared_changes(weights: Weights, start: Weights | None, scales: list[float]) -> list[float]:
+    """Return ||w - w0||^2, or ||w||^2 without `start`, of each layer's unnormalized weights."""
+    squares = []
     for k, scale in enumerate(scales):
         moved = weights[k].double()
         if start is not None:
             moved = moved - start[k].double()
-        total += float(moved.square().sum()) / scale**2
-    return total
+        squares.append(float(moved.square().sum()) / scale**2)
+    return squares
 
 
 def measure(end: End, replica: Replica) -> Measurement:
@@ -71,14 +71,15 @@ def measure(end: End, replica: Replica) -> Measurement:
     f, _ = evaluate(end.network, end.weights, end.x, end.rows_at_once)
     f_test, _ = evaluate(end.network, end.weights, x_test, end.rows_at_once)
     f0_test, _ = evaluate(end.network, end.start, x_test, end.rows_at_once)
-    change = squared_change(end.weights, end.start, scales)
-    relative = math.sqrt(change / squared_change(end.start, None, scales))
+    changes = squared_changes(end.weights, end.start, scales)
+    norms = squared_changes(end.start, None, scales)
+    relative = math.sqrt(sum(changes) / sum(norms))
     smallest = _smallest_margin(end, f, point.alpha)
     return Measurement(
         backend=BACKEND,
         stop_reason=_stop_reason(end.code, smallest, relative <= divergence_limit(point.alpha)),
         relative_weight_change=relative,
-        weight_norm=math.sqrt(squared_change(end.weights, None, scales)),
+        weight_norm=math.sqrt(sum(squared_changes(end.weights, None, scales))),
         training_time=point.learning_rate * end.n_steps,
         n_steps=end.n_steps,
         n_presentations=point.batch_size * end.n_steps,
@@ -87,7 +88,13 @@ def measure(end: End, replica: Replica) -> Measurement:
         test_error=_error(y_test, f_test - f0_test),
         train_error=_error(end.y, f - end.f0),
         margin_min=smallest,
+        **margin_quantiles((end.y * point.alpha * (f - end.f0)).cpu().numpy()),
+        layer_weight_change=tuple(map(_root_of_ratio, changes, norms)),
     )
+
+
+def _root_of_ratio(change: float, norm: float) -> float:
+    return math.sqrt(change / norm)
 
 
 def _stop_reason(code: int, smallest: float, stable: bool) -> StopReason:

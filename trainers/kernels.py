@@ -1,20 +1,29 @@
 """The numba backend: arrays of one replica in, its measurement out.
 
-The dynamics itself is compiled (:mod:`trainers.sgd_kernel`), data and weights come in its layout
-from :mod:`trainers.preparation`; here the final weights are measured.
+The dynamics itself is compiled (:mod:`trainers.sgd_kernel` and its siblings for a loss that
+never vanishes and for the scheme ``jump``), data and weights come in its layout from
+:mod:`trainers.preparation`; here the final weights are measured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from search_spaces import Point
 from search_spaces.choices import DTYPES
-from trainers.look_ahead import smallest_margin
-from trainers.measurement import Measurement
-from trainers.models import Replica, initial_weights
+from trainers.activations import CODES
+from trainers.event_draws import open_stream
+from trainers.every_step_kernel import run_every_step
+from trainers.jump_kernel import run_jump
+from trainers.look_ahead import LOSS_CODES, smallest_margin
+from trainers.measurement import Measurement, error_fraction, margin_quantiles
+from trainers.minibatch import SAMPLING_CODES
+from trainers.models import Replica, initial_parameters, layer_scales
 from trainers.preparation import Problem, aligned_copy, outputs, problem_of_replica, workspace
 from trainers.sgd_kernel import (
     ADAPTIVE,
@@ -24,9 +33,16 @@ from trainers.sgd_kernel import (
     STEP_BUDGET,
     rounding_unit,
     run_sgd,
+    squared_changes_by_layer,
     squared_weight_change,
 )
-from trainers.stopping import StopReason, divergence_limit, step_limit
+from trainers.stopping import (
+    StopReason,
+    check_interval,
+    divergence_limit,
+    recorded_steps,
+    step_limit,
+)
 from trainers.streams import WORD_MASK
 
 _STOP_REASONS = {
@@ -34,6 +50,18 @@ _STOP_REASONS = {
     STEP_BUDGET: StopReason.STEP_BUDGET,
     DIVERGED: StopReason.DIVERGED,
 }
+
+Network = tuple[np.ndarray, ...]
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a training went: the state of its counters at its end."""
+
+    code: int
+    n_steps: int
+    n_updates: int
+    n_violators: int
 
 
 def train_replica(
@@ -61,79 +89,168 @@ def solve(
 ) -> Measurement:
     """Train and measure; parameters as in :func:`train_replica`."""
     point, start = problem.point, problem.start
-    number = np.dtype(point.dtype).type
-    limit = divergence_limit(point.alpha)
     network = tuple(aligned_copy(matrix, matrix.dtype) for matrix in start.network)
-    code, n_steps, n_updates, n_violators, _ = run_sgd(
-        problem.train,
-        network,
-        start.network,
-        start.squares,
-        workspace(network),
-        number(point.alpha),
-        number(point.temperature),
-        point.loss == "quadratic_hinge",
-        np.uint64(problem.batch_seed & WORD_MASK),
-        point.batch_size,
-        point.sampling == "with_replacement",
-        step_limit(point),
-        limit * limit * start.norm_square,
-        problem.largest,
-        look_ahead,
-        full_check,
-    )
-    change = squared_weight_change(network, start.network, start.squares)
-    relative = float(np.sqrt(change / start.norm_square))
-    diverged = code == DIVERGED or not relative <= limit
+    run = _runner(problem, network, look_ahead, full_check)
+    curve: list[tuple[float, ...]] = []
+    if "curves" in point.observables:
+        course = _run_recorded(problem, network, run, curve)
+    else:
+        course = run(Course(STEP_BUDGET, 0, 0, 0), 0, step_limit(point))
+    relative = _relative_change(problem, network)
+    diverged = course.code == DIVERGED or not relative <= divergence_limit(point.alpha)
+    interval = check_interval(point)
     return Measurement(
         backend="numba",
-        stop_reason=StopReason.DIVERGED if diverged else _STOP_REASONS[code],
+        stop_reason=StopReason.DIVERGED if diverged else _STOP_REASONS[course.code],
         relative_weight_change=relative,
-        n_steps=n_steps,
-        n_updates=n_updates,
-        n_violators_used=n_violators,
-        training_time=point.learning_rate * n_steps,
-        n_presentations=point.batch_size * n_steps,
+        n_steps=course.n_steps,
+        n_updates=course.n_updates,
+        n_violators_used=course.n_violators,
+        training_time=point.learning_rate * course.n_steps,
+        n_presentations=point.batch_size * course.n_steps,
+        training_time_resolution=interval if interval > 1 else None,
+        requested=_requested(problem, network, course.code == FITTED and not diverged),
+        curve=tuple(curve) if "curves" in point.observables else None,
         **_final(problem, network),
     )
 
 
-def _final(problem: Problem, network: tuple[np.ndarray, ...]) -> dict[str, float]:
-    """Return weight norm, errors and smallest margin at the final weights."""
-    start, number = problem.start, network[2].dtype.type
+def _runner(
+    problem: Problem, network: Network, look_ahead: int, full_check: float
+) -> Callable[[Course, int, int], Course]:
+    """Return the function that trains from one step to another; call it in order."""
+    point, start = problem.point, problem.start
+    number = np.dtype(point.dtype).type
+    limit, end = divergence_limit(point.alpha), step_limit(point)
+    seed = np.uint64(problem.batch_seed & WORD_MASK)
+    law = (
+        number(point.alpha),
+        number(point.temperature),
+        LOSS_CODES[point.loss],
+        CODES[point.activation],
+        problem.amplification,
+    )
+    draw = (seed, point.batch_size, SAMPLING_CODES[point.sampling])
+    common = (problem.train, network, start.network, start.squares, workspace(network), law, draw)
+    largest, interval = problem.largest, check_interval(point)
+    jumps = (open_stream(seed), np.zeros(1, np.int64)) if point.scheme == "jump" else ()
+
+    def run(before: Course, first: int, last: int) -> Course:
+        limits = (first, last, before.n_updates, limit * limit * start.norm_square)
+        if point.loss == "logistic":
+            result = run_every_step(*common, limits, largest, interval, last == end)
+        elif jumps:
+            result = run_jump(*common, limits, largest, *jumps)
+        else:
+            result = run_sgd(*common, limits, largest, look_ahead, full_check)
+        code, last_step, n_updates, n_violators, _ = result
+        n_steps = max(before.n_steps, last_step)
+        return Course(code, n_steps, n_updates, before.n_violators + n_violators)
+
+    return run
+
+
+def _run_recorded(
+    problem: Problem, network: Network, run: Callable, curve: list[tuple[float, ...]]
+) -> Course:
+    """Train as without a record, with a pause at every recorded step."""
+    point = problem.point
+    course, first = Course(STEP_BUDGET, 0, 0, 0), 0
+    for last in recorded_steps(step_limit(point)):
+        course = run(course, first, last)
+        ended = course.code != STEP_BUDGET
+        step = course.n_steps if ended else last
+        errors = [
+            error_fraction(y, outputs(x, network, point.activation).values - f0)
+            for x, y, f0 in (problem.train, problem.test)
+        ]
+        times = (step, point.learning_rate * step, point.batch_size * step)
+        curve.append((*times, _relative_change(problem, network), *errors))
+        if ended:
+            break
+        first = last
+    return course
+
+
+def _relative_change(problem: Problem, network: Network) -> float:
+    start = problem.start
+    change = squared_weight_change(network, start.network, start.squares)
+    return float(np.sqrt(change / start.norm_square))
+
+
+def _final(problem: Problem, network: Network) -> dict[str, Any]:
+    """Return weight norm, change by layer, errors and margins at the final weights."""
+    start, activation = problem.start, problem.point.activation
     (x_train, y_train, f0_train), (x_test, y_test, f0_test) = problem.train, problem.test
-    alpha = number(problem.point.alpha)
+    alpha = network[2].dtype.type(problem.point.alpha)
     zero = tuple(np.zeros_like(matrix) for matrix in network)
-    f_train, f_test = outputs(x_train, network), outputs(x_test, network)
-    slack = rounding_unit(network, alpha) * np.sqrt(max(f_train.largest, problem.largest))
+    layers = squared_changes_by_layer(network, start.network, start.squares)
+    f_train, f_test = outputs(x_train, network, activation), outputs(x_test, network, activation)
+    law = (alpha, alpha, 0, CODES[activation], problem.amplification)
+    slack = rounding_unit(network, law) * np.sqrt(max(f_train.largest, problem.largest))
+    predictor = f_train.values - f0_train
+    with np.errstate(over="ignore"):
+        margins = y_train * alpha * predictor
     return {
         "weight_norm": float(np.sqrt(squared_weight_change(network, zero, start.squares))),
-        "test_error": _error(y_test, f_test.values - f0_test),
-        "train_error": _error(y_train, f_train.values - f0_train),
-        "margin_min": smallest_margin(problem.train, f_train.values, alpha, slack, network),
+        "test_error": error_fraction(y_test, f_test.values - f0_test),
+        "train_error": error_fraction(y_train, predictor),
+        "margin_min": smallest_margin(
+            problem.train, f_train.values, alpha, slack, network, CODES[activation]
+        ),
+        **margin_quantiles(margins),
+        "layer_weight_change": tuple(np.sqrt(layers / start.layer_squares).tolist()),
     }
 
 
-def _error(labels: np.ndarray, predictor: np.ndarray) -> float:
-    """Return the fraction of points with y (f - f0) <= 0 or NaN."""
-    n = labels.shape[0]
-    return (n - int(np.count_nonzero(labels * predictor > 0))) / n
+def _requested(problem: Problem, network: Network, is_fitted: bool) -> dict[str, float]:
+    """Return the columns of the point's observables but the curve."""
+    point = problem.point
+    if not set(point.observables) - {"curves"}:
+        return {}
+    # torch takes seconds to import, which only those pay who ask for these observables.
+    from trainers.probes import measure_probes
+
+    before = plain_parameters(problem.start.network, point.activation)
+    after = plain_parameters(network, point.activation)
+    x_train, y_train, _ = problem.train
+    return measure_probes(point, (before, after), (x_train, y_train), problem.test[0], is_fitted)
 
 
-def compile_kernels(dtype: str | Iterable[str] = DTYPES) -> None:
+def plain_parameters(network: Network, activation: str) -> tuple[np.ndarray, ...]:
+    """Return the unnormalized weights, then the biases, float64, of a scaled network."""
+    first, hidden, out, shifts = (matrix.astype(np.float64) for matrix in network)
+    matrices = (first, *hidden, out)
+    scales, bias_scales = layer_scales(matrices, activation)
+    rows = [*shifts[:-1], shifts[-1, :1]] if shifts.shape[0] else []
+    return (
+        *(matrix / scale for matrix, scale in zip(matrices, scales, strict=True)),
+        *(row / scale for row, scale in zip(rows, bias_scales[: len(rows)], strict=True)),
+    )
+
+
+def compile_kernels(
+    dtype: str | Iterable[str] = DTYPES,
+    losses: Iterable[str] = ("hinge",),
+    schemes: Iterable[str] = ("sequential",),
+) -> None:
     """Compile the kernels for one or several dtypes into the disk cache.
 
-    Takes about half a minute per dtype the first time and a second afterwards. Several
-    processes may do it at the same time: the cache replaces its files atomically.
+    Takes about half a minute per dtype the first time and a second afterwards; `jump` and
+    `logistic` take a few seconds more. Several processes may do it at the same time: the cache
+    replaces its files atomically.
     """
     for name in (dtype,) if isinstance(dtype, str) else dtype:
-        train_replica(_smallest_replica(name))
+        for loss, scheme in itertools.product(losses, schemes):
+            if (loss, scheme) != ("logistic", "jump"):
+                train_replica(_smallest_replica(dtype=name, loss=loss, scheme=scheme))
 
 
-def _smallest_replica(dtype: str) -> Replica:
+def _smallest_replica(**settings: str) -> Replica:
     point = Point.create(
         n_train=2, n_test=1, width=2, depth=2, temperature=0.1, batch_size=1, alpha=1.0,
-        max_presentations=4, dtype=dtype,
+        max_presentations=4, **settings,
     )  # fmt: skip
     x, y = np.eye(3), np.array([1.0, -1.0, 1.0])
-    return Replica(point, x[:2], y[:2], x[2:], y[2:], initial_weights(3, 2, 2, seed=0), 0)
+    weights, _ = initial_parameters(3, 2, 2, seed=0)
+    return Replica(point, x[:2], y[:2], x[2:], y[2:], weights, 0)

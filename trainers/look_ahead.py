@@ -1,18 +1,21 @@
 """Which points are known at the present weights, and the compiled steps that look ahead.
 
 Every point has a status relative to the *version* of the weights, which grows by one with every
-update: ``4 version + SAFE``, ``+ CANDIDATE``, ``+ QUEUED`` or ``+ INERT``; anything smaller is
-unknown. An update thus forgets everything at no cost. Inert points are violators without a
-gradient: they never move the weights, but as long as there is one the training is not fitted.
+update: ``8 version`` plus SAFE, QUEUED, INERT, CANDIDATE or VIOLATOR; anything smaller is
+unknown. An update thus forgets everything at no cost. Candidates may be violators, as far as
+rounding lets one tell. Inert points are violators without a gradient: they never move the
+weights, but as long as there is one the training is not fitted.
 
-Compiled functions take groups of arrays as tuples: a *network* (first, hidden, out), a *sample*
-(x, y, f0) of n points, and a *workspace* (rows, buffers, outputs) of the block path.
+Compiled functions take groups of arrays as tuples: a *network* (:mod:`trainers.mlp_kernel`), a
+*sample* (x, y, f0) of n points, a *workspace* (rows, buffers, outputs) of the block path, and a
+*law* (alpha, T, code of the loss, code of the activation, amplification of rounding errors).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from trainers.activations import RELU
 from trainers.compilation import compiled
 from trainers.mlp_kernel import (
     add_gradient,
@@ -21,7 +24,13 @@ from trainers.mlp_kernel import (
     fixed_output,
 )
 
-SAFE, CANDIDATE, QUEUED, INERT = 0, 1, 2, 3
+SAFE, QUEUED, INERT, CANDIDATE, VIOLATOR = 0, 1, 2, 3, 4
+VERSION = 8
+"""Distance between the statuses of successive versions."""
+
+HINGE, QUADRATIC_HINGE, LOGISTIC = 0, 1, 2
+LOSS_CODES = {"hinge": HINGE, "quadratic_hinge": QUADRATIC_HINGE, "logistic": LOGISTIC}
+"""Codes by the names of :data:`search_spaces.choices.LOSSES`."""
 
 
 @compiled()
@@ -36,7 +45,7 @@ def queue_ahead(batches, row, end, target, version, status, queue):
         Number of queued points and the row behind the last batch that was looked at.
     """
     n_queue = 0
-    known = 4 * version
+    known = VERSION * version
     found = False
     while row < end and n_queue < target and not found:
         for j in range(batches.shape[1]):
@@ -45,7 +54,7 @@ def queue_ahead(batches, row, end, target, version, status, queue):
                 status[p] = known + QUEUED
                 queue[n_queue] = p
                 n_queue += 1
-            elif status[p] == known + CANDIDATE:
+            elif status[p] >= known + CANDIDATE:
                 found = True
         row += 1
     return n_queue, row
@@ -56,7 +65,7 @@ def queue_unknown(version, status, queue):
     """Queue every point that is unknown at the present weights; return how many."""
     n_queue = 0
     for p in range(status.shape[0]):
-        if status[p] < 4 * version:
+        if status[p] < VERSION * version:
             queue[n_queue] = p
             n_queue += 1
     return n_queue
@@ -65,18 +74,18 @@ def queue_unknown(version, status, queue):
 @compiled()
 def next_candidate(batches, row, end, version, status):
     """Return the first row in [row, end) whose batch holds a candidate, or `end`."""
-    candidate = 4 * version + CANDIDATE
+    candidate = VERSION * version + CANDIDATE
     while row < end:
         for j in range(batches.shape[1]):
-            if status[batches[row, j]] == candidate:
+            if status[batches[row, j]] >= candidate:
                 return row
         row += 1
     return row
 
 
 @compiled(fastmath=True)
-def classify(queue, n_queue, sample, alpha, tolerance, version, status, network, workspace):
-    """Evaluate the queued points and mark each of them safe or candidate.
+def classify(queue, n_queue, sample, law, tolerance, version, status, network, workspace):
+    """Evaluate the queued points and mark each of them safe, candidate or violator.
 
     A point is safe if y F > 1 by more than the rounding error of the block path, which is
     tolerance[0] times the largest |a_L| met so far, kept squared in tolerance[1].
@@ -84,10 +93,10 @@ def classify(queue, n_queue, sample, alpha, tolerance, version, status, network,
     Returns
     -------
     tuple of int
-        Number of candidates, and how many of them are violators beyond rounding.
+        Numbers of candidates and of violators beyond rounding.
     """
     x, y, f0 = sample
-    first, hidden, out = network
+    alpha, activation = law[0], law[3]
     rows, buffers, outputs = workspace
     block = rows.shape[0]
     candidates, certain = 0, 0
@@ -97,7 +106,7 @@ def classify(queue, n_queue, sample, alpha, tolerance, version, status, network,
             p = queue[start + r]
             for j in range(x.shape[1]):
                 rows[r, j] = x[p, j]
-        square = block_outputs(rows, n, first, hidden, out, buffers, outputs)
+        square = block_outputs(rows, n, network, activation, buffers, outputs)
         if not square <= tolerance[1]:
             tolerance[1] = square
         width = tolerance[0] * np.sqrt(tolerance[1])
@@ -106,96 +115,115 @@ def classify(queue, n_queue, sample, alpha, tolerance, version, status, network,
             margin = y[p] * alpha * (outputs[r] - f0[p])
             # NaN and infinity fail both comparisons, so that they become candidates.
             if margin > 1.0 + width and margin < np.inf:
-                status[p] = 4 * version + SAFE
+                status[p] = VERSION * version + SAFE
+            elif margin < 1.0 - width:
+                status[p] = VERSION * version + VIOLATOR
+                certain += 1
             else:
-                status[p] = 4 * version + CANDIDATE
+                status[p] = VERSION * version + CANDIDATE
                 candidates += 1
-                certain += margin < 1.0 - width
     return candidates, certain
 
 
 @compiled(fastmath=True)
-def settle(sample, alpha, version, status, network, activations, active):
+def settle(sample, law, version, status, network, arrays):
     """Decide all candidates on the fixed path; return the number of violators."""
     x, y, f0 = sample
-    first, hidden, out = network
+    alpha, activation = law[0], law[3]
+    trace, active = arrays[0][0], arrays[4]
+    known = VERSION * version
     violators = 0
     for p in range(status.shape[0]):
-        if status[p] == 4 * version + INERT:
-            violators += 1
-        if status[p] != 4 * version + CANDIDATE:
-            continue
-        f = fixed_output(x[p], first, hidden, out, activations[0], active)
-        if 1.0 <= y[p] * alpha * (f - f0[p]) < np.inf:
-            status[p] = 4 * version + SAFE
-        else:
-            violators += 1
+        if status[p] == known + CANDIDATE:
+            f = fixed_output(x[p], network, activation, trace, active)
+            fits = 1.0 <= y[p] * alpha * (f - f0[p]) < np.inf
+            status[p] = known + (SAFE if fits else VIOLATOR)
+        violators += status[p] > known + QUEUED
     return violators
 
 
-@compiled(fastmath=True)
-def apply_batch(
-    batch, sample, alpha, rate, quadratic, version, status, network, scales,
-    activations, deltas, slopes, members, active,
-):  # fmt: skip
-    """Take one step: w += (eta/B) sum over violators of slope y grad f.
+@compiled()
+def step_arrays(sample, network, activation, batch_size):
+    """Return work space for the points that pull in one step."""
+    out = network[2]
+    depth, width = network[1].shape[0] + 1, out.shape[0]
+    return (
+        np.empty((batch_size, 1 if activation == RELU else 2, depth, width), out.dtype),
+        np.empty((batch_size, depth, width), out.dtype),
+        np.empty(batch_size, out.dtype),
+        np.empty(batch_size, np.int64),
+        np.empty(max(sample[0].shape[1], width) + 1, np.int64),
+    )
 
-    The slope is 1 for hinge and 1 - y F for quadratic_hinge. All gradients are taken at the
-    weights before the step; the order of summation is that of the batch.
+
+@compiled(fastmath=True)
+def apply_batch(batch, sample, law, version, status, network, squares, arrays):
+    """Take one step: w += (eta/B) sum over the batch of slope y grad f.
+
+    The slope of a violator is 1 for hinge and 1 - y F for quadratic_hinge, and that of every
+    point is sigma(-y F) for logistic. All gradients are taken at the weights before the step;
+    the order of summation is that of the batch. `arrays` are from :func:`step_arrays`.
 
     Returns
     -------
     int
-        Number of violators that pull; 0 if the weights stay, -1 if an output is not finite.
+        Number of points that pull; 0 if the weights stay, -1 if an output is not finite.
     """
     x, y, f0 = sample
-    first, hidden, out = network
-    zero, one = out.dtype.type(0), out.dtype.type(1)
+    alpha, rate, loss, activation, _ = law
+    traces, deltas, slopes, members, active = arrays
+    zero, one = network[2].dtype.type(0), network[2].dtype.type(1)
+    known = VERSION * version
     n = 0
     for j in range(batch.shape[0]):
         p = batch[j]
-        if status[p] != 4 * version + CANDIDATE:
+        if loss != LOGISTIC and status[p] < known + CANDIDATE:
             continue
-        f = fixed_output(x[p], first, hidden, out, activations[n], active)
+        f = fixed_output(x[p], network, activation, traces[n], active)
         if not np.isfinite(f):
             return -1
         margin = y[p] * alpha * (f - f0[p])
-        if margin >= one:
-            status[p] = 4 * version + SAFE
+        if loss != LOGISTIC and margin >= one:
+            status[p] = known + SAFE
             continue
-        if f == zero:
-            status[p] = 4 * version + INERT
+        if f == zero and network[3].shape[0] == 0:
+            status[p] = known + INERT
             continue
-        slopes[n] = rate * y[p] * (one - margin if quadratic else one)
+        slope = one
+        if loss == QUADRATIC_HINGE:
+            slope = one - margin
+        elif loss == LOGISTIC:
+            slope = one / (one + np.exp(margin))
+        slopes[n] = rate * y[p] * slope
         members[n] = p
         n += 1
     for k in range(n):
-        back_propagate(hidden, out, activations[k], deltas[k], active)
+        back_propagate(network, activation, traces[k], deltas[k], active)
     for k in range(n):
         p = members[k]
-        add_gradient(slopes[k], scales, x[p], activations[k], deltas[k], first, hidden, out)
+        add_gradient(slopes[k], squares, x[p], traces[k], deltas[k], network)
     return n
 
 
 @compiled(fastmath=True)
-def smallest_margin(sample, outputs, alpha, slack, network):
+def smallest_margin(sample, outputs, alpha, slack, network, activation):
     """Return the smallest y F, on the fixed path.
 
     Only points whose margin from the block path (`outputs`) is within 2 `slack`, its rounding
     error, of the smallest one are evaluated again. NaN if any output is NaN.
     """
     x, y, f0 = sample
-    first, hidden, out = network
+    hidden, out = network[1], network[2]
     margins = np.empty(y.shape[0])
     for p in range(y.shape[0]):
         margins[p] = y[p] * alpha * (outputs[p] - f0[p])
     smallest = margins.min()
-    activations = np.empty((hidden.shape[0] + 1, out.shape[0]), out.dtype)
+    trace = np.empty((2, hidden.shape[0] + 1, out.shape[0]), out.dtype)
     active = np.empty(max(x.shape[1], out.shape[0]) + 1, np.int64)
     result = np.float64(np.inf)
     for p in range(y.shape[0]):
         if not margins[p] > smallest + 2 * slack:
-            f = fixed_output(x[p], first, hidden, out, activations, active)
+            f = fixed_output(x[p], network, activation, trace, active)
             margin = np.float64(y[p] * alpha * (f - f0[p]))
             if np.isnan(margin):
                 return margin

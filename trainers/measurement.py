@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
+import numpy as np
+
 from trainers.stopping import StopReason
+
+CURVE = "curve"
+"""The one entry of a record that is no scalar; tables leave it out."""
+CURVE_COLUMNS = (
+    "n_steps",
+    "training_time",
+    "n_presentations",
+    "relative_weight_change",
+    "train_error",
+    "test_error",
+)
+"""What each entry of a curve holds, in this order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,21 +43,65 @@ class Measurement:
     n_updates: int
     """Number of steps that moved the weights."""
     n_violators_used: int
-    """Number of violating samples in these steps; n_updates at B = 1."""
+    """Number of samples that pulled in these steps: violators, or all of a logistic loss."""
     test_error: float
     """Fraction of test points with y (f - f0) <= 0."""
     train_error: float
     """The same on the training points."""
     margin_min: float
     """Smallest y F of the training points; at least 1 when fitted."""
+    margin_q05: float
+    """y F below which 5 % of the training points lie."""
+    margin_q50: float
+    margin_q95: float
+    layer_weight_change: tuple[float, ...] = ()
+    """||w_l - w0_l|| / ||w0_l|| of each layer with its biases, the output last; empty for a
+    perceptron, whose w0 is zero."""
+    training_time_resolution: int | None = None
+    """Steps between tests for fit, where they are more than one; None if t* is exact."""
+    requested: dict[str, float] = field(default_factory=dict)
+    """Columns of the point's observables (:mod:`trainers.probes`)."""
+    curve: tuple[tuple[float, ...], ...] | None = None
+    """Entries of CURVE_COLUMNS at log-spaced times, the last one at the end."""
 
     def to_row(self) -> dict[str, Any]:
         """Return plain Python scalars; a value that is not finite becomes None.
 
         A diverged training thus has no weight change rather than a NaN, which neither JSON nor
-        every table format can hold.
+        every table format can hold. Only a curve, where one was asked for, is a list.
         """
-        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+        row = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _EXPANDED}
+        for layer, change in enumerate(self.layer_weight_change, start=1):
+            row[f"relative_weight_change_layer_{layer}"] = change
+        if self.training_time_resolution is not None:
+            row["training_time_resolution"] = self.training_time_resolution
+        row = {name: _plain(value) for name, value in {**row, **self.requested}.items()}
+        if self.curve is not None:
+            row[CURVE] = [[_plain(value) for value in entry] for entry in self.curve]
+        return row
+
+
+_EXPANDED = ("layer_weight_change", "training_time_resolution", "requested", CURVE)
+
+
+def margin_quantiles(margins: np.ndarray) -> dict[str, float]:
+    """Return the 5, 50 and 95 % quantiles of y F: values of the sample, not interpolated.
+
+    >>> margin_quantiles(np.arange(1.0, 101.0))
+    {'margin_q05': 5.0, 'margin_q50': 50.0, 'margin_q95': 95.0}
+    """
+    ordered = np.sort(margins)
+    names = {"margin_q05": 0.05, "margin_q50": 0.5, "margin_q95": 0.95}
+    if not np.isfinite(ordered).all():
+        return dict.fromkeys(names, math.nan)
+    n = ordered.size
+    return {name: float(ordered[math.ceil(q * n - 1e-9) - 1]) for name, q in names.items()}
+
+
+def error_fraction(labels: np.ndarray, predictor: np.ndarray) -> float:
+    """Return the fraction of points with y (f - f0) <= 0 or NaN."""
+    n = labels.shape[0]
+    return (n - int(np.count_nonzero(labels * predictor > 0))) / n
 
 
 def _plain(value: Any) -> Any:

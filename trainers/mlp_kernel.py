@@ -5,10 +5,11 @@ is fast, and its rounding depends on how many points share a product. The *fixed
 one point in loops whose order depends on nothing else. Only the fixed path enters the dynamics;
 the block path only rules out points that are farther from the margin than its rounding error.
 
-Weights are kept scaled (:func:`trainers.models.layer_scales`) as `first` (d, h), `hidden`
-(L-1, h, h) and `out` (h,), so that a layer is relu(a @ U). Non-finite numbers must propagate:
-relu keeps a NaN, and the floating-point freedom granted to the compiler excludes `nnan` and
-`ninf`.
+Parameters are kept scaled (:func:`trainers.models.layer_scales`), so that a layer is
+phi(a @ U + c), as a *network*: `first` (d, h), `hidden` (L-1, h, h), `out` (h,) and `biases`
+(L+1, h), whose last row begins with that of the output; without biases it has no rows.
+Non-finite numbers must propagate: relu keeps a NaN, and the floating-point freedom granted to
+the compiler excludes `nnan` and `ninf`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 # Compiled products call this BLAS; threads can only be limited once it is loaded.
 import scipy.linalg.cython_blas  # noqa: F401
 
+from trainers.activations import RELU, activate, activate_rows, all_indices, positive_indices
 from trainers.compilation import compiled
 
 _MAX_BLOCK = 128
@@ -49,22 +51,14 @@ def overhead_rows(n_weights, width):
 
 
 @compiled(fastmath=True)
-def rectify(rows, n):
-    """Replace the first `n` rows (n, h) by their positive part; NaN stays NaN."""
-    zero = rows.dtype.type(0)
-    for r in range(n):
-        for j in range(rows.shape[1]):
-            z = rows[r, j]
-            rows[r, j] = zero if z < zero else z
-
-
-@compiled(fastmath=True)
-def block_outputs(rows, n, first, hidden, out, buffers, outputs):
+def block_outputs(rows, n, network, activation, buffers, outputs):
     """Evaluate f at the first `n` input rows by matrix products.
 
     Parameters
     ----------
     rows : array (n or more, d)
+    activation : int
+        Code of :mod:`trainers.activations`.
     buffers : array (2, n or more, h)
     outputs : array (n or more,)
         Receives f.
@@ -72,21 +66,32 @@ def block_outputs(rows, n, first, hidden, out, buffers, outputs):
     Returns
     -------
     float
-        Largest squared norm of the last hidden layer, the scale of rounding errors.
+        Largest squared norm of the last hidden layer, the scale of rounding errors; with biases
+        that of a layer with one more neuron, which feeds them.
     """
+    first, hidden, out, biases = network
     current, other = buffers[0], buffers[1]
     np.dot(rows[:n], first, current[:n])
     for layer in range(hidden.shape[0]):
-        rectify(current, n)
+        activate_rows(current, n, activation, biases, layer)
         np.dot(current[:n], hidden[layer], other[:n])
         current, other = other, current
+    if activation == RELU and biases.shape[0] == 0:
+        return _weigh_rectified(current, n, out, outputs)
+    activate_rows(current, n, activation, biases, hidden.shape[0])
+    return _weigh(current, n, out, biases, outputs)
+
+
+@compiled(fastmath=True)
+def _weigh_rectified(fields, n, out, outputs):
+    """Compute outputs = relu(fields) @ out; return the largest |relu(fields)|^2 of a row."""
     zero = out.dtype.type(0)
     largest = zero
     for r in range(n):
         f = zero
         square = zero
         for j in range(out.shape[0]):
-            z = current[r, j]
+            z = fields[r, j]
             a = zero if z < zero else z
             f += a * out[j]
             square += a * a
@@ -97,34 +102,41 @@ def block_outputs(rows, n, first, hidden, out, buffers, outputs):
 
 
 @compiled(fastmath=True)
-def evaluate_all(x, network, workspace, results):
-    """Evaluate f of all rows of `x` in blocks of fixed shape; return the largest |a_L|^2."""
-    first, hidden, out = network
-    buffers = workspace[1]
-    block = buffers.shape[1]
-    largest = 0.0
-    for start in range(0, x.shape[0], block):
-        n = min(block, x.shape[0] - start)
-        square = block_outputs(x[start:], n, first, hidden, out, buffers, results[start:])
+def _weigh(values, n, out, biases, outputs):
+    """Compute outputs = values @ out + bias; return the largest |values|^2 of a row."""
+    zero = out.dtype.type(0)
+    offset, largest = zero, zero
+    if biases.shape[0] > 0:
+        offset = biases[biases.shape[0] - 1, 0]
+    for r in range(n):
+        f = zero
+        square = zero if biases.shape[0] == 0 else out.dtype.type(1)
+        for j in range(out.shape[0]):
+            f += values[r, j] * out[j]
+            square += values[r, j] * values[r, j]
+        outputs[r] = f + offset
         if not square <= largest:
             largest = square
     return largest
 
 
 @compiled(fastmath=True)
-def positive_indices(values, active):
-    """List the indices of the non-zero (or NaN) entries of `values`; return how many."""
-    n = 0
-    zero = values.dtype.type(0)
-    for j in range(values.shape[0]):
-        active[n] = j
-        n += values[j] != zero
-    return n
+def evaluate_all(x, network, activation, workspace, results):
+    """Evaluate f of all rows of `x` in blocks of fixed shape; return the largest |a_L|^2."""
+    buffers = workspace[1]
+    block = buffers.shape[1]
+    largest = 0.0
+    for start in range(0, x.shape[0], block):
+        n = min(block, x.shape[0] - start)
+        square = block_outputs(x[start:], n, network, activation, buffers, results[start:])
+        if not square <= largest:
+            largest = square
+    return largest
 
 
 @compiled(fastmath=True)
 def layer_forward(values, active, n_active, matrix, result):
-    """Compute result = relu(values @ matrix) from the listed entries of `values`, in order."""
+    """Compute result = values @ matrix from the listed entries of `values`, in order."""
     zero = result.dtype.type(0)
     width = result.shape[0]
     for o in range(width):
@@ -143,9 +155,6 @@ def layer_forward(values, active, n_active, matrix, result):
         for o in range(width):
             result[o] += a0 * matrix[j0, o]
         k += 1
-    for o in range(width):
-        z = result[o]
-        result[o] = zero if z < zero else z
 
 
 @compiled(fastmath=True)
@@ -174,33 +183,55 @@ def layer_backward(matrix, upper, active, n_active, result):
 
 
 @compiled(fastmath=True)
-def fixed_output(x, first, hidden, out, activations, active):
-    """Evaluate f at one point on the fixed path, keeping its activations (L, h).
+def fixed_output(x, network, activation, trace, active):
+    """Evaluate f at one point on the fixed path.
 
-    `active` is int64 work space of at least max(d, h) entries.
+    Parameters
+    ----------
+    trace : array (2, L, h), or (1, L, h) for relu
+        Receives the activations and, unless it is relu, phi'.
+    active : int64 array
+        Work space of more than max(d, h) entries.
     """
+    first, hidden, out, biases = network
+    activations, derivatives = trace[0], trace[trace.shape[0] - 1]
     n = positive_indices(x, active)
     layer_forward(x, active, n, first, activations[0])
+    activate(activations[0], derivatives[0], activation, biases, 0)
     for layer in range(hidden.shape[0]):
         n = positive_indices(activations[layer], active)
         layer_forward(activations[layer], active, n, hidden[layer], activations[layer + 1])
+        activate(activations[layer + 1], derivatives[layer + 1], activation, biases, layer + 1)
     f = out.dtype.type(0)
     last = activations[hidden.shape[0]]
     for j in range(out.shape[0]):
         f += last[j] * out[j]
+    if biases.shape[0] > 0:
+        f += biases[biases.shape[0] - 1, 0]
     return f
 
 
 @compiled(fastmath=True)
-def back_propagate(hidden, out, activations, deltas, active):
-    """Compute deltas (L, h) = df/dz of every hidden layer, at the given activations."""
+def back_propagate(network, activation, trace, deltas, active):
+    """Compute deltas (L, h) = df/dz of every hidden layer, from the trace of the point."""
+    hidden, out = network[1], network[2]
+    activations, derivatives = trace[0], trace[trace.shape[0] - 1]
     zero = out.dtype.type(0)
     last = hidden.shape[0]
+    if activation == RELU:
+        for j in range(out.shape[0]):
+            deltas[last, j] = zero if activations[last, j] == zero else out[j]
+        for layer in range(last - 1, -1, -1):
+            n = positive_indices(activations[layer], active)
+            layer_backward(hidden[layer], deltas[layer + 1], active, n, deltas[layer])
+        return
+    n = all_indices(out.shape[0], active)
     for j in range(out.shape[0]):
-        deltas[last, j] = zero if activations[last, j] == zero else out[j]
+        deltas[last, j] = out[j] * derivatives[last, j]
     for layer in range(last - 1, -1, -1):
-        n = positive_indices(activations[layer], active)
         layer_backward(hidden[layer], deltas[layer + 1], active, n, deltas[layer])
+        for j in range(out.shape[0]):
+            deltas[layer, j] *= derivatives[layer, j]
 
 
 @compiled(fastmath=True)
@@ -216,19 +247,27 @@ def add_outer(matrix, step, values, delta):
 
 
 @compiled(fastmath=True)
-def add_gradient(step, squared_scales, x, activations, deltas, first, hidden, out):
-    """Add step * grad f of one sample to the scaled weights.
+def add_gradient(step, squares, x, trace, deltas, network):
+    """Add step * grad f of one sample to the scaled parameters.
 
-    `squared_scales` (3,) holds s^2 of the first, the other hidden and the output layer.
+    `squares` (5,) holds the squared scales of the first, the other hidden and the output layer,
+    and of the biases of hidden layers and of the output.
     """
-    add_outer(first, step * squared_scales[0], x, deltas[0])
+    first, hidden, out, biases = network
+    activations = trace[0]
+    add_outer(first, step * squares[0], x, deltas[0])
     for layer in range(hidden.shape[0]):
-        factor = step * squared_scales[1]
+        factor = step * squares[1]
         add_outer(hidden[layer], factor, activations[layer], deltas[layer + 1])
-    factor = step * squared_scales[2]
+    factor = step * squares[2]
     last = activations[hidden.shape[0]]
     for j in range(out.shape[0]):
         out[j] += factor * last[j]
+    if biases.shape[0] > 0:
+        for layer in range(deltas.shape[0]):
+            for j in range(out.shape[0]):
+                biases[layer, j] += step * squares[3] * deltas[layer, j]
+        biases[deltas.shape[0], 0] += step * squares[4]
 
 
 @compiled(fastmath=True)

@@ -14,7 +14,7 @@ import numpy as np
 
 from search_spaces import InvalidSettingError, Point, Seeds
 from trainers.data import dataset_of, signed_inputs
-from trainers.measurement import Measurement
+from trainers.measurement import Measurement, margin_quantiles
 from trainers.perceptron_kernel import (
     DIVERGED,
     FITTED,
@@ -166,6 +166,7 @@ def train_perceptron(
         test_error=_error(margins_test),
         train_error=_error(margins),
         margin_min=point.alpha * float(margins.min()),
+        **margin_quantiles(point.alpha * margins),
         **_signal(point, w, trajectory),
     )
 

@@ -46,7 +46,7 @@ RESYNCHRONIZE = 4096
 """Updates after which margins are computed anew, against rounding drift."""
 _SHRINK = 0.8
 _REVIEW = 64
-_PRODUCT_BYTES = 2**26
+PRODUCT_BYTES = 2**26
 _ROUNDING = 1.0 + 1e-12
 
 
@@ -197,7 +197,7 @@ def empty_store(n_train, n):
         A flat array, the length kept for each place, the place of each point (-1: none), and
         two counts: places taken, and the length of a place.
     """
-    places = min(n_train, _PRODUCT_BYTES // (8 * max(n, 1)))
+    places = min(n_train, PRODUCT_BYTES // (8 * max(n, 1)))
     return (
         np.empty(max(places * n, n_train)),  # all points fit in one place at least
         np.zeros(n_train, np.int64),

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from search_spaces import Point, Seeds
+from trainers.activations import CODES, RELU
 from trainers.alignment import aligned_copy, aligned_empty
 from trainers.data import dataset_of, settings_of
 from trainers.mlp_kernel import block_rows, evaluate_all
-from trainers.models import Replica, initial_weights, layer_scales
+from trainers.models import Replica, check_labels, initial_parameters, layer_scales
 
 _KEPT_BYTES = 64 * 2**20
 
@@ -28,12 +29,15 @@ _KEPT_BYTES = 64 * 2**20
 class Start:
     """Initial weights w0."""
 
-    network: tuple[np.ndarray, np.ndarray, np.ndarray]
-    """Scaled weights: first (d, h), hidden (L-1, h, h) and out (h,)."""
+    network: tuple[np.ndarray, ...]
+    """Scaled parameters, as in :mod:`trainers.mlp_kernel`."""
     squares: np.ndarray
-    """Squared scales of the first, the other hidden and the output layer, shape (3,)."""
+    """Squared scales of the first, the other hidden and the output layer, and of the biases of
+    hidden layers and of the output; shape (5,)."""
     norm_square: float
-    """||w0||^2 of the unnormalized weights."""
+    """||w0||^2 of the unnormalized parameters."""
+    layer_squares: np.ndarray
+    """The same of each layer, the output last; shape (L+1,)."""
 
     @property
     def nbytes(self) -> int:
@@ -68,14 +72,18 @@ class Problem:
     largest: float
     """Largest |a_L|^2 of the training points at w0."""
     batch_seed: int
+    amplification: float
+    """Factor by which long inputs amplify rounding errors, 1 for relu."""
 
 
 def problem_of_replica(replica: Replica) -> Problem:
     """Bring the arrays of a replica into the dtype and layout of the kernel."""
     dtype = np.dtype(replica.point.dtype)
-    start = _start(replica.weights, dtype)
+    activation = replica.point.activation
+    start = _start(replica.weights, replica.biases, activation, dtype)
     x_train, x_test = aligned_copy(replica.x_train, dtype), aligned_copy(replica.x_test, dtype)
-    f0_train, f0_test = outputs(x_train, start.network), outputs(x_test, start.network)
+    f0_train = outputs(x_train, start.network, activation)
+    f0_test = outputs(x_test, start.network, activation)
     return Problem(
         replica.point,
         start,
@@ -83,6 +91,7 @@ def problem_of_replica(replica: Replica) -> Problem:
         (x_test, replica.y_test.astype(dtype), f0_test.values),
         f0_train.largest,
         replica.batch_seed,
+        _amplification(activation, x_train),
     )
 
 
@@ -96,19 +105,21 @@ def prepare_problem(point: Point, seeds: Seeds) -> Problem:
     """
     dataset, dtype = dataset_of(point), np.dtype(point.dtype)
     data_key = (settings_of(point), point.dtype)
-    network_key = (dataset.input_dim, point.width, point.depth, point.dtype, seeds.init)
+    shape = (dataset.input_dim, point.width, point.depth)
+    network_key = (shape, point.activation, point.bias, point.dtype, seeds.init)
     split_key = (data_key, point.n_train, point.n_test, seeds.trainset, seeds.testset)
     train, test = _kept.get(split_key, lambda: dataset.split(point, seeds, dtype))
     (x_train, y_train), (x_test, y_test) = train.arrays(), test.arrays()
+    check_labels(point.data, y_train, y_test)
 
     def draw() -> Start:
-        shape = (dataset.input_dim, point.width, point.depth)
-        return _start(initial_weights(*shape, seeds.init), dtype)
+        parameters = initial_parameters(*shape, seeds.init, point.bias)
+        return _start(*parameters, point.activation, dtype)
 
     start = _kept.get(network_key, draw)
     f0_train, f0_test = _kept.get(
         (network_key, split_key),
-        lambda: (outputs(x_train, start.network), outputs(x_test, start.network)),
+        lambda: tuple(outputs(x, start.network, point.activation) for x in (x_train, x_test)),
     )
     return Problem(
         point,
@@ -117,21 +128,23 @@ def prepare_problem(point: Point, seeds: Seeds) -> Problem:
         (x_test, y_test, f0_test.values),
         f0_train.largest,
         seeds.batch,
+        _amplification(point.activation, x_train),
     )
 
 
-def outputs(x: np.ndarray, network: tuple[np.ndarray, ...]) -> Outputs:
+def outputs(x: np.ndarray, network: tuple[np.ndarray, ...], activation: str) -> Outputs:
     """Evaluate f at the rows of `x`.
 
     Blocks have a fixed shape, so that f is a function of the weights and the rows alone.
     """
     values = np.empty(x.shape[0], x.dtype)
-    return Outputs(values, evaluate_all(x, network, workspace(network), values))
+    largest = evaluate_all(x, network, CODES[activation], workspace(network), values)
+    return Outputs(values, largest)
 
 
 def workspace(network: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return buffers of the block path: input rows, two hidden layers and outputs."""
-    first, _, out = network
+    first, _, out, _ = network
     block = block_rows(out.shape[0])
     return (
         aligned_empty((block, first.shape[0]), out.dtype),
@@ -140,24 +153,43 @@ def workspace(network: tuple[np.ndarray, ...]) -> tuple[np.ndarray, np.ndarray, 
     )
 
 
-def _start(weights: tuple[np.ndarray, ...], dtype: np.dtype) -> Start:
-    scales = layer_scales(weights)
+def _start(
+    weights: tuple[np.ndarray, ...],
+    biases: tuple[np.ndarray, ...],
+    activation: str,
+    dtype: np.dtype,
+) -> Start:
+    scales, bias_scales = layer_scales(weights, activation)
     scaled = [scale * matrix for scale, matrix in zip(scales, weights, strict=True)]
     depth, width = len(weights) - 1, weights[-1].shape[0]
     hidden = aligned_empty((depth - 1, width, width), dtype)
     for layer in range(depth - 1):
         hidden[layer] = scaled[layer + 1]
-    network = aligned_copy(scaled[0], dtype), hidden, aligned_copy(scaled[-1], dtype)
-    squares = np.array([scales[0], scales[-2], scales[-1]]) ** 2
-    norm_square = sum(float(np.vdot(matrix, matrix)) for matrix in weights)
-    return Start(network, squares.astype(dtype), norm_square)
+    shifts = np.zeros((depth + 1 if biases else 0, width), dtype)
+    for layer, bias in enumerate(biases):
+        shifts[layer, : bias.size] = bias_scales[layer] * bias
+    network = aligned_copy(scaled[0], dtype), hidden, aligned_copy(scaled[-1], dtype), shifts
+    squares = np.array([scales[0], scales[-2], scales[-1], bias_scales[0], bias_scales[-1]]) ** 2
+    layers = np.array([float(np.vdot(matrix, matrix)) for matrix in weights])
+    for layer, bias in enumerate(biases):
+        layers[layer] += float(np.vdot(bias, bias))
+    return Start(network, squares.astype(dtype), sum(layers.tolist()), layers)
+
+
+def _amplification(activation: str, x: np.ndarray) -> float:
+    """Return by how much inputs longer than sqrt(d) amplify rounding, where phi saturates."""
+    if CODES[activation] == RELU:
+        return 1.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        largest = float(np.square(x).sum(axis=1).max() / x.shape[1])
+    return max(1.0, float(np.sqrt(largest)))
 
 
 class _Kept:
     """Values by key; those used longest ago are forgotten beyond a number of bytes."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self._limit = self._room = limit
         self.size = 0
         """Bytes kept now."""
         self._lock = threading.RLock()
@@ -173,10 +205,24 @@ class _Kept:
             size = sum(part.nbytes for part in value) if isinstance(value, tuple) else value.nbytes
             self._values[key] = value, size
             self.size += size
-            while self.size > self._limit:
-                _, (_, freed) = self._values.popitem(last=False)
-                self.size -= freed
+            self._forget()
             return value
+
+    def leave(self, room: int) -> None:
+        """Keep no more than `room` bytes from now on, nor more than at first."""
+        with self._lock:
+            self._room = min(room, self._limit)
+            self._forget()
+
+    def _forget(self) -> None:
+        while self.size > self._room:
+            _, (_, freed) = self._values.popitem(last=False)
+            self.size -= freed
 
 
 _kept = _Kept(_KEPT_BYTES)
+
+
+def keep_at_most(size: int) -> None:
+    """Forget what was used longest ago until `size` bytes hold the rest, now and later."""
+    _kept.leave(size)

@@ -20,8 +20,9 @@ import numpy as np
 import torch
 
 from search_spaces import InvalidSettingError, Point
-from trainers.final_measurement import End, evaluate, measure, squared_change
+from trainers.final_measurement import End, evaluate, measure, squared_changes
 from trainers.measurement import Measurement
+from trainers.memory import budget
 from trainers.minibatch import batch_indices
 from trainers.models import Replica
 from trainers.networks import Network, build_network
@@ -46,8 +47,9 @@ class Machine:
 
     slots: int
     """Replicas at the same time, if they fit into memory."""
-    memory_bytes: int
-    """What a pack may take; on a GPU it decides the number of slots, hence the arithmetic."""
+    memory_bytes: int | None
+    """What a pack may take; None for the budget of :mod:`trainers.memory`. On a GPU it decides
+    the number of slots, hence the arithmetic, and must not depend on the user."""
     product_bytes: int
     """What the activations of one product may take."""
     rounds_per_visit: int
@@ -58,7 +60,7 @@ class Machine:
 
 MACHINES = {
     "cpu": Machine(
-        slots=16, memory_bytes=2**30, product_bytes=2**22, rounds_per_visit=1, round_cost=2e7
+        slots=16, memory_bytes=None, product_bytes=2**22, rounds_per_visit=1, round_cost=2e7
     ),
     "cuda": Machine(
         slots=256, memory_bytes=2**34, product_bytes=2**30, rounds_per_visit=16, round_cost=1e9
@@ -126,7 +128,8 @@ def most_slots(network: Network, point: Point, machine: Machine) -> int:
     numbers = rows + 4 * network.n_weights
     stream = 8 * _WINDOWS_DRAWN * (_WINDOW_DRAWS + point.batch_size)
     size = numbers * np.dtype(point.dtype).itemsize + stream
-    return max(1, min(machine.slots, machine.memory_bytes // size))
+    memory = budget() if machine.memory_bytes is None else machine.memory_bytes
+    return max(1, min(machine.slots, memory // size))
 
 
 class LookAhead:
@@ -300,7 +303,8 @@ class _Engine:
     def _is_unstable(self, slot: int) -> bool:
         weights, start = ([w[slot] for w in ws] for ws in (self._pack.weights, self._pack.start))
         scales = self._network.scales()
-        change = squared_change(weights, start, scales) / squared_change(start, None, scales)
+        norm = sum(squared_changes(start, None, scales))
+        change = sum(squared_changes(weights, start, scales)) / norm
         held = self._held[slot]
         assert held is not None
         return not math.sqrt(change) <= divergence_limit(held[1].point.alpha)

@@ -113,7 +113,7 @@ def measure_windows(
 
 def random_signs(seeds: Seeds, window: int, n_probes: int, n: int) -> np.ndarray:
     """Return the signs e_i of the fields of a window, shape (n_probes, n)."""
-    bits = generator(seeds.noise, Purpose.PROBE, window).integers(0, 2, (n_probes, n))
+    bits = generator(seeds.noise, Purpose.FIELD, window).integers(0, 2, (n_probes, n))
     return 2.0 * bits - 1.0
 
 

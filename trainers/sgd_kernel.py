@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from trainers.activations import RELU
 from trainers.compilation import compiled
 from trainers.look_ahead import (
     apply_batch,
@@ -25,6 +26,7 @@ from trainers.look_ahead import (
     queue_ahead,
     queue_unknown,
     settle,
+    step_arrays,
 )
 from trainers.minibatch import fill_batches
 from trainers.mlp_kernel import overhead_rows, squared_distance
@@ -61,45 +63,90 @@ def look_ahead_target(fraction, overhead, block):
 
 
 @compiled(fastmath=True)
-def squared_weight_change(network, start, scales):
-    """Return ||w - w0||^2 of the unnormalized weights."""
-    return (
-        squared_distance(network[0].ravel(), start[0].ravel()) / scales[0]
-        + squared_distance(network[1].ravel(), start[1].ravel()) / scales[1]
-        + squared_distance(network[2], start[2]) / scales[2]
+def squared_weight_change(network, start, squares):
+    """Return ||w - w0||^2 of the unnormalized parameters."""
+    total = (
+        squared_distance(network[0].ravel(), start[0].ravel()) / squares[0]
+        + squared_distance(network[1].ravel(), start[1].ravel()) / squares[1]
+        + squared_distance(network[2], start[2]) / squares[2]
     )
+    last = network[3].shape[0] - 1
+    if last > 0:
+        total += squared_distance(network[3][:last].ravel(), start[3][:last].ravel()) / squares[3]
+        total += squared_distance(network[3][last, :1], start[3][last, :1]) / squares[4]
+    return total
 
 
 @compiled(fastmath=True)
-def rounding_unit(network, alpha):
-    """Return the rounding error of F on the block path per unit of |a_L|."""
-    out = network[2]
-    eps = np.finfo(out.dtype).eps
+def squared_changes_by_layer(network, start, squares):
+    """Return ||w - w0||^2 of every layer with its biases, the output last; shape (L+1,)."""
+    first, hidden, out, biases = network
+    depth = hidden.shape[0] + 1
+    result = np.empty(depth + 1)
+    result[0] = squared_distance(first.ravel(), start[0].ravel()) / squares[0]
+    for layer in range(depth - 1):
+        change = squared_distance(hidden[layer].ravel(), start[1][layer].ravel())
+        result[layer + 1] = change / squares[1]
+    result[depth] = squared_distance(out, start[2]) / squares[2]
+    if biases.shape[0] > 0:
+        for layer in range(depth):
+            result[layer] += squared_distance(biases[layer], start[3][layer]) / squares[3]
+        result[depth] += squared_distance(biases[depth, :1], start[3][depth, :1]) / squares[4]
+    return result
+
+
+@compiled(fastmath=True)
+def rounding_unit(network, law):
+    """Return the rounding error of F on the block path per unit of |a_L|.
+
+    Errors of a relu network are relative to its activations. Where the activation saturates
+    they are not: there every layer amplifies them by its typical gain |U|_F / sqrt(h).
+    """
+    first, hidden, out, biases = network
     total = 0.0
     for j in range(out.shape[0]):
         total += out[j] * out[j]
-    return _ROUNDING_FACTOR * eps * alpha * (network[1].shape[0] + 2) * np.sqrt(total)
+    unit = _ROUNDING_FACTOR * np.finfo(out.dtype).eps * law[0] * (hidden.shape[0] + 2)
+    if biases.shape[0] > 0:
+        total += biases[biases.shape[0] - 1, 0] ** 2
+    if law[3] != RELU:
+        unit *= law[4] * _gain(first)
+        for layer in range(hidden.shape[0]):
+            unit *= _gain(hidden[layer])
+    return unit * np.sqrt(total)
+
+
+@compiled(fastmath=True)
+def _gain(matrix):
+    """Return |U|_F / sqrt(h), at least 1."""
+    total = 0.0
+    for i in range(matrix.shape[0]):
+        for j in range(matrix.shape[1]):
+            total += matrix[i, j] * matrix[i, j]
+    return max(1.0, np.sqrt(total / matrix.shape[1]))
 
 
 @compiled(fastmath=True)
 def run_sgd(
-    sample, network, start, scales, workspace, alpha, rate, quadratic, seed, batch_size,
-    replacement, max_steps, max_square, largest, look_ahead, full_check,
-):  # fmt: skip
-    """Train one replica in place.
+    sample, network, start, squares, workspace, law, draw, limits, largest, look_ahead, full_check
+):
+    """Train one replica in place, from step `limits[0]` on.
 
     Parameters
     ----------
     sample : tuple
         x (P, d), y (P,) and f0 (P,) = f(w0, x).
     network, start : tuple
-        Scaled weights, and a copy of them from which the weight change is measured.
-    scales : array (3,)
-        Squared scales of the first, the other hidden and the output layer.
-    alpha, rate : scalars of the dtype
-        Initialization scale, and eta/B = T.
-    max_square : float
-        Limit of ||w - w0||^2 beyond which the training counts as diverged.
+        Scaled parameters, and a copy of them from which the weight change is measured.
+    squares : array (5,)
+        Squared scales; see :func:`trainers.mlp_kernel.add_gradient`.
+    law : tuple
+        alpha, T = eta/B, and codes of loss and activation; see :mod:`trainers.look_ahead`.
+    draw : tuple
+        Seed (uint64), batch size and code of the sampling.
+    limits : tuple
+        First step, number of steps behind the last one, updates before the first step, and the
+        limit of ||w - w0||^2 beyond which the training counts as diverged.
     largest : float
         Largest |a_L|^2 at w0.
     look_ahead : int
@@ -110,33 +157,32 @@ def run_sgd(
     Returns
     -------
     tuple of int
-        Stop code, last step that moved the weights, updates, violators used, points evaluated.
+        Stop code, last step that moved the weights (0 if none did), updates, violators used,
+        points evaluated.
     """
     x = sample[0]
-    n_train, depth, width = x.shape[0], network[1].shape[0] + 1, network[2].shape[0]
+    seed, batch_size, sampling = draw
+    step, max_steps, n_updates, max_square = limits
+    n_train, width = x.shape[0], network[2].shape[0]
     n_rows = max(1, _BUFFERED_DRAWS // batch_size)
     batches = np.empty((n_rows, batch_size), np.int32)
     words = np.empty(n_rows * batch_size, np.uint64)
     stamps = np.full(n_train, -1, np.int64)
     status = np.full(n_train, -1, np.int64)
     queue = np.empty(n_train + batch_size, np.int64)
-    activations = np.empty((batch_size, depth, width), x.dtype)
-    deltas = np.empty((batch_size, depth, width), x.dtype)
-    slopes = np.empty(batch_size, x.dtype)
-    members = np.empty(batch_size, np.int64)
-    active = np.empty(max(x.shape[1], width) + 1, np.int64)
+    arrays = step_arrays(sample, network, law[3], batch_size)
     overhead = overhead_rows(network[0].size + network[1].size, width)
     block = workspace[0].shape[0]
-    tolerance = np.array([rounding_unit(network, alpha), largest])
+    tolerance = np.array([rounding_unit(network, law), largest])
 
-    step, buffer_start, last_step = 0, -n_rows, 0
+    buffer_start, last_step = step - n_rows, 0
     version, n_known, n_certain = 0, 0, 0
-    n_updates, n_violators, n_evaluated = 0, 0, 0
+    n_violators, n_evaluated = 0, 0
     seen, hit = 1.0, 1.0
     while step < max_steps:
         if step >= buffer_start + n_rows:
             buffer_start = step
-            fill_batches(seed, step, n_train, replacement, stamps, words, batches)
+            fill_batches(seed, step, n_train, sampling, stamps, words, batches)
         row = step - buffer_start
         end = min(n_rows, max_steps - buffer_start)
         if n_known < n_train:
@@ -150,25 +196,22 @@ def run_sgd(
                 )
                 n_queue, end = queue_ahead(batches, row, end, target, version, status, queue)
             candidates, certain = classify(
-                queue, n_queue, sample, alpha, tolerance, version, status, network, workspace
+                queue, n_queue, sample, law, tolerance, version, status, network, workspace
             )
             n_known += n_queue
             n_certain += certain
             n_evaluated += n_queue
             seen = 0.9 * seen + n_queue
-            hit = 0.9 * hit + candidates + 0.02
+            hit = 0.9 * hit + candidates + certain + 0.02
             if n_known == n_train and n_certain == 0:
-                n_certain = settle(sample, alpha, version, status, network, activations, active)
+                n_certain = settle(sample, law, version, status, network, arrays)
                 if n_certain == 0:
                     return FITTED, last_step, n_updates, n_violators, n_evaluated
         row = next_candidate(batches, row, end, version, status)
         step = buffer_start + row
         if row == end:
             continue
-        used = apply_batch(
-            batches[row], sample, alpha, rate, quadratic, version, status, network, scales,
-            activations, deltas, slopes, members, active,
-        )  # fmt: skip
+        used = apply_batch(batches[row], sample, law, version, status, network, squares, arrays)
         if used < 0:
             return DIVERGED, last_step, n_updates, n_violators, n_evaluated
         step += 1
@@ -179,14 +222,14 @@ def run_sgd(
         n_violators += used
         version += 1
         n_known, n_certain = 0, 0
-        tolerance[0] = max(tolerance[0], rounding_unit(network, alpha))
+        tolerance[0] = max(tolerance[0], rounding_unit(network, law))
         if n_updates % DIVERGENCE_CHECK == 0:
-            change = squared_weight_change(network, start, scales)
+            change = squared_weight_change(network, start, squares)
             if not change <= max_square:
                 return DIVERGED, last_step, n_updates, n_violators, n_evaluated
 
     n_queue = queue_unknown(version, status, queue)
-    classify(queue, n_queue, sample, alpha, tolerance, version, status, network, workspace)
-    if settle(sample, alpha, version, status, network, activations, active) == 0:
+    classify(queue, n_queue, sample, law, tolerance, version, status, network, workspace)
+    if settle(sample, law, version, status, network, arrays) == 0:
         return FITTED, last_step, n_updates, n_violators, n_evaluated
     return STEP_BUDGET, last_step, n_updates, n_violators, n_evaluated

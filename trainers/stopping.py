@@ -9,6 +9,7 @@ noticed.
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 
 from search_spaces import Point
@@ -38,3 +39,26 @@ def divergence_limit(alpha: float) -> float:
 def step_limit(point: Point) -> int:
     """Return the number of whole batches in the budget of presentations, at least one."""
     return max(1, point.max_presentations // point.batch_size)
+
+
+def check_interval(point: Point) -> int:
+    """Return the steps between tests for fit: 1 where violators are followed exactly.
+
+    A logistic loss never vanishes, so that every sample pulls and nothing tells that the
+    training is fitted (y F >= 1 for all points, as for the hinge) but a test of all P points.
+    It is made once in P presentations and costs less than they do.
+    """
+    if point.loss != "logistic":
+        return 1
+    return math.ceil(point.n_train / point.batch_size)
+
+
+def recorded_steps(limit: int) -> list[int]:
+    """Return the steps at which a curve is recorded: four per factor of 2, up to `limit`.
+
+    >>> recorded_steps(10)
+    [1, 2, 3, 4, 5, 6, 7, 8, 10]
+    """
+    n = math.floor(4 * math.log2(limit)) + 1
+    steps = {round(2 ** (k / 4)) for k in range(n + 1)} | {limit}
+    return sorted(step for step in steps if step <= limit)

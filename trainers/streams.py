@@ -28,7 +28,8 @@ class Purpose(IntEnum):
     INIT = 3
     BATCH = 4
     NOISE = 5
-    PROBE = 9
+    PROBE = 6
+    FIELD = 9
 
 
 WORD_MASK = (1 << 64) - 1

@@ -15,13 +15,15 @@ from contextlib import contextmanager
 from threadpoolctl import ThreadpoolController
 
 from search_spaces import InvalidSettingError, Point, Seeds
-from search_spaces.choices import check_name
+from search_spaces.choices import LOSSES, SAMPLINGS, SCHEMES, check_name
 from trainers.cnn import check_cnn, check_known
+from trainers.data import dataset_of
 from trainers.kernels import solve
 from trainers.measurement import Measurement
+from trainers.memory import budget, check_memory
 from trainers.models import prepare_replica
 from trainers.perceptron import check_perceptron, prepare_perceptron, train_perceptron
-from trainers.preparation import prepare_problem
+from trainers.preparation import keep_at_most, prepare_problem
 
 BACKENDS = ("numba", "torch-replicas", "torch")
 """Implementations by name; ``auto`` chooses the fastest one that can train a point."""
@@ -63,9 +65,12 @@ def train_pack(
     Raises
     ------
     InvalidSettingError
-        Like :func:`train`, before anything is trained for an unknown backend.
+        Like :func:`train`; before anything is trained for an unknown backend and for a replica
+        that needs more than the memory of a worker (:mod:`trainers.memory`).
     """
     names = [resolve_backend(point, backend, device) for point, _ in tasks]
+    dims = {point: dataset_of(point).input_dim for point, _ in tasks}
+    keep_at_most(budget() - check_memory(dims.items()))
     results: dict[int, Measurement] = {}
     with _one_thread(use_torch=any(name != "numba" for name in names)):
         together = [k for k, name in enumerate(names) if name == "torch-replicas"]
@@ -125,16 +130,19 @@ def check_trainable(point: Point) -> None:
         if value not in known:
             shown = ", ".join(str(choice) for choice in known)
             raise InvalidSettingError(f"{name}={value} cannot be trained yet; allowed: {shown}")
+    if point.scheme == "jump" and point.loss == "logistic":
+        raise InvalidSettingError(
+            "scheme=jump skips steps that change nothing, which loss=logistic does not have; "
+            "use scheme=sequential"
+        )
 
 
 _TRAINABLE: dict[str, tuple[object, ...]] = {
     "model": ("mlp",),
-    "activation": ("relu",),
-    "loss": ("hinge", "quadratic_hinge"),
-    "sampling": ("without_replacement", "with_replacement"),
-    "scheme": ("sequential",),
-    "bias": (False,),
-    "observables": ((),),
+    "activation": ("relu", "tanh", "gelu"),
+    "loss": LOSSES,
+    "sampling": SAMPLINGS,
+    "scheme": SCHEMES,
 }
 
 

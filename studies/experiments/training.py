@@ -12,6 +12,7 @@ from analysis.averages import average_replicas
 from search_spaces import Point, SearchSpace, Seeds
 from search_spaces.axes import AXES, LogAxis, parse_axis
 from search_spaces.windows import expected_presentations, onset_temperature, read_window
+from studies.curves import curves_of
 
 if TYPE_CHECKING:
     from studies.spec import StudySpec
@@ -69,22 +70,27 @@ def read(plain: dict[str, Any]) -> Point:
 
 
 def check(spec: StudySpec, device: str = "cpu") -> str:
-    """Refuse what no backend can train and data sets that are too small.
+    """Refuse what no backend can train, data sets that are too small, points that do not fit.
 
     Returns the backend of all points, or `auto` if they have different ones.
     """
     from trainers.data import check_size, dataset_of
+    from trainers.memory import check_memory
     from trainers.trainer import resolve_backend
 
     backends = set()
     for point in _sample_points(spec):
         backends.add(resolve_backend(point, spec.backend, device))
-        check_size(point, dataset_of(point).size)
+        data = dataset_of(point)
+        check_size(point, data.size)
+        check_memory([(point, data.input_dim)])
     return backends.pop() if len(backends) == 1 else "auto"
 
 
 def _sample_points(spec: StudySpec) -> tuple[Point, ...]:
-    """Return the planned points, or for a sampler the smallest and the largest P it searches."""
+    """Return the planned points, the ends of adaptive curves, a sampler's extreme P."""
+    if spec.is_adaptive:
+        return tuple(end for curve in curves_of(spec.space) for end in curve.ends())
     if spec.is_planned:
         return spec.points()
     points: list[Point] = []
@@ -105,12 +111,13 @@ def prepare(spec: StudySpec, backend: str) -> None:
 
     if backend not in ("numba", "auto"):
         return
-    spaces = spec.spaces().values()
-    kinds = {(m, space.fixed["dtype"]) for space in spaces for m in space.axes["model"].values()}
-    compilers = {"mlp": compile_kernels, "perceptron": compile_perceptron}
-    for model, dtype in sorted(kinds):
-        if model in compilers:
-            compilers[model](dtype)
+    for space in spec.spaces().values():
+        dtype, losses = space.fixed["dtype"], sorted(map(str, space.axes["loss"].values()))
+        models = set(space.axes["model"].values())
+        if "perceptron" in models:
+            compile_perceptron(dtype)
+        if "mlp" in models:
+            compile_kernels(dtype, losses, [space.fixed["scheme"] or "sequential"])
 
 
 def measure(

@@ -23,9 +23,17 @@ def analyse(
     thresholds: tuple[float, ...] | None = None,
 ) -> ScalingResult:
     """Fit the laws of every batch size that the study scans."""
-    batch_sizes = spec.batch_sizes() if spec is not None and spec.is_planned else None
+    batch_sizes = spec.batch_sizes() if spec is not None and spec.lists_batch_sizes else None
     asked = thresholds or (DEFAULT_THRESHOLDS if spec is None else spec.thresholds)
-    return analyse_scaling(table, thresholds=asked, batch_sizes=batch_sizes)
+    if spec is None:
+        return analyse_scaling(table, thresholds=asked, batch_sizes=batch_sizes)
+    return analyse_scaling(
+        table,
+        thresholds=asked,
+        batch_sizes=batch_sizes,
+        design=spec.design,
+        tolerance=spec.tolerance,
+    )
 
 
 def content(result: ScalingResult, context: ReportContext) -> ReportContent:

@@ -11,19 +11,28 @@ import pandas as pd
 import pytest
 
 from analysis import MeasurementTable, fit_power_law, locate_critical_temperatures
+from analysis.adaptive_location import locate_by_posterior
+from analysis.crossing import MeasuredCurve, is_located, propose
+from analysis.curves import build_curves
 from analysis.power_law import PowerLawFit, fit_log_log
 
 Maker = Callable[..., pd.DataFrame]
 TRUE_A = 0.4
 
 
-def crossing_table(sizes: tuple[int, ...], n_seeds: int, random: int) -> pd.DataFrame:
-    """dw = (T/T_c)^1 c with T_c = 5 P^-0.4: .10 of noise per run, .08 common to a seed."""
+def crossing_table(
+    sizes: tuple[int, ...], n_seeds: int, random: int, shared: bool = True
+) -> pd.DataFrame:
+    """dw = (T/T_c)^1 c with T_c = 5 P^-0.4: .10 of noise per run, .08 common to a seed.
+
+    Rows that do not share seeds have .13 of noise per run and no labels.
+    """
     rng = np.random.default_rng(random)
     grid = np.meshgrid(sizes, np.geomspace(0.1, 3.0, 7), range(n_seeds), indexing="ij")
     p, t, s = (axis.ravel() for axis in grid)
-    noise = rng.normal(0, 0.10, p.size) + rng.normal(0, 0.08, n_seeds)[s]
-    return pd.DataFrame(
+    own, common = (0.10, 0.08) if shared else (0.13, 0.0)
+    noise = rng.normal(0, own, p.size) + rng.normal(0, common, n_seeds)[s]
+    frame = pd.DataFrame(
         {
             "n_train": p,
             "temperature": t,
@@ -32,6 +41,7 @@ def crossing_table(sizes: tuple[int, ...], n_seeds: int, random: int) -> pd.Data
             "stop_reason": "fitted",
         }
     )
+    return frame if shared else frame.drop(columns="seed")
 
 
 def fit(frame: pd.DataFrame, threshold: float = 0.1, n_bootstrap: int = 200) -> PowerLawFit:
@@ -46,10 +56,10 @@ def exact(sizes: list[int], log_values: np.ndarray, **others: object) -> PowerLa
     return fit_log_log(sizes, log_values, np.zeros(n), np.empty((0, n)), n_clusters=1, **others)
 
 
-def coverage(sizes: tuple[int, ...], n_seeds: int, n_tables: int) -> float:
+def coverage(sizes: tuple[int, ...], n_seeds: int, n_tables: int, shared: bool = True) -> float:
     inside = 0
     for random in range(n_tables):
-        estimate = fit(crossing_table(sizes, n_seeds, random)).exponent
+        estimate = fit(crossing_table(sizes, n_seeds, random, shared)).exponent
         assert estimate is not None
         assert estimate.interval95 is not None
         low, high = estimate.interval95
@@ -62,15 +72,92 @@ def test_interval_covers_with_eight_seeds() -> None:
     assert 0.90 <= coverage((64, 128, 256, 512, 1024), 8, 200) <= 0.985
 
 
+# (sizes, seeds, P over a factor, whether the sizes share seeds).
+CASES = [
+    (4, 4, 16, True),
+    (5, 4, 16, True),
+    (8, 4, 16, True),
+    (4, 8, 16, True),
+    (5, 8, 16, True),
+    (8, 8, 16, True),
+    (5, 16, 16, True),
+    (5, 32, 16, True),
+    (5, 8, 4, True),
+    (5, 8, 16, False),
+]
+
+
 @pytest.mark.verify
-@pytest.mark.parametrize(
-    ("n_sizes", "n_seeds"), [(4, 4), (5, 4), (8, 4), (4, 8), (8, 8), (5, 16), (5, 32)]
-)
-def test_interval_covers(n_sizes: int, n_seeds: int, pages: Any) -> None:
-    sizes = tuple(round(p) for p in np.geomspace(64, 1024, n_sizes))
-    covered = coverage(sizes, n_seeds, 1000)
-    pages.add("coverage", sizes=n_sizes, seeds=n_seeds, covered=f"{covered:.3f}")
-    assert 0.91 <= covered <= 0.985
+@pytest.mark.parametrize(("n_sizes", "n_seeds", "factor", "shared"), CASES)
+def test_interval_covers(
+    n_sizes: int, n_seeds: int, factor: int, shared: bool, pages: Any
+) -> None:
+    sizes = tuple(round(p) for p in np.geomspace(64, 64 * factor, n_sizes))
+    covered = coverage(sizes, n_seeds, 1000, shared)
+    add_coverage(pages, n_sizes, n_seeds, factor, "seeds shared" if shared else "rows", covered)
+    assert 0.90 <= covered <= 0.985
+
+
+def add_coverage(
+    pages: Any, n_sizes: int, n_seeds: int, factor: int, what: str, covered: float
+) -> None:
+    """Add a case to the page of coverages and to its figure."""
+    label = f"{n_sizes} P, {n_seeds} seeds, ×{factor}, {what}"
+    pages.add(
+        "coverage",
+        sizes=n_sizes,
+        seeds=n_seeds,
+        **{"P over": f"×{factor}"},
+        replicas=what,
+        covered=f"{covered:.3f}",
+    )
+    pages.mark("coverage", label, covered, math.sqrt(covered * (1 - covered) / 1000))
+
+
+def adaptive_curves(random: int) -> pd.DataFrame:
+    """Five adaptive curves of dw = c (T/T_c)^0.9, noise .12 per run, none of it shared."""
+    rng = np.random.default_rng(random)
+    rows = []
+    for size in (64, 128, 256, 512, 1024):
+        log_tc = math.log(5 * size**-TRUE_A)
+        temperatures: list[float] = []
+        values: list[float | None] = []
+        for generation in (1, 1, 4, 4, 2, 2, 2, 2, 2, 2):
+            curve = MeasuredCurve.of(temperatures, values)
+            if is_located(curve, 0.1, 0.05):
+                break
+            asked = [propose(curve, 0.1, ADAPTIVE_WINDOW, k) for k in range(generation)]
+            temperatures += [math.exp(x) for x in asked]
+            values += [0.1 * math.exp(0.9 * (x - log_tc) + rng.normal(0, 0.12)) for x in asked]
+        rows += [
+            {
+                "n_train": size,
+                "temperature": t,
+                "seed": k,
+                "relative_weight_change": y,
+                "stop_reason": "fitted",
+            }
+            for k, (t, y) in enumerate(zip(temperatures, values, strict=True))
+        ]
+    return pd.DataFrame(rows)
+
+
+ADAPTIVE_WINDOW = (math.log(1e-3), math.log(10.0))
+
+
+@pytest.mark.verify
+def test_adaptive_interval_covers(pages: Any) -> None:
+    inside, n_tables = 0, 1000
+    for random in range(n_tables):
+        curves = build_curves(adaptive_curves(random))
+        estimate = fit_power_law(locate_by_posterior(curves, 0.1, n_samples=500)).exponent
+        assert estimate is not None
+        assert estimate.interval95 is not None
+        low, high = estimate.interval95
+        inside += low <= TRUE_A <= high
+    covered = inside / n_tables
+    add_coverage(pages, 5, 1, 16, "adaptive design", covered)
+    assert 0.90 <= covered <= 0.985
 
 
 def test_recovers_exponent_and_prefactor() -> None:
@@ -173,6 +260,31 @@ def test_a_bent_law_says_that_its_exponent_drifts() -> None:
     straight = exact(sizes, -0.3 * x)
     assert straight.aic["quadratic"] - straight.aic["power law"] == pytest.approx(2)
     assert straight.aic["constant"] > straight.aic["power law"] + 100
+    assert straight.aic["broken"] - straight.aic["power law"] == pytest.approx(4)
+
+
+def test_laws_that_are_no_power_are_told_apart() -> None:
+    """T_c = 3 - 0.3 ln P, and two power laws that meet at P = 256, each under its own name."""
+    sizes = [64, 128, 256, 512, 1024]
+    x = np.log(sizes)
+    logarithm = exact(sizes, np.log(3 - 0.3 * x)).aic
+    assert logarithm["logarithm"] == pytest.approx(4, abs=1e-6)
+    assert min(logarithm, key=lambda name: logarithm[name]) == "logarithm"
+    kinked = exact(sizes, -0.3 * x - 0.4 * np.maximum(x - x[2], 0)).aic
+    assert kinked["broken"] == pytest.approx(8, abs=1e-6)
+    assert min(kinked, key=lambda name: kinked[name]) == "broken"
+
+
+def test_ladder_of_smallest_sizes_follows_a_drift() -> None:
+    sizes = [64, 128, 256, 512, 1024]
+    x = np.log(sizes)
+    result = exact(sizes, -0.3 * x - 0.05 * (x - x.mean()) ** 2)
+    assert list(result.from_size) == [64, 128, 256]
+    values = [estimate.value for estimate in result.from_size.values()]
+    assert values == sorted(values)
+    assert result.exponent is not None
+    assert values[0] == pytest.approx(result.exponent.value)
+    assert values[2] == pytest.approx(0.3 + 0.05 * 2 * math.log(2), abs=1e-9)
 
 
 def test_leaving_out_an_outlier_restores_the_exponent() -> None:

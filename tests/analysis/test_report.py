@@ -59,6 +59,7 @@ def test_files(written: Path) -> None:
     files = sorted(p.relative_to(written.parent).as_posix() for p in written.parent.rglob("*.*"))
     assert files == [
         "figures/batch-sizes.pdf",
+        "figures/collapse.pdf",
         "figures/companion-laws.pdf",
         "figures/critical-temperature.pdf",
         "figures/stability.pdf",
@@ -87,7 +88,7 @@ def test_answer_is_on_the_page(written: Path) -> None:
         "Tc &gt; Tmax_stable at P=64: no crossing of relative_weight_change = 0.2",
     ):
         assert text in " ".join(page.split())
-    assert page.count("<svg") == 6
+    assert page.count("<svg") == 7
 
 
 def test_page_is_self_contained(written: Path) -> None:
@@ -147,8 +148,8 @@ def test_numbers_are_strict_json(written: Path) -> None:
 def test_table_of_critical_temperatures(written: Path) -> None:
     with (written.parent / "t_c.csv").open() as stream:
         rows = list(csv.DictReader(stream))
-    assert len(rows) == 5 * 5
-    lazy = [row for row in rows if row["threshold"] == "0.1"]
+    assert len(rows) == 5 * 7
+    lazy = [row for row in rows if (row["definition"], row["threshold"]) == ("lazy", "0.1")]
     assert [row["n_train"] for row in lazy] == ["64", "128", "256", "512", "1024"]
     assert all(
         float(row["bracket_low"]) < float(row["critical_temperature"]) < float(row["bracket_high"])

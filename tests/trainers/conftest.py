@@ -5,11 +5,11 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from search_spaces import Point
-from trainers.models import Replica, initial_weights
+from trainers.models import Replica, initial_parameters
 
 
 def make_replica(
-    *, n_train=8, n_test=5, input_dim=4, data_seed=0, x=None, y=None, **settings
+    *, n_train=8, n_test=5, input_dim=4, data_seed=0, batch_seed=None, x=None, y=None, **settings
 ) -> Replica:
     """Gaussian inputs with random labels, unless `x` and `y` are given."""
     rng = np.random.default_rng(data_seed)
@@ -20,7 +20,8 @@ def make_replica(
     values = {"temperature": 0.1, "batch_size": 1, "alpha": 1.0, "dtype": "float64"}
     values |= {"width": 6, "depth": 2, "max_presentations": 400}
     point = Point.create(n_train=n_train, n_test=n_test, **(values | settings))
-    weights = initial_weights(input_dim, point.width, point.depth, seed=data_seed)
+    shape = (input_dim, point.width, point.depth)
+    weights, biases = initial_parameters(*shape, data_seed, point.bias)
     return Replica(
         point,
         drawn[:n_train],
@@ -28,7 +29,8 @@ def make_replica(
         drawn[n_train:],
         labels[n_train:],
         weights,
-        batch_seed=data_seed,
+        batch_seed=data_seed if batch_seed is None else batch_seed,
+        biases=biases,
     )
 
 

@@ -5,60 +5,87 @@ import sys
 
 import numpy as np
 import pytest
+from scipy.special import erf
 
 from search_spaces import Point, Seeds
+from trainers.activations import CODES
 from trainers.kernels import compile_kernels, train_replica
 from trainers.mlp_kernel import fixed_output
-from trainers.models import prepare_replica
+from trainers.models import GAINS, prepare_replica
 from trainers.preparation import outputs
 from trainers.sgd_kernel import look_ahead_target, rounding_unit
 
 
-def network(rng, input_dim, width, depth, dtype, gain=1.0):
+def network(rng, input_dim, width, depth, dtype, gain=1.0, bias=0.0):
     shapes = (input_dim, width), (depth - 1, width, width), (width,)
     fans = (input_dim / 2, width / 2, width)
-    return tuple(
+    weights = [
         (gain * rng.standard_normal(shape) / np.sqrt(fan)).astype(dtype)
         for shape, fan in zip(shapes, fans, strict=True)
-    )
+    ]
+    biases = bias * rng.standard_normal((depth + 1 if bias else 0, width))
+    return *weights, biases.astype(dtype)
 
 
-def outputs_of_both_paths(x, weights):
+def outputs_of_both_paths(x, weights, activation="relu"):
     input_dim, depth, width = x.shape[1], weights[1].shape[0] + 1, weights[2].shape[0]
-    block = outputs(x, weights)
-    activations = np.empty((depth, width), x.dtype)
+    block = outputs(x, weights, activation)
+    trace = np.empty((2, depth, width), x.dtype)
     active = np.empty(max(input_dim, width) + 1, np.int64)
-    fixed = [fixed_output(row, *weights, activations, active) for row in x]
+    fixed = [fixed_output(row, weights, CODES[activation], trace, active) for row in x]
     return block.values, np.array(fixed), block.largest
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("gain", [1.0, 3.0])
 @pytest.mark.parametrize(
+    ("activation", "bias"), [("relu", 0.0), ("relu", 1.0), ("tanh", 0.3), ("gelu", 0.0)]
+)
+@pytest.mark.parametrize(
     ("input_dim", "width", "depth"),
     [(64, 64, 3), (64, 128, 3), (5, 7, 1), (64, 31, 8), (3, 500, 2)],
 )
 def test_both_paths_agree_well_within_the_tolerance_that_decides(
-    input_dim, width, depth, gain, dtype
+    input_dim, width, depth, activation, bias, gain, dtype
 ):
     rng = np.random.default_rng(width)
-    weights = network(rng, input_dim, width, depth, dtype, gain)
+    weights = network(rng, input_dim, width, depth, dtype, gain, bias)
     x = rng.standard_normal((300, input_dim)).astype(dtype)
-    block, fixed, largest = outputs_of_both_paths(x, weights)
-    unit = rounding_unit(weights, dtype(1.0)) * np.sqrt(largest)
+    block, fixed, largest = outputs_of_both_paths(x, weights, activation)
+    law = (dtype(1.0), dtype(0.1), 0, CODES[activation], 1.0)
+    unit = rounding_unit(weights, law) * np.sqrt(largest)
     assert np.abs(block - fixed).max() < unit / 5
 
 
-def test_both_paths_equal_the_definition_of_the_network():
+FUNCTIONS = {
+    "relu": lambda z: np.maximum(z, 0),
+    "tanh": np.tanh,
+    "gelu": lambda z: z * (1 + erf(z / np.sqrt(2))) / 2,
+}
+
+
+@pytest.mark.parametrize("activation", FUNCTIONS)
+@pytest.mark.parametrize("bias", [0.0, 0.5])
+def test_both_paths_equal_the_definition_of_the_network(activation, bias):
     rng = np.random.default_rng(0)
-    first, hidden, out = network(rng, 9, 6, 3, np.float64)
-    x = rng.standard_normal((4, 9))
-    a = np.maximum(x @ first, 0)
-    for matrix in hidden:
-        a = np.maximum(a @ matrix, 0)
-    block, fixed, _ = outputs_of_both_paths(x, (first, hidden, out))
-    assert np.allclose(block, a @ out, rtol=1e-13)
-    assert np.allclose(fixed, a @ out, rtol=1e-13)
+    weights = network(rng, 9, 6, 3, np.float64, bias=bias)
+    first, hidden, out, biases = weights
+    shifts = biases if bias else np.zeros((4, 6))
+    x, phi = rng.standard_normal((4, 9)), FUNCTIONS[activation]
+    a = phi(x @ first + shifts[0])
+    for matrix, shift in zip(hidden, shifts[1:3], strict=True):
+        a = phi(a @ matrix + shift)
+    expected = a @ out + shifts[3, 0]
+    block, fixed, _ = outputs_of_both_paths(x, weights, activation)
+    assert np.allclose(block, expected, rtol=1e-13)
+    assert np.allclose(fixed, expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("activation", FUNCTIONS)
+def test_gain_keeps_the_mean_square_of_activations(activation):
+    z, weight = np.polynomial.hermite_e.hermegauss(120)
+    mean = (weight * FUNCTIONS[activation](z) ** 2).sum() / weight.sum()
+    assert GAINS[activation] ** 2 * mean == pytest.approx(1, rel=1e-9)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -252,7 +252,7 @@ def test_what_no_perceptron_knows_is_refused():
     ):
         with pytest.raises(InvalidSettingError, match=message):
             train(make_point(**settings), Seeds.shared(0))
-    with pytest.raises(InvalidSettingError, match="scheme=sequential is its plain loop"):
+    with pytest.raises(InvalidSettingError, match="backend=torch does not train model=perceptron"):
         train(make_point(), Seeds.shared(0), "torch")
 
 

@@ -125,7 +125,7 @@ def test_only_the_temperature_matters_at_small_batches():
 def test_tangent_kernel_and_norm_at_initialization():
     """K = |grad f|^2 = 4.04 on average (L + 1 for infinite width), ||w0|| = 111.6."""
     torch = pytest.importorskip("torch")
-    from trainers.dynamics import output
+    from trainers.torch_network import output
 
     inputs = torch.tensor(load_dataset("digits").inputs[:1024:64])
     kernels, norms = [], []

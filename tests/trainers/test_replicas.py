@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from search_spaces import InvalidSettingError, Point, Seeds
 from trainers import resolve_backend, train, train_pack
 from trainers.cnn import initial_filters
-from trainers.dynamics import network_output, train_reference
+from trainers.dynamics import train_reference
 from trainers.final_measurement import evaluate
 from trainers.models import prepare_replica
 from trainers.networks import build_network
@@ -24,6 +24,7 @@ from trainers.replicas import (
     network_of,
     train_replicas,
 )
+from trainers.torch_network import network_output
 
 FAST = settings(
     deadline=None, max_examples=15, derandomize=True, suppress_health_check=[HealthCheck.too_slow]

@@ -12,6 +12,7 @@ from trainers import BACKENDS, resolve_backend, train, train_pack
 from trainers.dynamics import train_reference
 from trainers.kernels import train_replica
 from trainers.measurement import Measurement
+from trainers.models import initial_parameters
 from trainers.replicas import train_replicas
 from trainers.stopping import StopReason
 
@@ -35,6 +36,62 @@ def test_contradictory_points_use_up_the_budget(run, make_replica):
     assert row["stop_reason"] == "step_budget"
     assert row["margin_min"] < 1
     assert 0 < row["n_steps"] <= 200
+
+
+@pytest.mark.parametrize(
+    ("loss", "scheme"),
+    [
+        ("hinge", "sequential"),
+        ("hinge", "jump"),
+        ("quadratic_hinge", "sequential"),
+        ("logistic", "sequential"),
+    ],
+)
+def test_no_contradiction_outlasts_the_budget(run, make_replica, loss, scheme):
+    """P = 2 with B = P, one input and both labels; and one point alone, of one class."""
+    settings = {"loss": loss, "scheme": scheme, "alpha": 3.0, "max_presentations": 60}
+    replica = make_replica(n_train=2, batch_size=2, x=np.ones((2, 4)), y=[1.0, -1.0], **settings)
+    row = run(replica).to_row()
+    assert (row["stop_reason"], row["n_presentations"]) == ("step_budget", 60)
+    if loss != "quadratic_hinge":  # which approaches the margin for ever
+        alone = run(make_replica(n_train=1, temperature=0.3, **settings))
+        assert alone.stop_reason == StopReason.FITTED
+
+
+def test_logistic_training_is_tested_once_in_p_presentations(run, make_replica):
+    """All samples pull in every step; t* is known to within P/B steps."""
+    replica = make_replica(
+        n_train=10, batch_size=3, loss="logistic", alpha=10.0, temperature=0.05, width=16,
+        max_presentations=10**4,
+    )  # fmt: skip
+    row = run(replica).to_row()
+    assert row["stop_reason"] == "fitted"
+    assert row["training_time_resolution"] == 4
+    assert row["n_steps"] % 4 == 0
+    assert row["n_updates"] == row["n_steps"]
+    assert row["n_violators_used"] == row["n_presentations"]
+    assert row["margin_min"] >= 1
+
+
+def test_layers_add_up_and_quantiles_are_ordered(run, make_replica):
+    replica = make_replica(n_train=20, alpha=5.0, width=16, depth=3, bias=True)
+    row = run(replica).to_row()
+    squares = [np.square(w).sum() + np.square(b).sum()
+               for w, b in zip(replica.weights, replica.biases, strict=True)]  # fmt: skip
+    changes = [row[f"relative_weight_change_layer_{layer}"] for layer in (1, 2, 3, 4)]
+    total = math.sqrt(np.dot(squares, np.square(changes)) / sum(squares))
+    assert row["relative_weight_change"] == pytest.approx(total, rel=1e-9)
+    assert row["margin_min"] <= row["margin_q05"] <= row["margin_q50"] <= row["margin_q95"]
+
+
+def test_labels_other_than_plus_and_minus_one_are_refused(make_replica):
+    with pytest.raises(InvalidSettingError, match="data=digits has the label 0; labels must be"):
+        make_replica(n_train=2, x=np.ones((2, 4)), y=[1.0, 0.0])
+
+
+def test_an_empty_layer_is_refused():
+    with pytest.raises(InvalidSettingError, match="input_dim=0, width=3 and depth=2 has an empty"):
+        initial_parameters(0, 3, 2, seed=0)
 
 
 def test_budget_counts_presentations_not_steps(run, make_replica):
@@ -129,7 +186,9 @@ def test_dead_network_never_moves_and_uses_up_the_budget(run, make_replica):
 def test_row_holds_plain_python_scalars():
     point = Point.create(n_train=32, temperature=0.1, batch_size=2, max_presentations=10**5)
     row = train(point, Seeds.shared(0)).to_row()
-    assert set(row) == set(Measurement.__slots__)
+    layers = {f"relative_weight_change_layer_{layer}" for layer in (1, 2, 3, 4)}
+    expanded = {"layer_weight_change", "training_time_resolution", "requested", "curve"}
+    assert set(row) == set(Measurement.__slots__) - expanded | layers
     assert {type(value) for value in row.values()} == {str, int, float}
     assert row["n_presentations"] == 2 * row["n_steps"]
     assert row["training_time"] == pytest.approx(0.2 * row["n_steps"])

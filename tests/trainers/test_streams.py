@@ -50,6 +50,11 @@ def test_streams_of_different_purposes_and_seeds_differ():
     assert len(set(draws)) == len(draws)
 
 
+def test_full_batch_is_every_point_in_order():
+    batches = batch_indices(3, 5, 4, 9, 9, "full_batch")
+    assert (batches == np.arange(9)).all()
+
+
 @pytest.mark.parametrize("sampling", SAMPLINGS)
 @pytest.mark.parametrize(("n_train", "batch_size"), [(1, 1), (7, 3), (64, 64), (100, 1)])
 def test_batches_are_random_access(sampling, n_train, batch_size):

@@ -1,0 +1,60 @@
+"""How a study is run, and what a run says when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a study is run; nothing here changes a result."""
+
+    executor: str = "ray"
+    device: str = "cpu"
+    """Where trainings run: cpu or cuda."""
+    workers: int | None = None
+    """Local cores; None for all."""
+    address: str | None = None
+    """A running Ray cluster instead of a private local one."""
+    max_points: int | None = None
+    max_hours: float | None = None
+    memory: str | None = None
+    """What the trainings of one worker may use, such as ``2GB``; 512MB by default."""
+    tracking: bool = True
+    """Whether to log to MLflow."""
+    tracking_uri: str | None = None
+    """An MLflow store; None for the one in the study's folder."""
+    experiment_name: str | None = None
+    quiet: bool = False
+    command: str = ""
+    """The command that reproduces the run, for the report."""
+    say: Callable[[str], None] = lambda text: None
+    """Receives one-line messages for the user."""
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What a run did and where its results are."""
+
+    planned: int
+    """Trainings the spec asks for, without those of invalid proposals."""
+    invalid: int
+    """Configurations that a sampler proposed and that cannot be trained, such as B > P."""
+    done: int
+    """Trainings in the ledger."""
+    trained: int
+    """Trainings done by this run."""
+    failed: int
+    interrupted: bool
+    headline: str
+    """The measured law in one line, or why there is none."""
+    report: str | None
+    """Path of the report, None if there is none yet."""
+    tracked: bool
+    """Whether MLflow holds the result."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every training the spec asks for is done or has failed."""
+        return self.done + self.failed >= self.planned

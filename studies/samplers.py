@@ -52,7 +52,8 @@ def _is_axis(values: list[Any]) -> bool:
 
 
 def _spanning(name: str, values: list[Any]) -> BaseDistribution:
-    if name in _NAMES:
+    # Names of trainings; an experiment may know others under the same setting.
+    if set(values) <= set(_NAMES.get(name, ())):
         return CategoricalDistribution(_NAMES[name])
     if any(isinstance(value, str | bool) for value in values):
         return CategoricalDistribution(tuple(dict.fromkeys(values)))

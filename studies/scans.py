@@ -65,5 +65,8 @@ def override_noise(plain: Mapping[str, Any], overrides: Mapping[str, Any]) -> di
     kept = dict(plain)
     named = [axis for axis in NOISE_AXES if overrides.get(axis) is not None]
     if "learning_rate" in named and len(named) < 3:
-        kept["batch_size" if "temperature" in named else "temperature"] = None
+        displaced = "batch_size" if "temperature" in named else "temperature"
+        # An experiment that is not a training may have a learning rate and no T = eta/B.
+        if displaced in kept:
+            kept[displaced] = None
     return {**kept, **overrides}

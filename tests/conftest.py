@@ -66,6 +66,22 @@ PAGES = {
         "Nine sizes P = 64..1024, 64 shared seeds, B = 1; measured values come with one standard "
         "error, *published* ones from an independent code on the same images, with other splits.",
     ),
+    "effective_temperature": (
+        "Mean-field theory of the perceptron against simulation",
+        "Simulation (1000 weights; 16 seeds of its own per case, 32 for replicas) ± standard "
+        "error / theory (10000 copies, 3 solver seeds); *z* is the difference in combined "
+        "standard errors. Quadratic hinge with κ = 1 unless stated; load 4, η = 0.05, ridge 0.1 "
+        "for the first four cases, load 3 for the next four (η = 0.1 for the logistic loss), load "
+        "0.8 and η = 0.1 without ridge for the replicas. Training errors below 0.005 are left "
+        "out.",
+    ),
+    "temperature_slopes": (
+        "Effective temperatures of SGD and persistent SGD",
+        "T_short, T_sec and T_long of simulations (400 weights, 6 seeds), of mean-field theory "
+        "(3000 copies, 3 solver seeds), and *published*: an independent solver (6000 copies, one "
+        "or two seeds, errors of about 2 %, 2 % and 10 %). T_0 is the bare noise of equations "
+        "(11) and (12). Quadratic hinge without ridge unless stated.",
+    ),
     "phase_diagram": (
         "The study `phase-diagram` against published numbers",
         "Digits parity, P = 512, B = 1, three hidden layers of width 64; *published*: an "

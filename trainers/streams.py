@@ -29,6 +29,7 @@ class Purpose(IntEnum):
     BATCH = 4
     NOISE = 5
     PROBE = 6
+    FIELD = 9
 
 
 WORD_MASK = (1 << 64) - 1

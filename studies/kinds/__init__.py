@@ -21,6 +21,7 @@ KINDS = (
     "phase-diagram",
     "batch-regimes",
     "optimal-temperature",
+    "effective-temperature",
     "perceptron-exponents",
     "gradient-noise",
     "escape-times",

@@ -1,0 +1,228 @@
+"""The perceptron's training dynamics, simulated or solved: temperatures, or replicas and widths.
+
+Both methods measure the same observables at the same settings, so that a study lays theory over
+simulation. A seed is that of data, start, selection and noise for a simulation, of the Monte
+Carlo copies for the theory.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.dmft import MEMORY_LIMIT, check_memory
+from analysis.dynamics_problem import SolveDynamicsError
+from analysis.temperature_table import TemperatureTable
+from search_spaces import InvalidSettingError
+from search_spaces.choices import check_name
+from search_spaces.configuration import Configuration
+from search_spaces.grid import GridSpace, Setting
+from search_spaces.perceptron_dynamics import (
+    MARGIN_LOSSES,
+    PERSISTENCE_CONVENTIONS,
+    TASKS,
+    PerceptronDynamics,
+    convert_persistence_time,
+)
+from search_spaces.point import positive_integer, positive_number
+from studies.perceptron_rows import (
+    DYNAMICS,
+    dynamics_of,
+    mean_field_problem,
+    measure_rows,
+    solver_sizes,
+    steps,
+)
+
+if TYPE_CHECKING:
+    from studies.spec import StudySpec
+
+METHODS = ("simulation", "mean_field")
+QUANTITIES = ("temperature", "replicas")
+BACKENDS = ("numba", "torch")
+"""Of simulations; `torch` runs all seeds of a unit at once, on a GPU if there is one."""
+SHOWN = ("method", "quantity", "load", "learning_rate", "active_fraction", "persistence_time")
+PARAMS = (*SHOWN, "loss", "ridge", "langevin_temperature", "task", "n_weights")
+
+
+def _one_of(allowed: tuple[str, ...]) -> Any:
+    return lambda name, value: check_name(name, value, allowed)
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InvalidSettingError(f"{name}={value!r} is not a finite number")
+    return float(value)
+
+
+def _optional(name: str, value: object) -> float | None:
+    return None if value is None else positive_number(name, value)
+
+
+SETTINGS = (
+    Setting("method", "simulation", _one_of(METHODS)),
+    Setting("quantity", "temperature", _one_of(QUANTITIES)),
+    Setting("load", 4.0, positive_number),
+    Setting("learning_rate", 0.05, positive_number),
+    Setting("active_fraction", 0.5, _number),
+    Setting("persistence_time", None, _optional),
+    Setting("persistence_convention", "active", _one_of(PERSISTENCE_CONVENTIONS)),
+    Setting("loss", "quadratic_hinge", _one_of(MARGIN_LOSSES)),
+    Setting("target_margin", 1.0, _number),
+    Setting("ridge", 0.0, _number),
+    Setting("langevin_temperature", 0.0, _number),
+    Setting("initial_scale", 1.0, positive_number),
+    Setting("task", "random", _one_of(TASKS)),
+    Setting("separation", 1.0, _number),
+    Setting("burn_in_time", 6.0, positive_number),
+    Setting("window_time", 4.0, positive_number),
+    Setting("n_windows", 6, positive_integer),
+    Setting("field_strength", 0.1, positive_number),
+    Setting("duration", 30.0, positive_number),
+    Setting("n_weights", 500, positive_integer),
+    Setting("n_copies", 3000, positive_integer),
+    Setting("memory", MEMORY_LIMIT, positive_number),
+)
+KEYS = (*(setting.name for setting in SETTINGS), "n_seeds", "first_seed")
+_ONLY = {
+    "temperature": ("burn_in_time", "window_time", "n_windows"),
+    "replicas": ("duration",),
+}
+
+
+def _build(values: dict[str, Any]) -> Mapping[str, Any]:
+    """Check the dynamics, convert the persistence time, and keep the settings that matter."""
+    kept = dict(values)
+    given = kept.pop("persistence_convention")
+    if kept["persistence_time"] is not None and 0 < kept["active_fraction"] < 1:
+        kept["persistence_time"] = convert_persistence_time(
+            kept["persistence_time"], kept["active_fraction"], given
+        )
+    dynamics = PerceptronDynamics(**{name: kept[name] for name in DYNAMICS})
+    mean_field_problem(dynamics)
+    simulated = kept["method"] == "simulation"
+    other = QUANTITIES[1 - QUANTITIES.index(kept["quantity"])]
+    # The memory limit decides what may run, not what comes out.
+    unused = [*_ONLY[other], "memory", "n_copies" if simulated else "n_weights"]
+    if not simulated or kept["quantity"] == "replicas":
+        unused.append("field_strength")
+    return {name: value for name, value in kept.items() if name not in unused}
+
+
+def space(**settings: Any) -> GridSpace:
+    """Return the space of these settings."""
+    return GridSpace("perceptron-dynamics", SETTINGS, _build, **settings)
+
+
+def grows(key: str, old: Any, new: Any) -> bool:
+    """Whether a setting kept all of its values."""
+    if key == "memory":
+        return True
+    before, after = (v if isinstance(v, list | tuple) else [v] for v in (old, new))
+    return set(before) <= set(after)
+
+
+def read(plain: dict[str, Any]) -> Configuration:
+    """Return the configuration of a record."""
+    settings = {key: value for key, value in plain.items() if key != "experiment"}
+    return Configuration.create("perceptron-dynamics", settings)
+
+
+def check(spec: StudySpec) -> str:
+    """Refuse theory that needs too much memory and windows that are too short."""
+    for scan in spec.spaces().values():
+        for configuration in scan.points():
+            if configuration["method"] == "mean_field":
+                _check_memory(configuration, min(scan.values["memory"]))
+            elif configuration["quantity"] == "temperature":
+                _check_window(configuration)
+    return check_name("backend", "numba" if spec.backend == "auto" else spec.backend, BACKENDS)
+
+
+def _check_memory(configuration: Configuration, limit: float) -> None:
+    problem = mean_field_problem(dynamics_of(configuration))
+    try:
+        check_memory(problem, **solver_sizes(configuration), limit=limit)
+    except SolveDynamicsError as error:
+        raise InvalidSettingError(str(error)) from None
+
+
+def _check_window(configuration: Configuration) -> None:
+    n_steps = steps(configuration, "window_time")
+    if n_steps < 8:
+        raise InvalidSettingError(
+            f"window_time={configuration['window_time']:g} is {n_steps} steps of "
+            f"learning_rate={configuration['learning_rate']:g}; at least 8 are needed"
+        )
+
+
+def prepare(spec: StudySpec, backend: str) -> None:
+    """Compile once here, rather than in every worker at the same time."""
+    from trainers.perceptron_simulation import replica_seeds, simulate
+
+    simulate(PerceptronDynamics(n_weights=10, active_fraction=0.5), replica_seeds(0, 1), [1])
+
+
+def measure(
+    configuration: Configuration, seeds: Sequence[int], backend: str
+) -> list[dict[str, Any]]:
+    """Return one row per seed."""
+    from threadpoolctl import threadpool_limits
+
+    # Sums of matrix products depend on the number of threads.
+    with threadpool_limits(1, user_api="blas"):
+        return measure_rows(configuration, seeds, backend)
+
+
+def expected_seconds(configuration: Configuration) -> float:
+    """Rough time of one seed."""
+    if configuration["method"] == "mean_field":
+        sizes = solver_sizes(configuration)
+        n_steps, copies = sizes["n_steps"], sizes["n_replicas"] * sizes["n_response"]
+        tangent = copies * configuration["active_fraction"] * n_steps**3 / 6
+        return 0.05 + 6e-10 * tangent + 2e-9 * sizes["n_samples"] * n_steps**2
+    if configuration["quantity"] == "replicas":
+        n_steps = steps(configuration, "duration")
+    else:
+        windows = configuration["n_windows"] * steps(configuration, "window_time")
+        n_steps = steps(configuration, "burn_in_time") + 2 * windows
+    samples = configuration["active_fraction"] * configuration["load"]
+    return 0.01 + n_steps * (6e-5 + 8e-10 * samples * configuration["n_weights"] ** 2)
+
+
+def seed_columns(seed: int) -> dict[str, int]:
+    """Return nothing: the seed is that of everything random."""
+    return {}
+
+
+def average(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return means and standard errors of the numbers of a configuration."""
+    averages: dict[str, float] = {}
+    for name in rows[0]:
+        values = [row.get(name) for row in rows]
+        if name in KEYS or name == "seed" or not all(_is_finite(v) for v in values):
+            continue
+        averages[name] = float(np.mean(values))
+        if len(values) > 1:
+            averages[f"{name}_stderr"] = float(np.std(values, ddof=1) / math.sqrt(len(values)))
+    averages["n_seeds"] = float(len(rows))
+    return averages
+
+
+def _is_finite(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value)
+
+
+def read_table(path: Path) -> TemperatureTable:
+    """Read and check the table."""
+    return TemperatureTable.read_csv(path)
+
+
+def conditional_on(spec: StudySpec) -> str:
+    """Return the law from which the data are drawn."""
+    return "Gaussian inputs in many dimensions"

@@ -1,0 +1,34 @@
+"""Temperatures of SGD's fluctuations, distances of replicas, and the width of the boundary."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analysis.temperature_study import TemperatureResult, analyse_temperatures
+from analysis.temperature_table import TemperatureTable
+
+if TYPE_CHECKING:
+    from analysis.report import ReportContext
+    from analysis.report_content import ReportContent
+    from studies.spec import StudySpec
+
+
+EXPERIMENT = "perceptron-dynamics"
+TABLES = ("temperatures.csv",)
+
+
+def analyse(
+    table: TemperatureTable,
+    spec: StudySpec | None = None,
+    thresholds: tuple[float, ...] | None = None,
+) -> TemperatureResult:
+    """Measure temperatures, fit the laws and judge the claims; thresholds do not matter here."""
+    return analyse_temperatures(table)
+
+
+def content(result: TemperatureResult, context: ReportContext) -> ReportContent:
+    """Return the report of temperatures."""
+    # Drawing takes a second to import, which a run with nothing to train need not pay.
+    from analysis.temperature_report import temperature_content
+
+    return temperature_content(result)

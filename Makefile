@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/critical-temperature
 
-.PHONY: install demo figures test lint verify bench wheel clean
+.PHONY: install demo figures screenshots docs axe test lint verify bench wheel clean
 
 install: $(VENV)/installed
 
@@ -23,6 +23,10 @@ $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
+$(VENV)/installed-docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
 $(VENV)/installed-bench: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	@touch $@
@@ -35,7 +39,23 @@ demo: $(VENV)/installed
 figures: demo
 	$(BIN)/python docs/make_figures.py
 
-# The tests, and the examples in the docstrings, two files at a time.
+# Pictures of the report and of MLflow's pages for the documentation; needs Chromium.
+screenshots: demo $(VENV)/installed-dev
+	$(BIN)/python docs/make_screenshots.py $(DEMO)
+
+# The documentation as a site in build/site; any warning is an error.
+docs: $(VENV)/installed-docs
+	$(BIN)/python -m mkdocs build --quiet
+
+# axe-core, with which the tests look for barriers on the pages; needs npm.
+axe: $(VENV)/node_modules/axe-core/axe.min.js
+
+$(VENV)/node_modules/axe-core/axe.min.js: $(VENV)/pip
+	npm install --silent --no-save --no-package-lock --prefix $(VENV) axe-core@4.14.1
+	@touch $@
+
+# The tests, and the examples in the docstrings, two files at a time. Without Chromium or axe-core, the tests of pages
+# skip; with THERMOMETER_BROWSER_TESTS=required they fail.
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile --doctest-modules --ignore=studies/__main__.py \
 		tests search_spaces analysis trainers studies

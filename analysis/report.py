@@ -13,12 +13,13 @@ import platform
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
@@ -26,6 +27,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from analysis import figure_style
+from analysis.citations import SOFTWARE, bibtex, works
 from analysis.report_content import PlannedFigure, ReportContent
 
 _QUESTION = (
@@ -33,7 +35,7 @@ _QUESTION = (
     "depend on the number P of training points?"
 )
 _DATA = "the data in this table"
-_SOFTWARE = ("numpy", "scipy", "pandas", "matplotlib")
+_VERSIONS = ("numpy", "scipy", "pandas", "matplotlib")
 
 
 class WriteReportError(OSError):
@@ -70,6 +72,10 @@ class ReportContext:
     """When the study was run."""
     commit: str = ""
     """Version of the code, with a mark if it was changed."""
+    citations: tuple[str, ...] = ()
+    """Data and software that the study used, keys of :data:`analysis.citations.WORKS`."""
+    files: tuple[str, ...] = ()
+    """Files beside the page that it should link to, e.g. ``table.csv``."""
     links: Mapping[str, str] = field(default_factory=dict)
     """Texts and addresses of further pages."""
 
@@ -86,12 +92,17 @@ class DrawnFigure:
     """Drawing for a paper."""
     caption: str
     """What stands under it."""
+    csv: str | None = None
+    """The numbers it draws, if the study gives them."""
 
 
 def write_report(
     content: ReportContent, folder: str | Path, context: ReportContext | None = None
 ) -> Path:
-    """Write report.html, report.json, figures/*.pdf and the content's tables into `folder`.
+    """Write the report of a study into `folder`.
+
+    That is report.html, report.json, references.bib, each figure as figures/NAME.pdf with its
+    numbers in figures/NAME.csv, and the content's tables.
 
     Returns
     -------
@@ -112,20 +123,29 @@ def write_report(
     drawn = draw_figures(content.figures)
     page = render_page(content, context, drawn)
     numbers = json.dumps(report_numbers(content, context), indent=2, allow_nan=False) + "\n"
-    tables = {
-        name: frame.to_csv(index=False, lineterminator="\n")
-        for name, frame in content.files.items()
-    }
+    texts = {name: _csv(frame) for name, frame in content.files.items()}
+    texts["references.bib"] = bibtex(cited_keys(content, context))
+    texts["report.json"] = numbers
     try:
         for figure in drawn:
             _write(folder / "figures" / f"{figure.name}.pdf", figure.pdf)
-        for name, text in tables.items():
+            if figure.csv is not None:
+                _write(folder / "figures" / f"{figure.name}.csv", figure.csv.encode())
+        for name, text in texts.items():
             _write(folder / name, text.encode())
-        _write(folder / "report.json", numbers.encode())
         _write(folder / "report.html", page.encode())
     except OSError as error:
         raise _cannot_write(folder, error) from None
     return folder / "report.html"
+
+
+def cited_keys(content: ReportContent, context: ReportContext) -> tuple[str, ...]:
+    """Return the keys of every work the report rests on, each once: papers, data, software."""
+    return tuple(dict.fromkeys((*content.citations, *context.citations, *SOFTWARE)))
+
+
+def _csv(frame: pd.DataFrame) -> str:
+    return frame.to_csv(index=False, lineterminator="\n")
 
 
 def _cannot_write(folder: Path, error: OSError) -> WriteReportError:
@@ -155,7 +175,10 @@ def draw_figures(planned: tuple[PlannedFigure, ...]) -> list[DrawnFigure]:
     """Draw the figures for the page and for the folder."""
     with matplotlib.rc_context(figure_style.STYLE):
         return [
-            _draw(figure.name, number, figure.plot(), figure.caption)
+            replace(
+                _draw(figure.name, number, figure.plot(), figure.caption),
+                csv=None if figure.data is None else _csv(figure.data()),
+            )
             for number, figure in enumerate(planned, start=1)
         ]
 
@@ -200,6 +223,8 @@ def render_page(content: ReportContent, context: ReportContext, drawn: list[Draw
         context=context,
         content=content,
         links={text: to for text, to in context.links.items() if _is_safe_address(to)},
+        files=(*context.files, *content.files, "report.json", "references.bib"),
+        works=works(cited_keys(content, context)),
         figures=drawn,
         fixed={name: _short(value) for name, value in fixed.items()},
         environment=_environment(context),
@@ -213,7 +238,7 @@ def _short(value: Any) -> str:
 
 
 def _environment(context: ReportContext) -> dict[str, str]:
-    versions = {name: metadata.version(name) for name in _SOFTWARE}
+    versions = {name: metadata.version(name) for name in _VERSIONS}
     own = {"python (analysis)": platform.python_version()}
     own |= {f"{name} (analysis)": version for name, version in versions.items()}
     return own | {name: _short(value) for name, value in context.environment.items()}

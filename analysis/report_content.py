@@ -58,6 +58,8 @@ class PlannedFigure:
     """Draws it."""
     caption: str
     """What stands under it."""
+    data: Callable[[], pd.DataFrame] | None = None
+    """Returns the numbers that it draws, for a CSV file beside the drawing."""
 
 
 @dataclass(frozen=True)
@@ -83,5 +85,9 @@ class ReportContent:
         "over other data sets, and no error of the model beyond the stated systematic"
     )
     """What the intervals do and do not hold."""
+    methods: tuple[str, ...] = ()
+    """Paragraphs on how the numbers came about, ready for a paper."""
+    citations: tuple[str, ...] = ()
+    """Works the result rests on, keys of :data:`analysis.citations.WORKS`."""
     figures_remark: str = ""
     """A sentence above the figures, e.g. on what is not drawn."""

@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from analysis import captions, figures
+from analysis import captions, figure_data, figures
 from analysis.error_figure import plot_test_error
 from analysis.law import ScalingLaw
 from analysis.report import ReportContext, write_report
@@ -23,6 +24,7 @@ from analysis.report_tables import (
     verdict_table,
 )
 from analysis.scaling import ScalingResult
+from analysis.scaling_methods import CITED, scaling_methods
 
 MOST_LAWS_DRAWN = 3
 """Figures are drawn for the first laws only; the tables hold all of them."""
@@ -52,18 +54,31 @@ def scaling_content(result: ScalingResult, context: ReportContext) -> ReportCont
         conventions=_conventions(result),
         fixed=result.table.fixed_settings(),
         files={"t_c.csv": result.critical_temperatures()},
+        methods=scaling_methods(result, context),
+        citations=CITED,
     )
 
 
 _Plot = Callable[[ScalingLaw], Figure]
 _Caption = Callable[[ScalingLaw], str]
+_DATA: dict[str, Callable[[ScalingLaw], pd.DataFrame]] = {
+    "weight-change": figure_data.weight_change_data,
+    "critical-temperature": figure_data.critical_temperature_data,
+    "stability": figure_data.stability_data,
+    "collapse": figure_data.collapse_data,
+    "companion-laws": figure_data.companion_data,
+    "batch-sizes": figure_data.batch_data,
+    "test-error": figure_data.test_error_data,
+}
 
 
 def _figures_of(law: ScalingLaw) -> list[PlannedFigure]:
     suffix = re.sub(r"[^A-Za-z0-9.=_-]+", "-", f"-{law.label}") if law.label else ""
 
     def planned(name: str, plot: _Plot, caption: _Caption) -> PlannedFigure:
-        return PlannedFigure(f"{name}{suffix}", lambda: plot(law), caption(law))
+        data = _DATA.get(name)
+        numbers = None if data is None else lambda: data(law)
+        return PlannedFigure(f"{name}{suffix}", lambda: plot(law), caption(law), numbers)
 
     chosen = [planned("weight-change", figures.plot_weight_change, captions.weight_change_caption)]
     if any(temperatures.located for temperatures in law.lazy.values()):

@@ -60,6 +60,8 @@ class SearchSpace:
         Anything :func:`search_spaces.axes.parse_axis` reads; ``temperature="window"`` is the
         stable window of each alpha, depth and batch size, ``"window(0.1, 4)"`` ends elsewhere.
 
+    Examples
+    --------
     >>> space = SearchSpace(n_train=[64, 128], temperature=[0.1, 1.0], batch_size=1, n_seeds=2)
     >>> len(space.points()), list(space.seeds)
     (4, [0, 1])

@@ -1,27 +1,32 @@
-"""The command line: ``thermometer run | status | show | fit | report | ui | list``.
+"""The command line: ``thermometer``, whose commands ``--help`` lists.
 
-Exit codes: 0 done (diverged and censored runs are results), 2 usage, 3 incomplete, 4 some points
-failed, 5 folder in use, 130 interrupted. Heavy packages load inside the commands that need them:
-``--help`` answers at once, and ``fit`` and ``report`` on a table load no torch, Ray or MLflow.
+Exit codes: 0 done (diverged and censored runs are results), 1 a replay differs, 2 usage,
+3 incomplete, 4 some points failed, 5 folder in use, 130 interrupted. Heavy packages load inside
+the commands that need them: ``--help`` answers at once, and ``fit`` and ``report`` on a table
+load no torch, Ray or MLflow.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import logging
 import math
+import os
 import shlex
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from search_spaces.choices import InvalidSettingError, nearest
+from studies.commands.cite import cite
+from studies.commands.listing import list_studies
+from studies.commands.replay import replay
+from studies.commands.ui import ui
 
 DONE, USAGE, INCOMPLETE, FAILED, INTERRUPTED = 0, 2, 3, 4, 130
 
@@ -39,7 +44,7 @@ class _Commands(click.Group):
     """A group that names the nearest command for a mistyped one."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return ["run", "status", "show", "fit", "report", "ui", "list"]
+        return ["run", "status", "show", "fit", "report", "replay", "ui", "cite", "list"]
 
     def invoke(self, ctx: click.Context) -> Any:
         # click itself would print an empty line before its Abort.
@@ -59,7 +64,12 @@ class _Commands(click.Group):
 
 @click.group(
     cls=_Commands,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 99},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 99,
+        # click itself leaves colours out of pipes only.
+        "color": False if os.environ.get("NO_COLOR") else None,
+    },
 )
 @click.version_option(package_name="sgd-thermometer", prog_name="thermometer")
 def cli() -> None:
@@ -67,8 +77,16 @@ def cli() -> None:
     logging.basicConfig(level=logging.WARNING, format="thermometer: %(message)s")
 
 
+def _complete_study(
+    ctx: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    from studies.resolve import recipe_names
+
+    return [CompletionItem(name) for name in recipe_names() if name.startswith(incomplete)]
+
+
 @cli.command()
-@click.argument("study")
+@click.argument("study", shell_complete=_complete_study)
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder; runs/STUDY by default.")
 @click.option("--preset", help="Named settings of the study: quick, standard or paper.")
@@ -281,17 +299,38 @@ def fit(source: Path, quantity: str | None, threshold: str | None, as_json: bool
 
 
 @cli.command()
-@click.argument("source", type=click.Path(path_type=Path), metavar="FOLDER|TABLE.csv")
+@click.argument(
+    "sources",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FOLDER|TABLE.csv...",
+)
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Folder of the report; FOLDER itself, or TABLE-report for a table.",
+    help="Folder of the report; FOLDER itself, TABLE-report, or for several: comparison.",
 )
 @_QUANTITY
 @_THRESHOLD
-def report(source: Path, output: Path | None, quantity: str | None, threshold: str | None) -> int:
-    """Write the report of a study or of a plain table of trainings."""
+def report(
+    sources: tuple[Path, ...], output: Path | None, quantity: str | None, threshold: str | None
+) -> int:
+    """Write the report of a study or of a plain table of trainings.
+
+    With several, compare them: their T_c(P) on shared axes, their exponents with pulls.
+    """
+    command = f"thermometer {shlex.join(sys.argv[1:])}"
+    if len(sources) > 1:
+        from studies.commands.comparison import study_names, write_comparison
+
+        names = study_names(sources)
+        results = (_analyse(source, quantity, threshold)[1] for source in sources)
+        compared = dict(zip(names, results, strict=True))
+        click.echo(_relative(write_comparison(compared, output or Path("comparison"), command)))
+        return DONE
+    (source,) = sources
     if source.is_dir() and output is None and quantity is None and threshold is None:
         from studies.study import Study
 
@@ -301,7 +340,6 @@ def report(source: Path, output: Path | None, quantity: str | None, threshold: s
 
     kind, result = _analyse(source, quantity, threshold)
     folder = output or source.with_name(f"{source.stem}-report")
-    command = f"thermometer {shlex.join(sys.argv[1:])}"
     context = ReportContext(study=source.stem, command=command)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -312,49 +350,8 @@ def report(source: Path, output: Path | None, quantity: str | None, threshold: s
     return DONE
 
 
-@cli.command()
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
-def ui(folder: Path, port: int) -> int:
-    """Serve the MLflow UI of the study in FOLDER on this machine until Ctrl-C."""
-    from studies.folder import StudyFolder
-    from studies.server import comparison_address, free_port, mlflow_server, redirect
-    from studies.tracking import configuration_runs, store_uri
-
-    existing = StudyFolder.existing(folder)
-    uri = store_uri(existing)
-    if uri.startswith("http"):
-        click.echo(f"MLflow UI: {uri}")
-        click.echo(f"comparison: {comparison_address(uri, *configuration_runs(existing))}")
-        return DONE
-    click.echo("starting the MLflow server ...", err=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with mlflow_server(uri, existing.artifacts, free_port(port)) as (base, process):
-        experiment, run_ids = configuration_runs(existing)
-        with redirect(comparison_address(base, experiment, run_ids)) as comparison:
-            click.echo(f"MLflow UI: {base}")
-            click.echo(f"comparison of the study's {len(run_ids)} configurations: {comparison}")
-            click.echo("Ctrl-C stops it", err=True)
-            with contextlib.suppress(KeyboardInterrupt):
-                process.wait()
-    return DONE
-
-
-@cli.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_studies(as_json: bool) -> int:
-    """List the studies and what each measures."""
-    from studies.resolve import load_recipe, recipe_names
-
-    recipes = {name: load_recipe(name) for name in recipe_names()}
-    if as_json:
-        listed = [{"study": name, "measures": r["measures"]} for name, r in recipes.items()]
-        click.echo(json.dumps(listed))
-        return DONE
-    for name, recipe in recipes.items():
-        presets = ", ".join(recipe.get("presets", {}))
-        click.echo(f"{name}\n  {recipe['measures']}\n  presets: {presets}")
-    return DONE
+for _command in (cite, list_studies, replay, ui):
+    cli.add_command(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime
 
+from analysis.citations import WORKS
 from analysis.report import ReportContext
 from studies import provenance
 from studies.ledger import Ledger
 from studies.plan import trainings_asked_for, trainings_by_size
 from studies.spec import StudySpec
+
+_PROGRAMS = ("salmon2011random", "numba", "scikit-learn", "ray", "optuna", "mlflow")
 
 
 def report_context(spec: StudySpec, ledger: Ledger, command: str = "") -> ReportContext:
@@ -38,4 +41,14 @@ def report_context(spec: StudySpec, ledger: Ledger, command: str = "") -> Report
         },
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         commit=", ".join(commits),
+        citations=_citations(spec),
+        files=("table.csv", "provenance.csv", "spec.yaml"),
     )
+
+
+def _citations(spec: StudySpec) -> tuple[str, ...]:
+    """Return the data sets and programs that trainings, ledger and comparison rest on."""
+    spaces = spec.spaces().values()
+    axes = (getattr(space, "axes", {}) for space in spaces)
+    names = (str(name) for each in axes if "data" in each for name in each["data"].values())
+    return (*(name for name in names if name in WORKS), *_PROGRAMS)

@@ -133,7 +133,9 @@ def apply_overrides(plain: dict[str, Any], overrides: Mapping[str, Any]) -> dict
     known = option_keys(own.get("kind", plain.get("kind")))
     for key in own:
         check_name("option", key, known)
-    result = override_noise(plain, own)
+    merged = override_noise(plain, own)
+    # A displaced temperature is a setting of trainings alone.
+    result = {key: value for key, value in merged.items() if key in known or key in plain}
     for key in overrides.keys() - own.keys():
         name, _, setting = key.removeprefix(SCAN_PREFIX).partition(".")
         scans = dict(result.get("scans") or {})

@@ -48,7 +48,10 @@ def _space(name: str, own: Any, shared: Mapping[str, Any], experiment: Experimen
     for key in own:
         check_name(f"setting of scans.{name}", key, experiment.KEYS)
     try:
-        return experiment.space(**override_noise(shared, own))
+        settings = override_noise(shared, own)
+        return experiment.space(
+            **{key: settings[key] for key in settings if key in experiment.KEYS}
+        )
     except InvalidSettingError as error:
         raise InvalidSettingError(f"scans.{name}: {error}") from None
 

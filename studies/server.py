@@ -25,6 +25,8 @@ from search_spaces import InvalidSettingError
 HOST = "127.0.0.1"
 LARGEST_COMPARISON = 300
 _START_SECONDS = 120
+_TRAINING_MODE = "workflowType=machine_learning"
+"""Shows MLflow's pages for trainings; by default it shows those for chat programs."""
 
 
 def comparison_address(base: str, experiment_id: str, run_ids: Sequence[str]) -> str:
@@ -33,10 +35,15 @@ def comparison_address(base: str, experiment_id: str, run_ids: Sequence[str]) ->
     Beyond a few hundred runs, which no browser compares, it is the experiment's page.
     """
     if not 1 < len(run_ids) <= LARGEST_COMPARISON:
-        return f"{base}/#/experiments/{experiment_id}/runs"
+        return runs_address(base, experiment_id)
     runs = quote(json.dumps(list(run_ids), separators=(",", ":")))
     experiments = quote(json.dumps([experiment_id]))
-    return f"{base}/#/compare-runs?runs={runs}&experiments={experiments}"
+    return f"{base}/#/compare-runs?runs={runs}&experiments={experiments}&{_TRAINING_MODE}"
+
+
+def runs_address(base: str, experiment_id: str) -> str:
+    """Return MLflow's address of the list of an experiment's runs."""
+    return f"{base}/#/experiments/{experiment_id}/runs?{_TRAINING_MODE}"
 
 
 @contextmanager

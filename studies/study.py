@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import html
 import json
 import time
 from collections.abc import Mapping
@@ -274,7 +275,14 @@ class Study:
         return write_report(content, self.folder.path, context)
 
     def _artifacts(self) -> list[Path]:
-        names = ("report.html", "report.json", "table.csv", "spec.yaml", "figures")
+        names = (
+            "report.html",
+            "report.json",
+            "references.bib",
+            "table.csv",
+            "spec.yaml",
+            "figures",
+        )
         tables = load_kind(self.spec.kind).TABLES
         return [self.folder.path / name for name in (*names, *tables)]
 
@@ -354,5 +362,9 @@ def _executor(backend: str, options: RunOptions) -> Executor:
 
 
 def _note(spec: StudySpec, result: Result) -> str:
-    title = spec.texts.get("title", spec.study)
-    return f"**{title}**\n\n{result.headline()}\n\n```\n{result.summary()}\n```\n"
+    # MLflow reads a note as Markdown, in which HTML would be HTML.
+    title, headline = (
+        html.escape(text, quote=False)
+        for text in (spec.texts.get("title", spec.study), result.headline())
+    )
+    return f"**{title}**\n\n{headline}\n\n```\n{result.summary()}\n```\n"

@@ -251,6 +251,8 @@ class MlflowTracker:
                 value = estimate.get(part)
                 if isinstance(value, int | float):
                     metrics[metric_key(key) + suffix] = float(value)
+        report = f"#/experiments/{self._ids['experiment_id']}/runs/{run_id}/artifacts/report.html"
+        note = f"{note}\n[The report]({report})\n"
         self._log(run_id, metrics, {}, {"mlflow.note.content": note})
         for path in files:
             if path.is_dir():

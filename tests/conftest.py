@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from pathlib import Path
 
 import matplotlib
 import pytest
+from browser import REQUIRED, axe_source, find_browser, running_browser
 from matplotlib.figure import Figure
 
 from analysis.figure_style import STYLE
@@ -53,6 +55,11 @@ PAGES = {
         "Test error of networks trained at T = 0.1 until every image is fitted: data=glyphs, "
         "alpha = 100, B = 1, three hidden layers of width 64, hinge loss; means over 4 seeds with "
         "10000 test images, geometric mean of the weight change.",
+    ),
+    "noise_laws": (
+        "The laws of the noise against independent measurements",
+        "Tail indices, decisions, exits, stationary laws and matched noise; *reference* values "
+        "were measured with other code and other random numbers, or are limits to keep.",
     ),
     "study": (
         "The study `critical-temperature` against the published laws",
@@ -141,6 +148,29 @@ def draw_coverage(marks: list[tuple[str, float, float]]) -> Figure:
         axes.set_ylim(len(marks) - 0.4, -0.6)
         axes.set(xlim=(0.88, 1.0), xlabel="fraction of intervals that hold the true exponent")
     return figure
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Run Chromium for the session; without one, skip, or fail where browsers are required."""
+    program = find_browser()
+    if program is None:
+        _miss("no Chromium is installed")
+    with running_browser(program) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """Return the script of axe-core; without it, skip, or fail where browsers are required."""
+    source = axe_source()
+    if source is None:
+        _miss("no axe-core; 'make axe' installs it")
+    return source
+
+
+def _miss(reason):
+    (pytest.fail if os.environ.get(REQUIRED) == "required" else pytest.skip)(reason)
 
 
 @pytest.fixture(scope="session")

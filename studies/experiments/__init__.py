@@ -17,7 +17,13 @@ from search_spaces.choices import check_name
 if TYPE_CHECKING:
     from studies.spec import StudySpec
 
-EXPERIMENTS = ("training", "perceptron-dynamics")
+EXPERIMENTS = (
+    "training",
+    "perceptron-dynamics",
+    "gradient-noise",
+    "escape",
+    "large-batch-noise",
+)
 """Names of the experiments; each is a module, with underscores."""
 
 

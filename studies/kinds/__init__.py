@@ -23,6 +23,9 @@ KINDS = (
     "optimal-temperature",
     "effective-temperature",
     "perceptron-exponents",
+    "gradient-noise",
+    "escape-times",
+    "large-batch-noise",
 )
 """Names of the kinds; each is a module, with underscores."""
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -57,14 +58,14 @@ def written(
 
 def test_files(written: Path) -> None:
     files = sorted(p.relative_to(written.parent).as_posix() for p in written.parent.rglob("*.*"))
+    names = ("batch-sizes", "collapse", "companion-laws", "critical-temperature", "stability")
     assert files == [
-        "figures/batch-sizes.pdf",
-        "figures/collapse.pdf",
-        "figures/companion-laws.pdf",
-        "figures/critical-temperature.pdf",
-        "figures/stability.pdf",
+        *(f"figures/{name}.{kind}" for name in names for kind in ("csv", "pdf")),
+        "figures/test-error.csv",
         "figures/test-error.pdf",
+        "figures/weight-change.csv",
         "figures/weight-change.pdf",
+        "references.bib",
         "report.html",
         "report.json",
         "t_c.csv",
@@ -97,9 +98,53 @@ def test_page_is_self_contained(written: Path) -> None:
     assert not {"link", "img", "iframe", "object", "embed", "image"} & set(page.tags)
     loads = [v for v in page.values("src", "xlink:href", "data", "srcset", "poster") if v]
     assert all(value.startswith("#") for value in loads)
-    addresses = [value for tag, name, value in page.attributes if (tag, name) == ("a", "href")]
-    assert addresses == ["https://example.org/"]
+    addresses = {value for tag, name, value in page.attributes if (tag, name) == ("a", "href")}
+    assert "https://example.org/" in addresses
+    assert "https://doi.org/10.1038/s41586-020-2649-2" in addresses
+    # Whatever is not an address of the web is a file beside the page.
+    beside = {address for address in addresses if not address.startswith("https://")}
+    assert {"t_c.csv", "figures/stability.csv", "references.bib"} <= beside
+    assert all((written.parent / address).is_file() for address in beside)
     assert not re.search(r"@import|url\((?!#)", written.read_text())
+
+
+def test_every_figure_has_its_numbers(written: Path) -> None:
+    numbers = json.loads((written.parent / "report.json").read_text())["estimates"]
+    folder = written.parent / "figures"
+    located = pd.read_csv(folder / "critical-temperature.csv")
+    headline = located[(located["threshold"] == 0.1) & located["in_fit"]]
+    a = numbers["a[lazy,c=0.1]"]["value"]
+    slope = np.polyfit(np.log(headline["n_train"]), np.log(headline["fitted"]), 1)[0]
+    assert slope == pytest.approx(-a, rel=1e-9)
+    stability = pd.read_csv(folder / "stability.csv").set_index("exponent")
+    assert stability.loc["a[lazy,c=0.1]", "value"] == pytest.approx(a)
+    assert stability.loc["a[lazy,c=0.1,without P=64]", "low95"] < a
+    change = pd.read_csv(folder / "weight-change.csv")
+    assert len(change) == 5 * 16
+    assert (change["n_fitted"] == 16).all()
+    assert (change["stderr"] < 0.2 * change["relative_weight_change"]).all()
+    collapse = pd.read_csv(folder / "collapse.csv")
+    ratio = collapse["scaled_temperature"] / collapse["temperature"]
+    exponent = np.log(ratio) / np.log(collapse["n_train"])
+    assert exponent.to_numpy() == pytest.approx(numbers["a[collapse]"]["value"])
+    companions = pd.read_csv(folder / "companion-laws.csv")
+    assert 0 < companions["weight_change_in_fit"].sum() < len(companions)
+    assert pd.read_csv(folder / "batch-sizes.csv")["ratio"].between(0.9, 1.15).all()
+    assert pd.read_csv(folder / "test-error.csv")["test_error"].between(0, 1).all()
+
+
+def test_methods_say_what_was_run(written: Path) -> None:
+    page = " ".join(written.read_text().split())
+    for text in (
+        "multilayer perceptrons of 3 hidden layers of width 64 with relu units",
+        "the hinge loss with margin 1",
+        "the data set digits (these 1797 images)",
+        "learned P = 64, 128, 256, 512, 1024 points with batches of B = 1, 4 at 16 temperatures",
+        "16 seeds: 1600 runs of 1600 planned",
+        "200 bootstrap samples of whole seeds",
+        "The specification has the hash abc123",
+    ):
+        assert text in page
 
 
 def test_references_inside_the_page_resolve(written: Path) -> None:

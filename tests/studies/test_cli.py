@@ -88,6 +88,8 @@ def in_folder(tmp_path, monkeypatch):
         (["show", "."], "is not a study's folder"),
         (["report", "."], "is not a study's folder"),
         (["fit", "."], "is not a study's folder"),
+        (["replay", ".", "0123"], "is not a study's folder"),
+        (["cite", "."], "is not a study's folder"),
         (["ui", "."], "is not a study's folder"),
         (["fit", "missing.csv"], "missing.csv"),
     ],
@@ -172,7 +174,9 @@ def test_list_names_every_study(capsys):
     assert STUDY in [entry["study"] for entry in json.loads(capsys.readouterr().out)]
 
 
-@pytest.mark.parametrize("command", ["run", "status", "show", "fit", "report", "ui", "list"])
+@pytest.mark.parametrize(
+    "command", ["run", "status", "show", "fit", "report", "replay", "ui", "cite", "list"]
+)
 def test_every_command_has_help(command, capsys):
     assert _run([command, "--help"]) == 0
     assert "Usage: thermometer" in capsys.readouterr().out
@@ -188,3 +192,15 @@ def test_help_loads_nothing_heavy():
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_shell_completes_commands_and_studies(run_thermometer, tmp_path, monkeypatch):
+    monkeypatch.setenv("_THERMOMETER_COMPLETE", "bash_complete")
+    for words, position, expected in (
+        ("thermometer re", "1", {"plain,report", "plain,replay"}),
+        ("thermometer run crit", "2", {f"plain,{STUDY}"}),
+    ):
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", position)
+        done = run_thermometer(tmp_path)
+        assert set(done.stdout.split()) == expected, done.stderr

@@ -26,7 +26,10 @@ def test_ui_serves_the_study_until_interrupted(tmp_path, run_thermometer, start_
     done = run_thermometer(tmp_path, "run", STUDY, *settings, *arguments)
     assert done.returncode == 0, done.stderr
     process = start_thermometer(tmp_path, "ui", "study", "--port", "5987")
-    base = re.match(r"MLflow UI: (http://127\.0\.0\.1:\d+)$", process.stdout.readline().strip())
+    base = re.match(
+        r"MLflow UI: (http://127\.0\.0\.1:\d+)/#/experiments/1/runs\?workflowType=",
+        process.stdout.readline().strip(),
+    )
     comparison = re.match(
         r"comparison of the study's 18 configurations: (http://127\.0\.0\.1:\d+)$",
         process.stdout.readline().strip(),

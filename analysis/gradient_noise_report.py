@@ -1,0 +1,211 @@
+"""The report of gradient noise: index by batch size and checkpoint, heaviness, persistence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.claim_ledger import ClaimResult, cells
+from analysis.claim_ledger_report import claim_sections
+from analysis.estimates import FloatArray
+from analysis.figure_style import GREY, MARKERS, size_colours
+from analysis.gradient_noise import numbers
+from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable
+
+_LARGEST_TABLE = 60
+
+
+def gradient_noise_content(result: ClaimResult) -> ReportContent:
+    """Return answer, figures and tables of a study of gradient noise."""
+    frame = result.frame
+    first, *others = result.verdicts.values()
+    return ReportContent(
+        title="gradient noise",
+        numbers=result.to_dict(),
+        answers=(
+            Answer(
+                status=first.status,
+                headline=result.headline(),
+                paragraphs=(f"{first.claim} {first.status.capitalize()}: {first.reason}.",),
+                note="Heavy: AIC of the Gaussian minus AIC of the stable law above 4, per "
+                "parameter. Parameters are never pooled. Heavy does not mean infinite variance.",
+                beside=tuple(others),
+            ),
+        ),
+        figures=tuple(_figures(frame)),
+        tables=(
+            *claim_sections(result),
+            ("Layers", (_layer_table(frame), _excluded_table(frame))),
+        ),
+        conventions=(
+            "Symmetric stable law with characteristic function exp(-|s k|^a); index a = 2 is a "
+            "Gaussian of variance 2 s². Index and scale by regression on the empirical "
+            "characteristic function, per parameter.",
+            "Noise: minibatch gradient minus the exact full gradient at fixed weights; "
+            "independent minibatches drawn without replacement; the same parameters at all "
+            "checkpoints.",
+            "Parameters that are constant, or where one value makes 5 % or more of the sample, "
+            "are excluded and counted; estimates are clipped to [0.5, 2].",
+            "Errors are standard errors over seeds (networks), with Student's interval.",
+        ),
+        files=result.tables,
+    )
+
+
+def _figures(frame: pd.DataFrame) -> list[PlannedFigure]:
+    caption = (
+        "Tail index against the batch size B, one panel per layer, one colour per checkpoint: "
+        "median over parameters, bars from the 10 % to the 90 % quantile, mean over seeds. A "
+        "stable law would be flat; noise of finite variance rises to 2. Grey: median index of "
+        "Gaussian noise of the same variances."
+    )
+    heavy = (
+        "Share of parameters whose noise is heavier than Gaussian (AIC advantage above 4) "
+        "against B, mean over layers and seeds; colours as before. Grey: the same for Gaussian "
+        "surrogates; dotted: 2 %."
+    )
+    planned = [
+        PlannedFigure("tail-index", lambda: plot_tail_index(frame), caption),
+        PlannedFigure("heavy-share", lambda: plot_heavy_share(frame), heavy),
+    ]
+    if frame["epoch"].nunique() > 1:
+        text = (
+            "Tail index of every parameter at the last checkpoint against the one before, first "
+            "seed, one colour per batch size; on the diagonal nothing changed."
+        )
+        planned.append(PlannedFigure("persistence", lambda: plot_persistence(frame), text))
+    return planned
+
+
+def plot_tail_index(frame: pd.DataFrame) -> Figure:
+    """Median index with its spread over parameters against B, a panel per layer."""
+    part = _first_loss(frame)
+    layers = sorted(part["layer"].unique())
+    figure = Figure(figsize=(2.4 * len(layers) + 0.8, 3.1), layout="constrained")
+    panels = figure.subplots(1, len(layers), sharey=True, squeeze=False)[0]
+    for axes, layer in zip(panels, layers, strict=True):
+        rows = part[part["layer"] == layer]
+        for k, ((epoch,), cell) in enumerate(cells(rows, "epoch")):
+            mean = cell.groupby("batch_size")[
+                ["median_tail_index", "tail_index_low", "tail_index_high"]
+            ].mean()
+            y = mean["median_tail_index"]
+            bars = np.array([y - mean["tail_index_low"], mean["tail_index_high"] - y])
+            axes.errorbar(
+                mean.index * 1.04**k, y, yerr=np.maximum(np.nan_to_num(bars), 0),
+                fmt=MARKERS[k % len(MARKERS)], ls="-", lw=0.8, color=f"C{k}",
+                label=f"epoch {epoch:g}",
+            )  # fmt: skip
+        control = rows.groupby("batch_size")["surrogate_tail_index"].median()
+        axes.plot(control.index, control, color=GREY, ls="--", lw=1.0)
+        axes.set(xscale="log", xlabel="batch size  $B$", title=f"layer {layer}")
+        _label_batches(axes, part)
+    panels[0].set_ylabel("tail index")
+    panels[-1].legend(loc="best")
+    return figure
+
+
+def plot_heavy_share(frame: pd.DataFrame) -> Figure:
+    """Share of heavy parameters against B, by checkpoint."""
+    part = _first_loss(frame)
+    figure = Figure(figsize=(4.6, 3.1), layout="constrained")
+    axes = figure.subplots()
+    for k, ((epoch,), cell) in enumerate(cells(part, "epoch")):
+        mean = cell.groupby("batch_size")["fraction_heavy"].mean()
+        axes.plot(
+            mean.index, mean, marker=MARKERS[k % len(MARKERS)], color=f"C{k}", lw=0.8,
+            label=f"epoch {epoch:g}",
+        )  # fmt: skip
+    control = part.groupby("batch_size")["surrogate_heavy"].mean()
+    axes.plot(control.index, control, color=GREY, ls="--", label="Gaussian control")
+    axes.axhline(0.02, color=GREY, lw=0.7, ls=":")
+    axes.set(xscale="log", xlabel="batch size  $B$", ylabel="share of heavy parameters")
+    axes.set_ylim(-0.03, 1.03)
+    _label_batches(axes, part)
+    axes.legend(loc="best")
+    return figure
+
+
+def plot_persistence(frame: pd.DataFrame) -> Figure:
+    """Index at the last checkpoint against the one before, parameter by parameter."""
+    part = _first_loss(frame)
+    part = part[part["seed"] == part["seed"].min()]
+    epochs = sorted(part["epoch"].unique())[-2:]
+    figure = Figure(figsize=(3.9, 3.5), layout="constrained")
+    axes = figure.subplots()
+    colours = size_colours(sorted(part["batch_size"].unique()))
+    for (size,), cell in cells(part, "batch_size"):
+        before, after = (_indices(cell[cell["epoch"] == epoch]) for epoch in epochs)
+        if before.size and before.size == after.size:
+            label = f"B = {size}"
+            axes.plot(before, after, ".", ms=3, color=colours[size], label=label)
+    axes.plot([0.5, 2], [0.5, 2], color=GREY, lw=0.8)
+    axes.set(xlabel=f"tail index at epoch {epochs[0]:g}", ylabel=f"at epoch {epochs[-1]:g}")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="best")
+    return figure
+
+
+def _indices(rows: pd.DataFrame) -> FloatArray:
+    texts = rows.sort_values("layer")["tail_indices"]
+    return np.concatenate([numbers(text) for text in texts]) if len(texts) else np.empty(0)
+
+
+def _first_loss(frame: pd.DataFrame) -> pd.DataFrame:
+    if "loss" not in frame:
+        return frame
+    part: pd.DataFrame = frame.loc[frame["loss"] == frame["loss"].iloc[0]]
+    return part
+
+
+def _label_batches(axes: Any, frame: pd.DataFrame) -> None:
+    sizes = sorted(frame["batch_size"].unique())
+    axes.set_xticks(sizes, [str(size) for size in sizes])
+    axes.set_xticks([], minor=True)
+
+
+_SHOWN = {
+    "median_tail_index": "median index",
+    "tail_index_low": "10 %",
+    "tail_index_high": "90 %",
+    "fraction_heavy": "heavy",
+    "surrogate_heavy": "heavy, control",
+    "median_ks_stable": "KS stable",
+    "median_ks_gaussian": "KS Gaussian",
+    "stability_gap": "stability gap",
+    "fraction_student": "Student > stable",
+    "median_student_dof": "Student dof",
+    "split_half": "split half",
+    "pooled_tail_index": "pooled (artefact)",
+}
+
+
+def _layer_table(frame: pd.DataFrame) -> ReportTable:
+    keys = [name for name in ("loss", "epoch", "batch_size", "layer") if name in frame]
+    mean = frame.groupby(keys)[[name for name in _SHOWN if name in frame]].mean()
+    rows = tuple(
+        (*(_text(k) for k in index), *("" if pd.isna(v) else f"{v:.3g}" for v in values))
+        for index, values in zip(mean.index, mean.to_numpy(), strict=True)
+    )
+    remark = f"; first {_LARGEST_TABLE} rows" if len(rows) > _LARGEST_TABLE else ""
+    columns = (*keys, *(_SHOWN[name] for name in mean.columns))
+    return ReportTable(f"Means over seeds{remark}", columns, rows[:_LARGEST_TABLE])
+
+
+def _excluded_table(frame: pd.DataFrame) -> ReportTable:
+    names = ("n_sampled", "n_used", "n_dead", "n_atoms", "n_not_finite")
+    keys = [name for name in ("loss", "epoch", "batch_size") if name in frame]
+    total = frame.groupby(keys)[list(names)].sum()
+    rows = tuple(
+        (*(_text(k) for k in index), *(str(int(v)) for v in values))
+        for index, values in zip(total.index, total.to_numpy(), strict=True)
+    )
+    heads = ("sampled", "used", "dead", "atom of 5 % or more", "not finite")
+    return ReportTable("Parameters used and excluded", (*keys, *heads), rows)
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float | np.number) else str(value)

@@ -1,0 +1,115 @@
+"""The report of large batches with injected noise: where it helps, where not, where it hurts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.claim_ledger import ClaimResult
+from analysis.claim_ledger_report import claim_sections
+from analysis.estimates import format_value
+from analysis.figure_style import GREY, MARKERS
+from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable
+
+_ORDER = ("large", "stopped", "small", "gaussian", "sign", "isotropic", "scaled_rate")
+
+
+def large_batch_content(result: ClaimResult) -> ReportContent:
+    """Return answers, figures and tables of the comparison."""
+    table = result.tables["arms.csv"]
+    verdicts = list(result.verdicts.values())
+    n_seeds = result.frame["seed"].nunique()
+    caption = (
+        "Test error of every arm minus that of the plain large batch, paired by seed, in "
+        f"percentage points; one panel per setting, bars are standard errors over {n_seeds} "
+        "seeds. Dashed: the small batch, which matched noise should reproduce. Left of the line "
+        "an arm is better than the large batch."
+    )
+    return ReportContent(
+        title="noise injected into large batches",
+        numbers=result.to_dict(),
+        answers=(
+            Answer(
+                status=verdicts[0].status,
+                headline=result.headline(),
+                paragraphs=(f"{verdicts[0].claim} {verdicts[0].status}: {verdicts[0].reason}.",),
+                note="Errors averaged over the last fifth of the steps; the learning rate is not "
+                "tuned per arm.",
+                beside=tuple(verdicts[1:]),
+            ),
+        ),
+        figures=(PlannedFigure("arms", _drawn(table), caption),),
+        tables=(*claim_sections(result), ("Arms", (_arm_table(table),))),
+        conventions=(
+            "Matched noise: per-sample losses weighted by (1 + c (ξ_i - mean ξ))/B, "
+            "c² = B(B - b)/(b(B - 1)), which gives a batch of B the gradient covariance of a "
+            "batch of b; ξ Gaussian or ±1. Isotropic: the same norm, random direction.",
+            "Arms of one seed share data, flipped labels and initial weights, with equal learning "
+            "rate and steps. Stopped: the plain large batch at its smallest validation error, the "
+            "validation labels flipped like the training labels.",
+            "Errors are standard errors over seeds, with Student's interval.",
+        ),
+        files=result.tables,
+    )
+
+
+def _drawn(table: pd.DataFrame) -> Callable[[], Figure]:
+    return lambda: plot_arms(table)
+
+
+def plot_arms(table: pd.DataFrame) -> Figure:
+    """Paired differences to the large batch, one panel per setting."""
+    settings = list(dict.fromkeys(table["setting"]))
+    columns = min(3, len(settings))
+    rows = -(-len(settings) // columns)
+    figure = Figure(figsize=(2.6 * columns + 0.8, 2.3 * rows + 0.3), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+    for axes in panels[len(settings) :]:
+        axes.set_visible(False)
+    for axes, setting in zip(panels, settings, strict=False):
+        _draw_setting(axes, table[table["setting"] == setting])
+        axes.set_title(setting.replace(",", "\n"), fontsize=8)
+    for axes in panels[max(0, len(settings) - columns) : len(settings)]:
+        axes.set_xlabel("minus large batch (points)")
+    return figure
+
+
+def _draw_setting(axes: Axes, part: pd.DataFrame) -> None:
+    names = [name for name in _ORDER if name != "large"]
+    by_arm = {str(record["arm"]): record for record in part.to_dict("records")}
+    for y, name in enumerate(names):
+        if name not in by_arm or pd.isna(by_arm[name]["minus_large"]):
+            continue
+        value = 100 * by_arm[name]["minus_large"]
+        error = by_arm[name]["minus_large_stderr"]
+        bar = 0.0 if pd.isna(error) else 100 * error
+        axes.errorbar(value, y, xerr=bar, fmt=MARKERS[y % len(MARKERS)], color=f"C{y}")
+        if name == "small":
+            axes.axvline(value, color=GREY, lw=0.8, ls="--")
+    axes.axvline(0, color=GREY, lw=0.8)
+    axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+    axes.set_ylim(len(names) - 0.5, -0.5)
+
+
+def _arm_table(table: pd.DataFrame) -> ReportTable:
+    def points(value: Any, error: Any) -> str:
+        if pd.isna(value):
+            return ""
+        return format_value(100 * float(value), None if pd.isna(error) else 100 * float(error))
+
+    rows = tuple(
+        (
+            str(row["setting"]),
+            str(row["arm"]),
+            points(row["test_error"], row["stderr"]),
+            points(row["minus_large"], row["minus_large_stderr"]),
+            points(row["minus_small"], row["minus_small_stderr"]),
+        )
+        for _, row in table.iterrows()
+    )
+    columns = ("setting", "arm", "test error (%)", "minus large", "minus small")
+    return ReportTable("Test errors and paired differences (points)", columns, rows)

@@ -1,0 +1,1 @@
+"""Commands of ``thermometer`` that stand on their own; `studies.cli` adds them."""

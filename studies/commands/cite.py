@@ -1,0 +1,33 @@
+"""``thermometer cite``: BibTeX of what a study rests on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
+def cite(folder: Path | None) -> int:
+    """Print BibTeX of the papers, data and programs behind the study in FOLDER.
+
+    Without FOLDER, of this program itself.
+    """
+    from analysis.citations import bibtex
+
+    click.echo(bibtex(("sgd-thermometer",) if folder is None else _keys(folder)), nl=False)
+    return 0
+
+
+def _keys(folder: Path) -> tuple[str, ...]:
+    from analysis.report import cited_keys
+    from studies.context import report_context
+    from studies.kinds import load_kind
+    from studies.ledger import Ledger
+    from studies.study import Study
+
+    study = Study.open(folder)
+    context = report_context(study.spec, Ledger(study.folder.ledger, study.spec.study))
+    content = load_kind(study.spec.kind).content(study.analyse(), context)
+    return cited_keys(content, context)

@@ -1,0 +1,167 @@
+"""Particles with the noise laws of SGD: escapes, schedules, stationary laws, a trained network.
+
+One setting, `dynamics`, says what is simulated; the settings that it does not use are dropped from
+its configurations. A row is one block of paths; theory is added by the analysis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from search_spaces import InvalidSettingError
+from search_spaces.choices import check_name
+from search_spaces.configuration import Configuration
+from search_spaces.grid import GridSpace, Setting
+from search_spaces.point import positive_integer, positive_number
+from studies.escape_blocks import BOXES, DIRECTIONS, SCHEDULES, network_point, run_block
+from studies.grid_experiment import (
+    average_numbers,
+    grows,
+    read,
+    read_table,
+    seed_columns,
+)
+
+if TYPE_CHECKING:
+    from studies.spec import StudySpec
+
+__all__ = ["grows", "read", "read_table", "seed_columns"]
+
+USED = {
+    "levy": ("tail_index", "mean_time", "dt"),
+    "box": ("box", "dt"),
+    "schedule": ("tail_index", "schedule", "n_steps"),
+    "well": ("sigma_h", "barrier", "dt"),
+    "stationary": ("convention", "sigma_h", "dt"),
+    "random_curvature": ("curvature", "learning_rate"),
+    "regression": ("learning_rate", "batch_size", "share"),
+    "network": ("activation", "epoch", "direction", "width_factor"),
+}
+"""Settings of each kind of dynamics beside n_paths."""
+
+
+def _name(*allowed: str) -> Callable[[str, Any], str]:
+    return lambda name, raw: check_name(name, raw, allowed)
+
+
+def _text(name: str, raw: Any) -> str:
+    return str(raw)
+
+
+def _not_negative(name: str, raw: Any) -> float:
+    return 0.0 if raw == 0 else positive_number(name, raw)
+
+
+def _tail_index(name: str, raw: Any) -> float:
+    value = positive_number(name, raw)
+    if value >= 2:
+        raise InvalidSettingError(f"{name}={raw!r} must be below 2: a Gaussian does not jump")
+    return value
+
+
+SETTINGS = (
+    Setting("dynamics", "levy", _name(*USED)),
+    Setting("n_paths", 500, positive_integer),
+    Setting("tail_index", 1.5, _tail_index),
+    Setting("mean_time", 400.0, positive_number),
+    Setting("box", "four", _name(*BOXES)),
+    Setting("schedule", "constant", _name(*SCHEDULES)),
+    Setting("n_steps", 4000, positive_integer),
+    Setting("convention", "ito", _name("ito", "stratonovich", "paper")),
+    Setting("sigma_h", 8.0, _not_negative),
+    Setting("barrier", 0.1, positive_number),
+    Setting("curvature", 0.1, positive_number),
+    Setting("learning_rate", 0.1, positive_number),
+    Setting("batch_size", 1, positive_integer),
+    Setting("share", 1.0, positive_number),
+    Setting("activation", "relu", _text),
+    Setting("epoch", 30, positive_integer),
+    Setting("direction", "top", _name(*DIRECTIONS)),
+    Setting("width_factor", 1.0, positive_number),
+    Setting("dt", 0.01, positive_number),
+)
+KEYS = (*(setting.name for setting in SETTINGS), "n_seeds", "first_seed")
+SHOWN = ("dynamics", "tail_index", "sigma_h")
+PARAMS = KEYS[:-2]
+
+
+def space(**settings: Any) -> GridSpace:
+    """Return the grid of one kind of dynamics, or of several."""
+    return GridSpace("escape", SETTINGS, _build, **settings)
+
+
+def _build(values: dict[str, Any]) -> Mapping[str, Any]:
+    used = USED[values["dynamics"]]
+    return {name: values[name] for name in ("dynamics", "n_paths", *used)}
+
+
+def check(spec: StudySpec) -> str:
+    """Refuse a network that has no torch description."""
+    if any(c["dynamics"] == "network" for c in spec.points()):
+        from trainers.sample_losses import check_describable
+
+        for configuration in spec.points():
+            if configuration["dynamics"] == "network":
+                check_describable(network_point(dict(configuration.settings)))
+    return "numba"
+
+
+def prepare(spec: StudySpec, backend: str) -> None:
+    """Compile the walks once, not in every worker."""
+    from trainers.diffusion import (
+        PowerLawDynamics,
+        simulate_levy,
+        simulate_regression,
+        simulate_schedule,
+    )
+
+    simulate_levy(1.5, 0.1, 1.0, max_time=0.1, n_paths=1, seed=0)
+    simulate_schedule(1.5, np.ones(2), np.ones(2), n_paths=1, seed=0)
+    dynamics = PowerLawDynamics(1.0, 0.1)
+    dynamics.samples(1, 1, burn_time=0.0, interval=0.1, dt=0.1, seed=0)
+    dynamics.exit_times(1.0, dt=0.1, max_time=0.2, n_paths=1, seed=0)
+    simulate_regression(0.1, n_paths=1, n_kept=1, n_burn=0, seed=0)
+
+
+def measure(
+    configuration: Configuration, seeds: Sequence[int], backend: str
+) -> list[dict[str, Any]]:
+    """Simulate one block of paths per seed."""
+    settings = dict(configuration.settings)
+    return [run_block(settings, seed) for seed in seeds]
+
+
+def expected_seconds(configuration: Configuration) -> float:
+    """Rough time of one block of paths, from its number of steps."""
+    s = dict(configuration.settings)
+    kind, paths = s["dynamics"], s["n_paths"]
+    if kind == "levy":
+        steps = s["mean_time"] / s["dt"]
+    elif kind == "box":
+        steps = {"four": 48.3 * 4, "three": 339 * 3, "two": 657 * 2}[s["box"]] / s["dt"]
+    elif kind == "schedule":
+        steps = 0.6 * s["n_steps"]
+    elif kind == "well":
+        steps = 50 / s["dt"]
+    elif kind == "stationary":
+        steps = 130 / s["dt"]
+    elif kind == "random_curvature":
+        steps = 210 / (s["curvature"] * s["learning_rate"])
+    elif kind == "regression":
+        steps = 210 / s["learning_rate"] * s["batch_size"]
+    else:
+        return 0.03 * s["epoch"]
+    return 0.05 + 1.2e-7 * paths * steps
+
+
+def average(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return means of what was measured."""
+    return average_numbers(rows, KEYS)
+
+
+def conditional_on(spec: StudySpec) -> str:
+    """Return the models."""
+    return "these model dynamics"

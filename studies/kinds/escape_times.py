@@ -1,0 +1,30 @@
+"""Escapes and stationary laws of the noise models of SGD, theory beside simulation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from analysis.escape_study import analyse_escapes
+
+if TYPE_CHECKING:
+    from analysis.claim_ledger import ClaimResult
+    from analysis.report import ReportContext
+    from analysis.report_content import ReportContent
+    from studies.spec import StudySpec
+
+EXPERIMENT = "escape"
+TABLES = ("theory.csv",)
+
+
+def analyse(
+    table: Any, spec: StudySpec | None = None, thresholds: tuple[float, ...] | None = None
+) -> ClaimResult:
+    """Judge the claims about escapes."""
+    return analyse_escapes(table)
+
+
+def content(result: ClaimResult, context: ReportContext) -> ReportContent:
+    """Return the report of escapes."""
+    from analysis.escape_report import escape_content
+
+    return escape_content(result)

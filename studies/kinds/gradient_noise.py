@@ -1,0 +1,30 @@
+"""The law of minibatch noise, parameter by parameter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from analysis.gradient_noise import analyse_gradient_noise
+
+if TYPE_CHECKING:
+    from analysis.claim_ledger import ClaimResult
+    from analysis.report import ReportContext
+    from analysis.report_content import ReportContent
+    from studies.spec import StudySpec
+
+EXPERIMENT = "gradient-noise"
+TABLES = ("parameters.csv", "layers.csv")
+
+
+def analyse(
+    table: Any, spec: StudySpec | None = None, thresholds: tuple[float, ...] | None = None
+) -> ClaimResult:
+    """Judge the claims about tail indices."""
+    return analyse_gradient_noise(table)
+
+
+def content(result: ClaimResult, context: ReportContext) -> ReportContent:
+    """Return the report of gradient noise."""
+    from analysis.gradient_noise_report import gradient_noise_content
+
+    return gradient_noise_content(result)

@@ -1,0 +1,30 @@
+"""Does noise injected into large batches do what small batches do?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from analysis.large_batch_study import analyse_large_batches
+
+if TYPE_CHECKING:
+    from analysis.claim_ledger import ClaimResult
+    from analysis.report import ReportContext
+    from analysis.report_content import ReportContent
+    from studies.spec import StudySpec
+
+EXPERIMENT = "large-batch-noise"
+TABLES = ("arms.csv",)
+
+
+def analyse(
+    table: Any, spec: StudySpec | None = None, thresholds: tuple[float, ...] | None = None
+) -> ClaimResult:
+    """Compare the arms, paired by seed."""
+    return analyse_large_batches(table)
+
+
+def content(result: ClaimResult, context: ReportContext) -> ReportContent:
+    """Return the report of the comparison."""
+    from analysis.large_batch_report import large_batch_content
+
+    return large_batch_content(result)

@@ -77,10 +77,10 @@ PAGES = {
     ),
     "temperature_slopes": (
         "Effective temperatures of SGD and persistent SGD",
-        "T_short, T_sec and T_long of simulations (400 weights, 6 seeds), of mean-field theory "
-        "(3000 copies, 3 solver seeds), and *published*: an independent solver (6000 copies, one "
-        "or two seeds, errors of about 2 %, 2 % and 10 %). T_0 is the bare noise of equations "
-        "(11) and (12). Quadratic hinge without ridge unless stated.",
+        "T_short, T_sec and T_long of simulations (400 weights, 8 seeds of its own per case), of "
+        "mean-field theory (3000 copies, 4 solver seeds), and *published*: an independent solver "
+        "(6000 copies, one or two seeds, errors of about 2 %, 2 % and 10 %). T_0 is the bare "
+        "noise of equations (11) and (12). Quadratic hinge without ridge unless stated.",
     ),
     "phase_diagram": (
         "The study `phase-diagram` against published numbers",

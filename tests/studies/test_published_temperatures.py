@@ -18,7 +18,8 @@ PUBLISHED = {
     "SGD b=0.5": ({}, (0.0765, 0.0578, 0.0461)),
     "SGD b=0.9": ({"active_fraction": 0.9}, (0.0083, 0.0061, 0.0048)),
     "SGD b=0.5 eta=0.1": ({"learning_rate": 0.1}, (0.1589, 0.1176, 0.0844)),
-    "SGD b=0.5 load=3": ({"load": 3}, (0.0502, 0.0333, 0.0230)),
+    # Slower relaxation near load 2: at the usual burn-in the norm still drifts.
+    "SGD b=0.5 load=3": ({"load": 3, "burn_in_time": 12}, (0.0502, 0.0333, 0.0230)),
     "persistent tau=0.2": ({"persistence_time": 0.2}, (0.0970, 0.1466, 0.1376)),
     "persistent tau=0.4": ({"persistence_time": 0.4}, (0.0893, 0.2792, 0.3353)),
     "persistent tau=0.8": ({"persistence_time": 0.8}, (0.0716, 0.4530, 0.6965)),
@@ -40,10 +41,12 @@ def test_published_slopes(case, pages):
     settings, published = PUBLISHED[case]
     experiment = load_experiment("perceptron-dynamics")
     rows = []
-    for method, seeds in (("simulation", range(20, 26)), ("mean_field", range(3))):
+    # Seeds of its own for every case, or the errors of all cases would be common.
+    first = 100 * list(PUBLISHED).index(case)
+    for method, n_seeds in (("simulation", 8), ("mean_field", 4)):
         sizes = {"n_weights": 400, "n_copies": 3000, "n_windows": 8}
         (configuration,) = experiment.space(method=method, **sizes, **settings).points()
-        for seed in seeds:
+        for seed in range(first, first + n_seeds):
             (row,) = experiment.measure(configuration, [seed], "numba")
             rows.append({**configuration.columns(), "seed": seed, **row})
     result = analyse_temperatures(TemperatureTable(pd.DataFrame(rows)))

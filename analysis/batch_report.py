@@ -24,6 +24,7 @@ def batch_content(result: BatchResult, context: ReportContext) -> ReportContent:
     return ReportContent(
         title="regimes in the plane (B, η)",
         numbers=result.to_dict(),
+        citations=("sclocchi2023dissecting", "sclocchi2024regimes"),
         answers=tuple(_answer(plane) for plane in result.planes),
         figures=tuple(figure for plane in drawn for figure in _figures(plane)),
         figures_remark=(

@@ -71,6 +71,7 @@ def escape_content(result: ClaimResult) -> ReportContent:
     )
     return ReportContent(
         title="escapes and stationary laws",
+        citations=("battash2024noise", "meng2020state"),
         numbers=result.to_dict(),
         answers=(
             Answer(

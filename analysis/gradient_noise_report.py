@@ -24,6 +24,7 @@ def gradient_noise_content(result: ClaimResult) -> ReportContent:
     first, *others = result.verdicts.values()
     return ReportContent(
         title="gradient noise",
+        citations=("simsekli2019tail", "battash2024noise"),
         numbers=result.to_dict(),
         answers=(
             Answer(

@@ -31,6 +31,7 @@ def large_batch_content(result: ClaimResult) -> ReportContent:
     )
     return ReportContent(
         title="noise injected into large batches",
+        citations=("meng2020state",),
         numbers=result.to_dict(),
         answers=(
             Answer(

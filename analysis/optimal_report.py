@@ -27,6 +27,7 @@ def optimal_content(result: OptimalResult, context: ReportContext) -> ReportCont
     return ReportContent(
         title="optimal temperature",
         numbers=result.to_dict(),
+        citations=("sclocchi2023dissecting",),
         answers=tuple(_answer(law) for law in result.laws),
         figures=tuple(figure for law in drawn for figure in _figures(law)),
         figures_remark=(

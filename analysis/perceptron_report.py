@@ -31,6 +31,7 @@ def perceptron_content(result: PerceptronResult, context: ReportContext) -> Repo
     return ReportContent(
         title="perceptron exponents",
         numbers=result.to_dict(),
+        citations=("sclocchi2023dissecting", "sclocchi2024regimes"),
         answers=tuple(_answer(law) for law in result.laws),
         figures=_figures(result.laws),
         tables=(

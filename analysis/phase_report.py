@@ -22,6 +22,7 @@ def phase_content(result: PhaseResult, context: ReportContext) -> ReportContent:
     return ReportContent(
         title="phase diagram (alpha, T)",
         numbers=result.to_dict(),
+        citations=("sclocchi2023dissecting", "sclocchi2024regimes"),
         answers=tuple(_answer(diagram) for diagram in result.diagrams),
         figures=tuple(figure for diagram in drawn for figure in _figures(diagram)),
         figures_remark=(

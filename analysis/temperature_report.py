@@ -31,6 +31,7 @@ def temperature_content(result: TemperatureResult) -> ReportContent:
     return ReportContent(
         title="effective temperature",
         numbers=result.to_dict(),
+        citations=("mignacco2022effective",),
         answers=(_answer(result),),
         figures=_figures(result),
         tables=(

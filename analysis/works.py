@@ -200,6 +200,29 @@ _METHODS = (
         },
     ),
     Work(
+        "battash2024noise",
+        "inproceedings",
+        "Battash, Barak and Wolf, Lior and Lindenbaum, Ofir",
+        "Revisiting the noise model of stochastic gradient descent",
+        2024,
+        {
+            "booktitle": "Proceedings of the 27th International Conference on Artificial "
+            "Intelligence and Statistics",
+            "series": "Proceedings of Machine Learning Research",
+            "volume": "238",
+            "pages": "4780--4788",
+            "eprint": "2303.02749",
+        },
+    ),
+    Work(
+        "meng2020state",
+        "misc",
+        "Meng, Qi and Gong, Shiqi and Chen, Wei and Ma, Zhi-Ming and Liu, Tie-Yan",
+        "Dynamic of stochastic gradient descent with state-dependent noise",
+        2020,
+        {"eprint": "2006.13719"},
+    ),
+    Work(
         "salmon2011random",
         "inproceedings",
         "Salmon, John K. and Moraes, Mark A. and Dror, Ron O. and Shaw, David E.",

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from search_spaces import InvalidSettingError, Point
+from trainers.cnn import check_known
 from trainers.final_measurement import End, evaluate, measure, squared_changes
 from trainers.measurement import Measurement
 from trainers.memory import budget
@@ -91,13 +92,14 @@ def train_replicas(
     Raises
     ------
     InvalidSettingError
-        If there is no GPU.
+        If there is no GPU, or a point has a setting that packs of replicas do not know.
     """
     check_device(device)
     waiting = enumerate(replicas)
     first = next(waiting, None)
     if first is None:
         return []
+    check_known(first[1].point, "backend=torch-replicas")
     return _Engine(first[1], device, look_ahead, slots).run(itertools.chain([first], waiting))
 
 

@@ -38,6 +38,7 @@ def test_contradictory_points_use_up_the_budget(run, make_replica):
     assert 0 < row["n_steps"] <= 200
 
 
+@pytest.mark.parametrize("run", ["numba", "torch"], indirect=True)
 @pytest.mark.parametrize(
     ("loss", "scheme"),
     [
@@ -58,6 +59,7 @@ def test_no_contradiction_outlasts_the_budget(run, make_replica, loss, scheme):
         assert alone.stop_reason == StopReason.FITTED
 
 
+@pytest.mark.parametrize("run", ["numba", "torch"], indirect=True)
 def test_logistic_training_is_tested_once_in_p_presentations(run, make_replica):
     """All samples pull in every step; t* is known to within P/B steps."""
     replica = make_replica(
@@ -73,6 +75,7 @@ def test_logistic_training_is_tested_once_in_p_presentations(run, make_replica):
     assert row["margin_min"] >= 1
 
 
+@pytest.mark.parametrize("run", ["numba", "torch"], indirect=True)
 def test_layers_add_up_and_quantiles_are_ordered(run, make_replica):
     replica = make_replica(n_train=20, alpha=5.0, width=16, depth=3, bias=True)
     row = run(replica).to_row()
@@ -82,6 +85,17 @@ def test_layers_add_up_and_quantiles_are_ordered(run, make_replica):
     total = math.sqrt(np.dot(squares, np.square(changes)) / sum(squares))
     assert row["relative_weight_change"] == pytest.approx(total, rel=1e-9)
     assert row["margin_min"] <= row["margin_q05"] <= row["margin_q50"] <= row["margin_q95"]
+
+
+def test_layers_of_a_pack_add_up(make_replica):
+    replica = make_replica(n_train=20, alpha=5.0, width=16, depth=3)
+    row = TRAINERS["torch-replicas"](replica).to_row()
+    squares = [np.square(w).sum() for w in replica.weights]
+    changes = [row[f"relative_weight_change_layer_{layer}"] for layer in (1, 2, 3, 4)]
+    total = math.sqrt(np.dot(squares, np.square(changes)) / sum(squares))
+    assert row["relative_weight_change"] == pytest.approx(total, rel=1e-6)
+    with pytest.raises(InvalidSettingError, match="loss=logistic cannot be trained with backend"):
+        TRAINERS["torch-replicas"](make_replica(n_train=2, loss="logistic"))
 
 
 def test_labels_other_than_plus_and_minus_one_are_refused(make_replica):

@@ -9,13 +9,15 @@ import urllib.request
 import pytest
 from small_study import SMALL
 
+from studies.server import LOOPBACK
+
 STUDY = "critical-temperature"
 
 
 def read(address, body=None):
     data = json.dumps(body).encode() if body is not None else None
     request = urllib.request.Request(address, data, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with LOOPBACK.open(request, timeout=30) as answer:
         return answer.url, answer.read().decode()
 
 

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import urllib.request
 from dataclasses import replace
 
 import numpy as np
@@ -57,6 +58,8 @@ def _root(tmp_path, monkeypatch):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
+    # urllib keeps the opener, with these proxies, that its first request makes.
+    monkeypatch.setattr(urllib.request, "_opener", None)
     return root
 
 

@@ -27,7 +27,7 @@ from analysis.critical_batch import (
 from analysis.error_steps import NOISE_ONSET, Window
 from analysis.estimates import Estimate, estimate_from_error
 from analysis.noise_doubling import resampled_means
-from analysis.study_result import count_runs, summary_text
+from analysis.study_result import plain_numbers, summary_text
 from analysis.table import MeasurementTable, plain
 from analysis.verdicts import Verdict
 
@@ -168,12 +168,7 @@ class BatchResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return estimates, verdicts and counts as plain values for strict JSON."""
-        return {
-            "headline": self.headline().splitlines(),
-            "counts": count_runs(self.table),
-            "estimates": {key: value.to_dict() for key, value in self.estimates.items()},
-            "verdicts": {key: value.to_dict() for key, value in self.verdicts.items()},
-        }
+        return plain_numbers(self.headline(), self.estimates, self.verdicts, self.table)
 
 
 def headline_of(plane: BatchPlane) -> str:

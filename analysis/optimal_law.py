@@ -22,7 +22,7 @@ from analysis.optimal_temperature import (
     OptimalTemperature,
     locate_optimal_temperature,
 )
-from analysis.study_result import count_runs, summary_text
+from analysis.study_result import plain_numbers, summary_text
 from analysis.table import MeasurementTable, ReadTableError, plain
 from analysis.verdicts import ESTABLISHED, NOT_ESTABLISHED, Verdict
 
@@ -153,13 +153,8 @@ class OptimalResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return estimates, verdicts and counts as plain values for strict JSON."""
-        return {
-            "headline": self.headline().splitlines(),
-            "counts": count_runs(self.table),
-            "estimates": {key: value.to_dict() for key, value in self.estimates.items()},
-            "verdicts": {key: value.to_dict() for key, value in self.verdicts.items()},
-            "systematics": {law.key("k"): law.systematic for law in self.laws},
-        }
+        numbers = plain_numbers(self.headline(), self.estimates, self.verdicts, self.table)
+        return {**numbers, "systematics": {law.key("k"): law.systematic for law in self.laws}}
 
 
 def analyse_optimal_temperature(

@@ -23,7 +23,7 @@ from analysis.noise_doubling import NoiseDoubling, locate_noise_doubling
 from analysis.optimal_temperature import OptimalTemperature, locate_optimal_temperature
 from analysis.phase_verdicts import judge_diagram
 from analysis.stability_edge import StabilityEdge, locate_stability_edge
-from analysis.study_result import count_runs, summary_text
+from analysis.study_result import plain_numbers, summary_text
 from analysis.table import MeasurementTable, plain
 from analysis.verdicts import Verdict
 
@@ -180,12 +180,7 @@ class PhaseResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return estimates, verdicts and counts as plain values for strict JSON."""
-        return {
-            "headline": self.headline().splitlines(),
-            "counts": count_runs(self.table),
-            "estimates": {key: value.to_dict() for key, value in self.estimates.items()},
-            "verdicts": {key: value.to_dict() for key, value in self.verdicts.items()},
-        }
+        return plain_numbers(self.headline(), self.estimates, self.verdicts, self.table)
 
 
 def analyse_phase_diagram(

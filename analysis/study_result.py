@@ -1,24 +1,14 @@
-"""What the results of all studies share: counts of runs, and the summary for a terminal."""
+"""What the results of studies share: the summary for a terminal, the numbers for report.json."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from analysis.estimates import Estimate
+from analysis.run_counts import count_runs
 from analysis.table import MeasurementTable
 from analysis.verdicts import Verdict
-
-
-def count_runs(table: MeasurementTable) -> dict[str, int | None]:
-    """Return runs by how they ended; what was planned and what failed is not in a table."""
-    reasons = table.frame["stop_reason"].value_counts()
-    return {
-        "planned": None,
-        "fitted": int(reasons.get("fitted", 0)),
-        "censored": int(reasons.get("step_budget", 0)) + int(reasons.get("wall_budget", 0)),
-        "diverged": int(reasons.get("diverged", 0)),
-        "failed": None,
-    }
 
 
 def summary_text(
@@ -35,5 +25,22 @@ def summary_text(
         lines.append(f"  {key:<32} {estimate!s:<14} {shown}".rstrip())
     lines.append("")
     lines += [f"  {key}: {verdict.status}: {verdict.reason}" for key, verdict in verdicts.items()]
-    counts = ", ".join(f"{n} {name}" for name, n in count_runs(table).items() if n is not None)
+    counts = ", ".join(
+        f"{n} {name}" for name, n in count_runs(table.frame).items() if n is not None
+    )
     return "\n".join([*lines, "", f"runs: {counts}"])
+
+
+def plain_numbers(
+    headline: str,
+    estimates: Mapping[str, Estimate],
+    verdicts: Mapping[str, Verdict],
+    table: MeasurementTable,
+) -> dict[str, Any]:
+    """Return headline, counts, estimates and verdicts as plain values for strict JSON."""
+    return {
+        "headline": headline.splitlines(),
+        "counts": count_runs(table.frame),
+        "estimates": {key: value.to_dict() for key, value in estimates.items()},
+        "verdicts": {key: value.to_dict() for key, value in verdicts.items()},
+    }

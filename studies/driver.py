@@ -14,6 +14,7 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution
 
+from studies.cluster import ClusterLostError
 from studies.executors import Executor, Results, WorkerDiedError
 from studies.interrupt import Interrupt
 from studies.ledger import Ledger
@@ -108,7 +109,12 @@ class Driver:
                 return outcome
             if outcome.interrupted:
                 progress.say("finishing what is running; Ctrl-C again stops at once")
-            for pack, results in self._executor.wait(0.1):
+            try:
+                finished = self._executor.wait(0.1)
+            except ClusterLostError as error:
+                _log.warning("%s; what was finished is saved, the same command continues", error)
+                return outcome
+            for pack, results in finished:
                 self._settle(work, pack, results, progress, outcome)
 
     def _submit(self, work: Work, budget: Budget) -> None:

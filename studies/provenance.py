@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
 import platform
 import socket
@@ -10,7 +12,23 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("numpy", "numba", "scipy", "torch", "optuna", "ray", "mlflow", "scikit-learn")
+PACKAGES = ("studies", "trainers", "analysis", "search_spaces")
+"""Our own packages."""
+
+_LIBRARIES = ("numpy", "numba", "scipy", "torch", "optuna", "ray", "mlflow", "scikit-learn")
+
+
+@functools.cache
+def code_hash() -> str:
+    """Return a hash of every file of our packages, wherever they are installed."""
+    root = Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256()
+    for package in PACKAGES:
+        for file in sorted((root / package).rglob("*")):
+            hidden = "__pycache__" in file.parts or file.name.startswith(".")
+            if file.is_file() and not hidden:
+                digest.update(f"{file.relative_to(root)}\n".encode() + file.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def commit() -> str:
@@ -27,7 +45,7 @@ def commit() -> str:
 
 def environment() -> dict[str, Any]:
     """Return host, processor and versions; reads metadata only, imports nothing heavy."""
-    versions = {name: metadata.version(name) for name in _PACKAGES}
+    versions = {name: metadata.version(name) for name in _LIBRARIES}
     return {
         "sgd-thermometer": metadata.version("sgd-thermometer"),
         "host": socket.gethostname(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import html
 import json
@@ -18,7 +17,7 @@ from search_spaces import InvalidSettingError, SearchSpace
 from studies import provenance
 from studies.adaptive import AdaptiveWork, adaptive_distributions
 from studies.driver import Budget, Driver, Outcome
-from studies.executors import Executor, RayExecutor, SerialExecutor, check_reachable
+from studies.executors import Executor, RayExecutor, SerialExecutor, task_on
 from studies.extension import propose_extension
 from studies.folder import StudyFolder
 from studies.growth import check_growth
@@ -27,6 +26,7 @@ from studies.kinds import Result, load_kind
 from studies.ledger import Ledger
 from studies.memory import allow_memory, read_memory
 from studies.packs import PackQueue, Unit, Work
+from studies.places import ANY, EXECUTORS, check_places, lanes_for, pilot_device
 from studies.plan import trainings_asked_for
 from studies.progress import Progress, announce
 from studies.records import provenance_rows, table_rows, to_csv
@@ -48,11 +48,9 @@ from studies.tracking import (
     without_password,
 )
 from studies.windows import with_measured_windows
-from studies.worker import Task, device_argument, limited, run_pack
+from studies.worker import Task, limited, run_pack
 
 __all__ = ["EXECUTORS", "RunOptions", "RunSummary", "Study"]
-
-EXECUTORS = ("ray", "serial")
 
 
 class Study:
@@ -142,18 +140,10 @@ class Study:
         """
         allow_memory(None if options.memory is None else read_memory(options.memory))
         if self.spec.lacks_window:
-            self.spec = with_measured_windows(self.spec, options.device, options.say)
+            self.spec = with_measured_windows(self.spec, pilot_device(options), options.say)
         if not (self.spec.is_planned or self.spec.is_adaptive):
             check_sampler(self.spec)
-        backend = self.spec.experiment.check(
-            self.spec, **device_argument(self.spec.experiment, options.device)
-        )
-        if options.executor not in EXECUTORS:
-            raise InvalidSettingError(
-                f"executor={options.executor!r} is unknown; allowed: {', '.join(EXECUTORS)}"
-            )
-        if options.address is not None:
-            check_reachable(options.address)
+        backend = check_places(self.spec, options)
         if options.tracking and options.tracking_uri is not None:
             check_tracking_uri(options.tracking_uri)
         elif options.tracking:
@@ -353,12 +343,11 @@ class Study:
 def _executor(backend: str, options: RunOptions) -> Executor:
     memory = None if options.memory is None else read_memory(options.memory)
     task: Task = limited(run_pack, memory)
-    if options.device != "cpu":
-        task = functools.partial(task, device=options.device)
+    lanes = lanes_for(options.device, options.gpus_per_point)
+    backend = "auto" if backend == ANY else backend
     if options.executor == "serial":
-        return SerialExecutor(backend, task)
-    gpus = 0 if options.device == "cpu" else 1
-    return RayExecutor(backend, task, options.workers, options.address, gpus)
+        return SerialExecutor(backend, task_on(task, lanes[0]))
+    return RayExecutor(backend, task, options.workers, options.address, lanes, options.ship_code)
 
 
 def _note(spec: StudySpec, result: Result) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from search_spaces.choices import check_name
 from studies.experiments import Experiment, load_experiment, read_configuration
 from studies.memory import allow_memory
+from studies.provenance import code_hash
 
 Payload = list[dict[str, Any]]
 Task = Callable[..., list[dict[str, Any]]]
@@ -87,4 +88,5 @@ def _machine() -> dict[str, Any]:
         "numpy": metadata.version("numpy"),
         "numba": metadata.version("numba"),
         "version": metadata.version("sgd-thermometer"),
+        "code": code_hash(),
     }

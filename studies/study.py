@@ -224,7 +224,7 @@ class Study:
     ) -> Outcome:
         self.spec.experiment.prepare(self.spec, backend)
         distributions = self._distributions()
-        done = sum(len(block.seeds) for block in ledger.blocks())
+        done = ledger.n_done
         # How many trainings an adaptive design takes is known only at its end.
         planned = None if self.spec.is_adaptive else self.spec.n_trainings()
         objective, commit = self.spec.objective, provenance.commit()
@@ -340,7 +340,7 @@ class Study:
         return RunSummary(
             planned=trainings_asked_for(self.spec, ledger),
             invalid=len(ledger.invalid()),
-            done=sum(len(seeds) for seeds in ledger.done().values()),
+            done=ledger.n_done,
             trained=outcome.trained,
             failed=sum(len(failure.seeds) for failure in ledger.failures()),
             interrupted=outcome.interrupted,

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from search_spaces.point import significant
+from search_spaces.numbers import significant
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from optuna.trial import TrialState
 
 from analysis.crossing import OPEN, MeasuredCurve, crossing_status, propose
 from search_spaces import Point
-from search_spaces.point import significant
+from search_spaces.numbers import significant
 from studies.curves import Curve, curves_of
 from studies.experiments import read_configuration
 from studies.ledger import RECORD, Ledger

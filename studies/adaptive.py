@@ -18,7 +18,7 @@ from optuna.distributions import BaseDistribution
 
 from analysis.crossing import OPEN, MeasuredCurve, crossing_status, propose
 from search_spaces import Point
-from search_spaces.point import significant
+from search_spaces.numbers import significant
 from studies.curves import Curve, curves_of
 from studies.ledger import Ledger
 from studies.packs import Pack, Unit, expected_seconds

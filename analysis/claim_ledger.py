@@ -13,6 +13,7 @@ import pandas as pd
 
 from analysis.claims import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED, Verdict
 from analysis.estimates import Estimate, estimate_from_error
+from analysis.study_result import plain_numbers
 from analysis.table import ReadTableError
 
 
@@ -49,12 +50,8 @@ class ClaimResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return estimates, verdicts and counts as plain values for strict JSON."""
-        return {
-            "headline": [self.title],
-            "counts": {"measured": len(self.frame)},
-            "estimates": {key: value.to_dict() for key, value in self.estimates.items()},
-            "verdicts": {key: value.to_dict() for key, value in self.verdicts.items()},
-        }
+        counts = {"measured": len(self.frame)}
+        return plain_numbers(self.title, counts, self.estimates, self.verdicts)
 
 
 def mean_over_seeds(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,6 +71,8 @@ class Driver:
 
     Parameters
     ----------
+    provenance
+        What this driver adds to what each worker says of itself.
     on_unit
         Called after a unit is in the ledger, for tracking.
     """
@@ -81,14 +83,14 @@ class Driver:
         executor: Executor,
         distributions: dict[str, BaseDistribution],
         objective: str,
-        commit: str,
+        provenance: Mapping[str, str],
         on_unit: Listener,
     ) -> None:
         self._ledger = ledger
         self._executor = executor
         self._distributions = distributions
         self._objective = objective
-        self._commit = commit
+        self._provenance = dict(provenance)
         self._on_unit = on_unit
         self._submitted = 0
 
@@ -149,7 +151,7 @@ class Driver:
                 _log.warning("%s failed: %s", unit.point.identity, result["error"])
                 outcome.failed += len(unit.seeds)
                 continue
-            provenance = {**result["provenance"], "commit": self._commit}
+            provenance = {**result["provenance"], **self._provenance}
             self._ledger.record(
                 unit, result["rows"], provenance, self._objective, self._distributions
             )

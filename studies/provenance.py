@@ -43,6 +43,38 @@ def commit() -> str:
     return f"{head}+dirty" if dirty else head
 
 
+def machine() -> dict[str, Any]:
+    """Return where this process runs, and the code and libraries with which it trains."""
+    return {"host": socket.gethostname(), "pid": os.getpid(), **_machine()}
+
+
+@functools.cache
+def _machine() -> dict[str, Any]:
+    return {
+        "architecture": platform.machine(),
+        "processor": _processor(),
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in ("numpy", "numba", "torch")},
+        "version": metadata.version("sgd-thermometer"),
+        "code": code_hash(),
+    }
+
+
+def device_name(device: str) -> str:
+    """Return ``cpu``, or the name of this process's GPU."""
+    if device == "cpu":
+        return device
+    import torch
+
+    return f"{device}: {torch.cuda.get_device_name()}"
+
+
+def driver(spec_digest: str) -> dict[str, str]:
+    """Return the spec and the versions with which a driver plans and writes."""
+    versions = {name: metadata.version(name) for name in ("ray", "optuna")}
+    return {"commit": commit(), "spec": spec_digest, **versions}
+
+
 def environment() -> dict[str, Any]:
     """Return host, processor and versions; reads metadata only, imports nothing heavy."""
     versions = {name: metadata.version(name) for name in _LIBRARIES}

@@ -38,10 +38,11 @@ def provenance_rows(blocks: list[Block]) -> list[dict[str, Any]]:
             "trial": block.trial,
             "finished": round(block.finished, 3),
             "block_size": len(block.seeds),
+            "backend": row.get("backend", ""),
             **block.provenance,
         }
         for block in blocks
-        for seed in block.seeds
+        for seed, row in zip(block.seeds, block.rows, strict=True)
     ]
     return sorted(rows, key=lambda row: (row["point"], row["seed"], row["trial"]))
 

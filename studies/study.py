@@ -217,11 +217,11 @@ class Study:
         done = ledger.n_done
         # How many trainings an adaptive design takes is known only at its end.
         planned = None if self.spec.is_adaptive else self.spec.n_trainings()
-        objective, commit = self.spec.objective, provenance.commit()
+        objective, made_by = self.spec.objective, provenance.driver(self.spec.digest)
         announce(f"starting {options.executor}", options.quiet)
         executor = _executor(backend, options)
         try:
-            driver = Driver(ledger, executor, distributions, objective, commit, feed.add)
+            driver = Driver(ledger, executor, distributions, objective, made_by, feed.add)
             with (
                 Interrupt() as interrupt,
                 Progress(planned, done, options.quiet) as progress,

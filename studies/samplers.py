@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import inspect
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,18 +38,18 @@ _MAIN = ("n_train", "temperature", "batch_size", "alpha")
 
 def planned_distributions(points: Sequence[Configuration]) -> dict[str, BaseDistribution]:
     """Return one distribution per main axis and per other setting that varies over `points`."""
-    settings = [point.to_dict() for point in points]
-    names = dict.fromkeys(name for s in settings for name in s if all(name in t for t in settings))
-    varying = [name for name in names if _is_axis([s[name] for s in settings])]
-    main = [name for name in _MAIN if name in names]
-    chosen = dict.fromkeys((*main, *varying))
-    return {name: _spanning(name, [s[name] for s in settings]) for name in chosen}
-
-
-def _is_axis(values: list[Any]) -> bool:
-    """Whether a setting varies and is one that a distribution can hold."""
-    simple = all(isinstance(value, str | int | float) for value in values)
-    return simple and len(set(values)) > 1
+    values: dict[str, dict[Any, None]] = {}
+    counts: Counter[str] = Counter()
+    for point in points:
+        settings = {k: v for k, v in point.to_dict().items() if isinstance(v, str | int | float)}
+        counts.update(settings.keys())
+        for name, value in settings.items():
+            values.setdefault(name, {})[value] = None
+    # Only what every point has, and what a distribution can hold.
+    held = [name for name in values if counts[name] == len(points)]
+    main = [name for name in _MAIN if name in held]
+    varying = [name for name in held if len(values[name]) > 1]
+    return {name: _spanning(name, list(values[name])) for name in dict.fromkeys((*main, *varying))}
 
 
 def _spanning(name: str, values: list[Any]) -> BaseDistribution:

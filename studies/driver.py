@@ -105,11 +105,18 @@ class Driver:
             if not outcome.interrupted:
                 self._submit(work, budget)
             if self._executor.in_flight == 0:
-                return outcome
+                if outcome.interrupted or not self._may_wait(work, budget):
+                    return outcome
+                progress.say("waiting for what other drivers are training")
+                time.sleep(0.1)
+                continue
             if outcome.interrupted:
                 progress.say("finishing what is running; Ctrl-C again stops at once")
             for pack, results in self._executor.wait(0.1):
                 self._settle(work, pack, results, progress, outcome)
+
+    def _may_wait(self, work: Work, budget: Budget) -> bool:
+        return work.awaits_others and budget.left(self._submitted) != 0
 
     def _submit(self, work: Work, budget: Budget) -> None:
         while work and self._executor.in_flight < self._executor.capacity:

@@ -38,6 +38,7 @@ from studies.samplers import (
     planned_distributions,
 )
 from studies.spec import StudySpec
+from studies.stores import choose_database, drive_ledger, held_by_store, open_ledger, shared
 from studies.tracking import (
     ConfigurationFeed,
     MlflowTracker,
@@ -66,6 +67,9 @@ class Study:
         What to scan, or a complete :class:`studies.spec.StudySpec`.
     folder
         Where it lives; ``runs/NAME`` by default.
+    storage
+        URL of a database that holds the ledger, ``postgresql+psycopg://USER@HOST/DATABASE`` or
+        ``sqlite:///FILE``; the journal in the folder, or what the folder says, by default.
 
     Raises
     ------
@@ -74,13 +78,18 @@ class Study:
     """
 
     def __init__(
-        self, name: str, space: SearchSpace | StudySpec, folder: str | Path | None = None
+        self,
+        name: str,
+        space: SearchSpace | StudySpec,
+        folder: str | Path | None = None,
+        storage: str | None = None,
     ) -> None:
         if isinstance(space, SearchSpace):
             space = StudySpec.from_plain({"study": name, **space.to_plain()})
         self.spec = space
         self.folder = StudyFolder(folder or Path("runs") / name)
-        held = self.folder.held_spec()
+        self._database = choose_database(self.folder, storage)
+        held = held_by_store(self.folder, self._database, self.spec.study)
         if held is not None:
             before = StudySpec.from_plain(held)
             if before.study != self.spec.study:
@@ -89,14 +98,20 @@ class Study:
                 )
             if self.spec.extension is None:
                 self.spec = replace(self.spec, extension=before.extension)
-            check_growth(before, self.spec)
+            check_growth(before, self.spec, self._place)
+
+    @property
+    def _place(self) -> str:
+        """What holds the spec, for messages."""
+        return "the folder" if self._database is None else f"the study in {self._database.shown}"
 
     @classmethod
     def open(cls, folder: str | Path) -> Study:
         """Return the study that a folder holds."""
         existing = StudyFolder.existing(folder)
         spec = existing.read_spec()
-        return cls(spec.study, spec, existing.path)
+        held = held_by_store(existing, choose_database(existing), spec.study)
+        return cls(spec.study, StudySpec.from_plain(held or spec.to_plain()), existing.path)
 
     def table(self) -> Any:
         """Return what was measured so far: for trainings an `analysis.MeasurementTable`."""
@@ -116,9 +131,7 @@ class Study:
         backend = self.check(options)
         self.spec = replace(self.spec, backend=backend)
         self.folder.create()
-        with self.folder.owned():
-            self.folder.write(self.folder.spec, self.spec.to_yaml())
-            ledger = Ledger(self.folder.ledger, self.spec.study, writable=True)
+        with self.folder.owned(), self._open_ledger(options) as ledger:
             for repair in ledger.repairs:
                 options.say(f"repaired the ledger: {repair}")
             work = self._work(ledger, backend)
@@ -126,9 +139,21 @@ class Study:
                 return self._nothing_to_do(ledger, options)
             return self._run(ledger, work, backend, options)
 
+    def _open_ledger(self, options: RunOptions) -> Ledger:
+        if self._database is None:
+            # Before the journal: a folder without a spec is nobody's.
+            self.folder.write(self.folder.spec, self.spec.to_yaml())
+        ledger = drive_ledger(self.folder, self._database, self.spec, options.lease)
+        self._write_spec(ledger, self.spec)
+        return ledger
+
+    def _write_spec(self, ledger: Ledger, spec: StudySpec) -> None:
+        self.spec = ledger.agree(spec)
+        self.folder.write(self.folder.spec, self.spec.to_yaml())
+
     def report(self) -> Path:
         """Analyse the table again and rewrite report, tables and figures."""
-        ledger = Ledger(self.folder.ledger, self.spec.study)
+        ledger = open_ledger(self.folder, self.spec.study)
         command = str(self.folder.read_state().get("command", ""))
         return self._write_report(self.analyse(), ledger, command)
 
@@ -140,6 +165,10 @@ class Study:
         InvalidSettingError
             Saying what cannot work here.
         """
+        if options.storage is not None:
+            self._database = choose_database(self.folder, options.storage)
+        if self._database is not None:
+            self._database.check()
         allow_memory(None if options.memory is None else read_memory(options.memory))
         if self.spec.lacks_window:
             self.spec = with_measured_windows(self.spec, options.device, options.say)
@@ -171,7 +200,10 @@ class Study:
             (point, [seed for seed in seeds if seed not in done.get(point.identity, ())])
             for point, seeds in self.spec.planned()
         )
-        return PackQueue(missing, getattr(self.spec.experiment, "TOGETHER", {}).get(backend, 1))
+        together = getattr(self.spec.experiment, "TOGETHER", {}).get(backend, 1)
+        # Drivers that share a study begin at different places.
+        start = "" if ledger.claims is None else ledger.claims.number
+        return PackQueue(missing, together, start)
 
     def _run(self, ledger: Ledger, work: Work, backend: str, options: RunOptions) -> RunSummary:
         tracker = self._tracker(options)
@@ -186,6 +218,10 @@ class Study:
             work, left = self._work(ledger, backend), budget.without(outcome.trained)
             more = self._train(ledger, work, backend, options, feed, left)
             outcome = outcome.and_then(more)
+        if ledger.claims is not None:
+            ledger.refresh()
+            for block in ledger.blocks():
+                feed.add(Unit(block.point, block.seeds), block.rows)
         blocks = ledger.blocks()
         self.folder.write(self.folder.table, to_csv(table_rows(blocks)))
         self.folder.write(self.folder.provenance, to_csv(provenance_rows(blocks)))
@@ -209,8 +245,7 @@ class Study:
             return False
         rows = table_rows(ledger.blocks())
         extension = propose_extension(spec.space, spec.thresholds[0], rows)
-        self.spec = replace(spec, extension=extension)
-        self.folder.write(self.folder.spec, self.spec.to_yaml())
+        self._write_spec(ledger, replace(spec, extension=extension))
         return bool(extension)
 
     def _train(
@@ -236,7 +271,7 @@ class Study:
                 Interrupt() as interrupt,
                 Progress(planned, done, options.quiet) as progress,
             ):
-                return driver.run(work, progress, budget, interrupt)
+                return driver.run(shared(work, ledger), progress, budget, interrupt)
         finally:
             executor.shutdown()
 

@@ -26,6 +26,7 @@ from studies.commands.cite import cite
 from studies.commands.listing import list_studies
 from studies.commands.plan import print_plan
 from studies.commands.replay import replay
+from studies.commands.sync import sync
 from studies.commands.ui import ui
 from studies.credentials import redacted_command
 
@@ -45,7 +46,7 @@ class _Commands(click.Group):
     """A group that names the nearest command for a mistyped one."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return ["run", "status", "show", "fit", "report", "replay", "ui", "cite", "list"]
+        return ["run", "status", "show", "fit", "report", "replay", "sync", "ui", "cite", "list"]
 
     def invoke(self, ctx: click.Context) -> Any:
         # click itself would print an empty line before its Abort.
@@ -176,7 +177,9 @@ def _print_summary(summary: Any, folder: Path, as_json: bool) -> None:
     if summary.tracked:
         click.echo(f"compare in MLflow: thermometer ui {_relative(folder)}")
     else:
-        click.echo("compare in MLflow: not logged; run again without --no-tracking")
+        click.echo(
+            f"compare in MLflow: not logged; 'thermometer sync {_relative(folder)}' does it"
+        )
 
 
 def _relative(path: Path) -> str:
@@ -333,7 +336,7 @@ def report(
     return DONE
 
 
-for _command in (cite, list_studies, replay, ui):
+for _command in (cite, list_studies, replay, sync, ui):
     cli.add_command(_command)
 
 

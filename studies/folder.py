@@ -37,6 +37,7 @@ class StudyFolder:
         self.state = self.path / "state.json"
         self.mlflow_db = self.path / "mlflow.db"
         self.artifacts = self.path / "mlartifacts"
+        self.tracked = self.path / "tracked.jsonl"
         self._lock = self.path / "driver.lock"
 
     @classmethod

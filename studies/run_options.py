@@ -21,6 +21,10 @@ class RunOptions:
     """Send our code to the cluster's nodes even if all of them have it."""
     gpus_per_point: float | None = None
     """GPUs that a task occupies, such as .25; one by default."""
+    storage: str | None = None
+    """Database that holds the ledger; None for the journal, or for what the folder says."""
+    lease: float = 60.0
+    """Seconds after which drivers that share a study take over from one that died."""
     max_points: int | None = None
     max_hours: float | None = None
     memory: str | None = None

@@ -45,10 +45,10 @@ class Arm:
 
     name: str
     weights: Mapping[str, int]
-    storage: Callable[[Path, int], str] | None = None
-    """Makes the URL for --storage of a round; None for the journal."""
+    create: Callable[[str], str] | None = None
+    """Makes a database and returns its URL for --storage; None for the journal."""
     query: Callable[[str, str], list[tuple]] | None = None
-    """Asks the database of a round."""
+    """Asks a database."""
     outage: Callable[[], None] | None = None
     """Kills the database and starts it again."""
 
@@ -122,16 +122,16 @@ class Campaign:
         self._folder = self._home / f"{self._arm.name}-{number}" / "study"
         self._folder.parent.mkdir(parents=True)
         self._mounted = "disk full" in self._arm.weights and self._mount(self._folder.parent)
-        self._storage, query = None, self._arm.query
-        if self._arm.storage is None or query is None:
-            self._reader: JournalReader | DatabaseReader = JournalReader(
-                self._folder / "ledger.journal"
-            )
-        else:
-            self._storage = url = self._arm.storage(self._folder, number)
-            self._reader = DatabaseReader(lambda text: query(url, text))
+        self._storage, self._reader = self._store(self._folder.parent.name)
         self._seen: Counter = Counter()
         self._start_driver()
+
+    def _store(self, name: str) -> tuple[str | None, JournalReader | DatabaseReader]:
+        """Return the URL of a new ledger, if it needs one, and what reads it."""
+        query = self._arm.query
+        if self._arm.create is None or query is None:
+            return None, JournalReader(self._folder / "ledger.journal")
+        return self._arm.create(name), DatabaseReader(lambda text: query(name, text))
 
     def _end_round(self) -> None:
         if self._driver is not None and self._driver.poll() is None:
@@ -216,7 +216,7 @@ class Campaign:
         ]
         arguments += ["--tracking-uri", self._server.uri]
         if self._storage is not None:
-            arguments += ["--storage", self._storage]
+            arguments += ["--storage", self._storage, "--lease", "10"]
         with (self._home / "drivers.log").open("ab") as log:
             self._log_start = log.tell()
             self._driver = subprocess.Popen(
@@ -388,31 +388,18 @@ class Campaign:
             self._complain(f"MLflow's runs are {dict(states)}")
 
     def _upload(self) -> None:
-        """Send what MLflow missed."""
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "studies",
-                "run",
-                STUDY,
-                "--out",
-                str(self._folder),
-                "--executor",
-                "serial",
-                "--experiment-name",
-                self._folder.parent.name,
-                "--tracking-uri",
-                self._server.uri,
-            ],
-            cwd=self._home,
-            env=self._nodes.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            self._complain(f"sync ended with exit code {done.returncode}: {done.stderr}")
+        """Send what MLflow missed; once is enough."""
+        for expected in ("", "nothing to upload"):
+            done = subprocess.run(
+                [sys.executable, "-m", "studies", "sync", str(self._folder)],
+                cwd=self._home,
+                env=self._nodes.environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode or expected not in done.stdout:
+                self._complain(f"sync: {done.returncode} {done.stdout} {done.stderr}")
 
     def _runs(self) -> list:
         client = mlflow.MlflowClient(tracking_uri=self._server.uri)

@@ -14,6 +14,7 @@ from mlflow_process import MlflowProcess
 from ray_nodes import MARK, Nodes, kill, marked
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/verification/chaos.md"
+SWEEP = chaos.Sweep((64, 96, 128, 256), (0.003, 0.03, 0.3), n_seeds=512)
 JOURNAL = {
     "kill -9": 16,
     "worker": 30,
@@ -42,7 +43,7 @@ DATABASE = {
 def undisturbed(tmp_path_factory, run_thermometer) -> bytes:
     home = tmp_path_factory.mktemp("undisturbed")
     arguments = ["--executor", "serial", "--no-tracking", "--out", "study"]
-    done = run_thermometer(home, "run", chaos.STUDY, *chaos.SETTINGS, *arguments, timeout=1200)
+    done = run_thermometer(home, "run", *SWEEP.settings, *arguments, timeout=1200)
     assert done.returncode == 0, done.stderr
     return (home / "study/table.csv").read_bytes()
 
@@ -121,7 +122,9 @@ def test_campaign(home, nodes, server, undisturbed, database_arms):
     tallies = {}
     for k, arm in enumerate(arms):
         share = n_events // len(arms) + (k < n_events % len(arms))
-        tallies[arm.name] = chaos.Campaign(home, nodes, server, undisturbed, arm, seed).run(share)
+        tallies[arm.name] = chaos.Campaign(home, nodes, server, SWEEP, undisturbed, arm, seed).run(
+            share
+        )
     check_nothing_is_left(nodes)
     write_page(tallies, seed)
     assert [wrong for tally in tallies.values() for wrong in tally.wrong] == []
@@ -151,7 +154,7 @@ def write_page(tallies, seed) -> None:
 
 PAGE_TEXT = f"""# A campaign of accidents
 
-Studies of {chaos.N_TRAININGS} trainings on a Ray cluster of three nodes, logged to an MLflow \
+Studies of {SWEEP.n_trainings} trainings on a Ray cluster of three nodes, logged to an MLflow \
 server; random accidents while they run. Its driver is started again whenever it ended.
 
 Rewritten by `make chaos`.

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -35,6 +36,8 @@ class Nodes:
         # Paths of Unix sockets must be short.
         self._sessions = Path("/tmp") / self.mark
         self.nodes: list[subprocess.Popen] = []
+        self.outage = threading.Lock()
+        """Held while a node that was killed is being replaced."""
         self._started = 0
 
     @property

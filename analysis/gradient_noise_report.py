@@ -218,12 +218,13 @@ def _layer_table(frame: pd.DataFrame) -> ReportTable:
     keys = [name for name in ("loss", "epoch", "batch_size", "layer") if name in frame]
     mean = frame.groupby(keys)[[name for name in _SHOWN if name in frame]].mean()
     rows = tuple(
-        (*(_text(k) for k in index), *("" if pd.isna(v) else f"{v:.3g}" for v in values))
+        (*(_text(k) for k in index), *("–" if pd.isna(v) else f"{v:.3f}" for v in values))
         for index, values in zip(mean.index, mean.to_numpy(), strict=True)
     )
     remark = f"; first {_LARGEST_TABLE} rows" if len(rows) > _LARGEST_TABLE else ""
     columns = (*keys, *(_SHOWN[name] for name in mean.columns))
-    return ReportTable(f"Means over seeds{remark}", columns, rows[:_LARGEST_TABLE])
+    title = f"Means over {frame['seed'].nunique()} seeds{remark}; seed by seed in layers.csv"
+    return ReportTable(title, columns, rows[:_LARGEST_TABLE])
 
 
 def _excluded_table(frame: pd.DataFrame) -> ReportTable:

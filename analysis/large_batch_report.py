@@ -33,7 +33,7 @@ def large_batch_content(result: ClaimResult, context: ReportContext) -> ReportCo
         "Test error of every arm minus that of the plain large batch, paired by seed, in "
         f"percentage points; one panel per setting, bars are standard errors over {n_seeds} "
         "seeds. Dashed: the small batch, which matched noise should reproduce. Left of the line "
-        "an arm is better than the large batch."
+        f"an arm is better than the large batch. {_listed(letters)}."
     )
     return ReportContent(
         title="noise injected into large batches",
@@ -49,7 +49,7 @@ def large_batch_content(result: ClaimResult, context: ReportContext) -> ReportCo
         figures=(PlannedFigure("arms", partial(plot_arms, table), caption, table.copy),),
         tables=(
             ("Arms", (_setting_table(letters), _arm_table(table, letters))),
-            *claim_sections(shown),
+            claim_sections(shown)[0],
         ),
         conventions=(
             "Matched noise: per-sample losses weighted by (1 + c (ξ_i - mean ξ))/B, "
@@ -110,18 +110,18 @@ def plot_arms(table: pd.DataFrame) -> Figure:
         axes.set_visible(False)
     for axes, setting in zip(panels, settings, strict=False):
         _draw_setting(axes, table[table["setting"] == setting])
-        axes.set_title(_panel_title(setting, letters[setting]), fontsize=8)
+        axes.set_title(letters[setting], fontsize=9)
     for axes in panels[max(0, len(settings) - columns) : len(settings)]:
         axes.set_xlabel("minus large batch (points)")
     return figure
 
 
-def _panel_title(setting: str, letter: str) -> str:
-    """Return letter and settings in two lines."""
-    parts = [part.replace("_", " ").replace("=", " ") for part in setting.split(",")]
-    middle = (len(parts) + 1) // 2
-    lines = (", ".join(parts[:middle]), ", ".join(parts[middle:]))
-    return "\n".join(filter(None, (f"{letter}: {lines[0]}", lines[1])))
+def _listed(letters: Mapping[str, str]) -> str:
+    """Return what the letters of the settings stand for."""
+    return "; ".join(
+        f"{letter}: {setting.replace('_', ' ').replace('=', ' ').replace(',', ', ')}"
+        for setting, letter in letters.items()
+    )
 
 
 def _draw_setting(axes: Axes, part: pd.DataFrame) -> None:

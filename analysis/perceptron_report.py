@@ -99,7 +99,7 @@ def _answer(law: PerceptronLaws) -> Answer:
         paragraphs=tuple(paragraphs),
         note="Lights tell whether a number lies in the window that theory and its known finite-"
         "size deficits allow; errors in parentheses are 68 %.",
-        label=f"{law.label}, d = {law.input_dim}",
+        label=f"{law.label}" if "input_dim" in law.label else f"{law.label}, d = {law.input_dim}",
         lights=lights(law),
         beside=tuple(verdicts.values()),
     )
@@ -170,22 +170,25 @@ _TRAJECTORY_CAPTION = (
 
 
 def _theory_table(laws: Sequence[PerceptronLaws]) -> ReportTable:
-    rows = [
-        (
-            law.label,
-            name,
-            f"{window.theory:.4g}",
-            str(window.estimate),
-            interval_text(window.estimate),
-            "" if window.pull is None else f"{window.pull:+.1f}",
-            f"{window.low:.3g} … {window.high:.3g}",
-            "yes" if window.holds else "no",
-            window.estimate.fit_range,
-        )
-        for law in laws
-        for name, window in windows(law).items()
-    ]
-    columns = ("law", "quantity", "theory", "measured", "95 % interval", "pull (s.e.)", "window",
+    rows: list[tuple[str, ...]] = []
+    for law in laws:
+        found = windows(law)
+        if found:
+            rows.append((law.label,))
+        rows += [
+            (
+                name,
+                f"{window.theory:.4g}",
+                str(window.estimate),
+                interval_text(window.estimate),
+                "" if window.pull is None else f"{window.pull:+.1f}",
+                f"{window.low:.3g} … {window.high:.3g}",
+                "yes" if window.holds else "no",
+                window.estimate.fit_range,
+            )
+            for name, window in found.items()
+        ]
+    columns = ("exponent", "theory", "measured", "95 % interval", "pull (s.e.)", "window",
                "inside", "fit range")  # fmt: skip
     return ReportTable("Exponents of theory and of the data", columns, tuple(rows))
 

@@ -39,14 +39,17 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\bdw\b(?= ~)"), "Δw"),
     (re.compile(r"-&gt;"), "→"),
     (re.compile(r"\+-"), "±"),
+    (re.compile(r",(?=input_dim=)"), ", "),
+    (re.compile(r"\binput_dim="), "d = "),
+    (re.compile(rf"\b(?<![\[,])({_LETTERS})=(?=[\d.])"), r"\1 = "),
     (re.compile(r"(?<=\d)%"), " %"),
 )
 _INDEX = re.compile(
-    rf"(?<![\w&#])((?:{_LETTERS}|T|w|B|r|AIC|κ|σ|η|a|b|x)(?:\*)?)"
-    r"_(lazy|noise|test|sec|short|long|opt|edge|eff|star|perp|max|c|L|H|h|g|j|G|S|0|1|2)"
+    rf"(?<![\w&#])((?:{_LETTERS}|T|w|B|r|S|AIC|κ|σ|η|a|b|x)(?:\*)?)"
+    r"_(lazy|noise|test|sec|short|long|opt|edge|eff|star|perp|max|min|c|L|H|h|g|j|G|S|0|1|2)"
     r"((?:,(?:up|down))?)(?![\w])"
 )
-_POWER = re.compile(rf"\^(\(-?[^()\s]+\)|-?{_NUMBER}(?:/\d+)?|-?(?:{_LETTERS}|kappa|[a-z])\b)")
+_POWER = re.compile(rf"\^(\(-?[^()\s]+\)|-?{_NUMBER}(?:/\d+)?|-?(?:{_LETTERS}|[a-zα-ω])\b)")
 _GREEK_WORD = re.compile(rf"(?<![\w&\[])({_LETTERS})(?![\w\[])")
 _MINUS = re.compile(r"(?<![\w)\]&#>-])-(?=[\d.])")
 _RAISED = re.compile(r"<sup>([^<]*)</sup>")

@@ -13,7 +13,6 @@ import json
 import logging
 import math
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from studies.commands.cite import cite
 from studies.commands.listing import list_studies
 from studies.commands.replay import replay
 from studies.commands.ui import ui
+from studies.credentials import redacted_command
 
 DONE, USAGE, INCOMPLETE, FAILED, INTERRUPTED = 0, 2, 3, 4, 130
 
@@ -131,7 +131,7 @@ def run(
     from studies.study import RunOptions, Study
 
     instance = Study(spec.study, spec, folder.path)
-    command = f"thermometer {shlex.join(sys.argv[1:])}"
+    command = f"thermometer {redacted_command(sys.argv[1:])}"
     say = functools.partial(click.echo, err=as_json)
     how = RunOptions(tracking=not no_tracking, command=command, say=say, **options)
     if dry_run:
@@ -321,7 +321,7 @@ def report(
 
     With several, compare them: their T_c(P) on shared axes, their exponents with pulls.
     """
-    command = f"thermometer {shlex.join(sys.argv[1:])}"
+    command = f"thermometer {redacted_command(sys.argv[1:])}"
     if len(sources) > 1:
         from studies.commands.comparison import study_names, write_comparison
 

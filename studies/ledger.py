@@ -2,13 +2,17 @@
 
 The journal file is the only source of truth; table, report and MLflow are made from it. Only
 the process that owns the folder writes it.
+
+Each trial is read once, when it is written or when the ledger is opened, so that asking what is
+done costs the same whether a hundred or a hundred thousand trainings are.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,35 +82,61 @@ class Ledger:
             if not writable:
                 raise InvalidSettingError(f"{path} holds no study {study_name!r}") from None
             self.study = optuna.create_study(storage=self._storage, study_name=study_name)
+        self._study_id = self._storage.get_study_id_from_name(study_name)
+        self._read: set[int] = set()
+        self._blocks: list[Block] = []
+        self._failures: list[tuple[int, Failure]] = []
+        self._done: dict[str, set[int]] = defaultdict(set)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read the trials that finished since the ledger was opened, whoever wrote them.
+
+        The ledger knows what it wrote itself.
+        """
+        for trial in self.trials(TrialState.COMPLETE, TrialState.FAIL):
+            if trial.number not in self._read:
+                self._remember(trial)
+
+    def _remember(self, trial: FrozenTrial) -> None:
+        self._read.add(trial.number)
+        if trial.state is TrialState.COMPLETE:
+            block = _block(trial)
+            self._blocks.append(block)
+            self._done[block.point.identity].update(block.seeds)
+        elif RECORD in trial.user_attrs:
+            self._failures.append((trial.number, _failure(trial)))
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
         """Return the trials in these states, in the order of their numbers."""
         return self.study.get_trials(deepcopy=False, states=states or None)
 
     def blocks(self) -> list[Block]:
-        """Return everything measured so far."""
-        return [_block(trial) for trial in self.trials(TrialState.COMPLETE)]
+        """Return everything measured so far, in the order of the trials' numbers."""
+        return sorted(self._blocks, key=lambda block: block.trial)
 
-    def done(self) -> dict[str, set[int]]:
+    def blocks_after(self, n_read: int) -> list[Block]:
+        """Return what was measured after the first `n_read` blocks, in the order of reading."""
+        return self._blocks[n_read:]
+
+    @property
+    def n_done(self) -> int:
+        """How many trainings are finished."""
+        return sum(len(seeds) for seeds in self._done.values())
+
+    def done(self) -> Mapping[str, Set[int]]:
         """Return the finished seeds of every configuration, by its identity."""
-        done: dict[str, set[int]] = defaultdict(set)
-        for block in self.blocks():
-            done[block.point.identity].update(block.seeds)
-        return done
+        return self._done
 
     def failures(self) -> list[Failure]:
         """Return the units that failed and were not measured by a later attempt."""
-        done = self.done()
         failures: dict[tuple[str, tuple[int, ...]], Failure] = {}
-        for trial in self.trials(TrialState.FAIL):
-            record = trial.user_attrs.get(RECORD)
-            if record is None:
-                continue
-            point = read_configuration(record["point"])
-            left = tuple(s for s in record["seeds"] if s not in done[point.identity])
+        for _, failed in sorted(self._failures, key=lambda item: item[0]):
+            identity = failed.point.identity
+            done = self._done.get(identity, set())
+            left = tuple(seed for seed in failed.seeds if seed not in done)
             if left:
-                reason = trial.user_attrs.get(REASON, "unknown")
-                failures[point.identity, left] = Failure(point, left, reason)
+                failures[identity, left] = replace(failed, seeds=left)
         return list(failures.values())
 
     def invalid(self) -> list[str]:
@@ -146,21 +176,23 @@ class Ledger:
             value = math.inf
         if unit.trial is None:
             settings = unit.point.to_dict()
-            self.study.add_trial(
-                optuna.trial.create_trial(
-                    state=state,
-                    value=value,
-                    params={name: settings[name] for name in distributions},
-                    distributions=distributions,
-                    user_attrs=attrs,
-                )
+            finished = optuna.trial.create_trial(
+                state=state,
+                value=value,
+                params={name: settings[name] for name in distributions},
+                distributions=distributions,
+                user_attrs=attrs,
             )
-            return
-        study_id = self._storage.get_study_id_from_name(self.study.study_name)
-        trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, unit.trial)
-        for key, attr in attrs.items():
-            self._storage.set_trial_user_attr(trial_id, key, attr)
-        self.study.tell(unit.trial, value, state=state)
+            trial_id = self._storage.create_new_trial(self._study_id, finished)
+        else:
+            trial_id = self._storage.get_trial_id_from_study_id_trial_number(
+                self._study_id, unit.trial
+            )
+            for key, attr in attrs.items():
+                self._storage.set_trial_user_attr(trial_id, key, attr)
+            self.study.tell(unit.trial, value, state=state)
+        # As it reads back from the storage, so that a reopened ledger holds the same.
+        self._remember(self._storage.get_trial(trial_id))
 
 
 def _block(trial: FrozenTrial) -> Block:
@@ -174,6 +206,12 @@ def _block(trial: FrozenTrial) -> Block:
         provenance=trial.user_attrs.get(PROVENANCE, {}),
         finished=finished.timestamp() if finished is not None else 0.0,
     )
+
+
+def _failure(trial: FrozenTrial) -> Failure:
+    record = trial.user_attrs[RECORD]
+    reason = trial.user_attrs.get(REASON, "unknown")
+    return Failure(read_configuration(record["point"]), tuple(record["seeds"]), reason)
 
 
 def _mean(rows: list[dict[str, Any]], objective: str) -> float | None:

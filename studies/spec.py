@@ -14,7 +14,7 @@ import yaml
 from search_spaces import InvalidSettingError, SearchSpace
 from search_spaces.axes import AXES, ListAxis
 from search_spaces.choices import check_name
-from search_spaces.point import number_from_text, positive_integer, positive_number
+from search_spaces.numbers import number_from_text, positive_integer, positive_number
 from search_spaces.space import NOISE_AXES
 from studies.design import ADAPTIVE, check_adaptive, is_range, read_design
 from studies.experiments import Experiment, Space, load_experiment

@@ -17,6 +17,7 @@ from optuna.distributions import BaseDistribution
 from search_spaces import InvalidSettingError, SearchSpace
 from studies import provenance
 from studies.adaptive import AdaptiveWork, adaptive_distributions
+from studies.credentials import redacted_uri
 from studies.driver import Budget, Driver, Outcome
 from studies.executors import Executor, RayExecutor, SerialExecutor, check_reachable
 from studies.extension import propose_extension
@@ -45,7 +46,6 @@ from studies.tracking import (
     check_local_store,
     check_tracking_uri,
     local_uri,
-    without_password,
 )
 from studies.windows import with_measured_windows
 from studies.worker import Task, device_argument, limited, run_pack
@@ -224,7 +224,7 @@ class Study:
     ) -> Outcome:
         self.spec.experiment.prepare(self.spec, backend)
         distributions = self._distributions()
-        done = sum(len(block.seeds) for block in ledger.blocks())
+        done = ledger.n_done
         # How many trainings an adaptive design takes is known only at its end.
         planned = None if self.spec.is_adaptive else self.spec.n_trainings()
         objective, commit = self.spec.objective, provenance.commit()
@@ -292,7 +292,7 @@ class Study:
             return True
         uri = self.folder.read_state().get("mlflow", {}).get("uri")
         if options.tracking_uri is not None:
-            return bool(uri == without_password(absolute_uri(options.tracking_uri)))
+            return bool(uri == redacted_uri(absolute_uri(options.tracking_uri)))
         return uri is not None and (
             uri != local_uri(self.folder) or self.folder.mlflow_db.exists()
         )
@@ -340,7 +340,7 @@ class Study:
         return RunSummary(
             planned=trainings_asked_for(self.spec, ledger),
             invalid=len(ledger.invalid()),
-            done=sum(len(seeds) for seeds in ledger.done().values()),
+            done=ledger.n_done,
             trained=outcome.trained,
             failed=sum(len(failure.seeds) for failure in ledger.failures()),
             interrupted=outcome.interrupted,

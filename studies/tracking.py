@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from search_spaces import InvalidSettingError
+from studies.credentials import redacted, redacted_uri
 from studies.experiments import Configuration, load_experiment
 from studies.folder import StudyFolder
 from studies.packs import Unit
@@ -39,13 +40,16 @@ def check_tracking_uri(uri: str) -> None:
 
     That is a server or database that listens, or an SQLite file in an existing folder.
     """
-    shown = without_password(uri)
+    shown = redacted_uri(uri)
     try:
         parts = urlsplit(uri)
         scheme = parts.scheme.partition("+")[0]
         port = parts.port or _PORTS.get(scheme)
-    except ValueError as error:
-        raise InvalidSettingError(f"tracking_uri={shown!r} is not valid: {error}") from None
+    except ValueError:
+        # The words of urlsplit repeat what stands in place of the port: part of a password.
+        raise InvalidSettingError(
+            f"tracking_uri={shown!r} is not valid: its port is not a number from 0 to 65535"
+        ) from None
     if scheme == "sqlite":
         path = Path(uri.partition(":///")[2]).absolute()
         if not path.parent.is_dir():
@@ -169,7 +173,7 @@ class MlflowTracker:
         try:
             job()
         except Exception as error:
-            self._error = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            self._error = redacted(" ".join(f"{type(error).__name__}: {error}".split()))[:300]
 
     def _open(self) -> None:
         mlflow = import_mlflow()
@@ -189,7 +193,7 @@ class MlflowTracker:
         self._ids = {
             "experiment_id": experiment,
             "run_id": parent.info.run_id,
-            "uri": without_password(self._uri),
+            "uri": redacted_uri(self._uri),
         }
         self._known = {
             run.data.tags[POINT_TAG]: (run.info.run_id, self._progress_of(run))
@@ -320,15 +324,6 @@ def absolute_uri(uri: str) -> str:
     """Return a tracking URI that means the same in every working folder."""
     path = uri.removeprefix("sqlite:///")
     return f"sqlite:///{Path(path).absolute()}" if path != uri else uri
-
-
-def without_password(uri: str) -> str:
-    """Return a URI fit for files and messages.
-
-    >>> without_password("https://user:secret@host:5000/a")
-    'https://user:***@host:5000/a'
-    """
-    return re.sub(r"(://[^/:@]*):[^/@]*@", r"\1:***@", uri)
 
 
 def store_uri(folder: StudyFolder) -> str:

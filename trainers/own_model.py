@@ -210,32 +210,15 @@ class OwnModel:
         varied = {"n_train": len(train), **dict(zip(names, law, strict=True)), "seed": seed}
         return OwnTraining({**self._columns(), **varied}, measurement, module)
 
-    def plan(
+    def scan(
         self,
-        *,
         n_train: Any,
         temperature: Any = None,
         batch_size: Any = 1,
         n_seeds: int = 8,
         first_seed: int = 0,
-    ) -> list[dict[str, Any]]:
-        """Return the arguments of :meth:`train` for every training of :meth:`scan`, in order."""
-        sizes = parse_axis("n_train", n_train).values()
-        batches = parse_axis("batch_size", batch_size).values()
-        seeds = range(first_seed, first_seed + positive_integer("n_seeds", n_seeds))
-        given = None if temperature is None else parse_axis("temperature", temperature).values()
-        tasks = [
-            {"n_train": p, "temperature": t, "batch_size": b, "seed": seed}
-            for p, b in itertools.product(sizes, batches)
-            for t in given or self.temperatures(b)
-            for seed in seeds
-        ]
-        for task in tasks:
-            self._check_batch(task["batch_size"], task["n_train"])
-        return tasks
-
-    def scan(self, **axes: Any) -> pd.DataFrame:
-        """Train every combination of sizes, temperatures, batch sizes and seeds, one by one.
+    ) -> pd.DataFrame:
+        """Train every combination of sizes, batch sizes, temperatures and seeds, one by one.
 
         Parameters
         ----------
@@ -251,8 +234,22 @@ class OwnModel:
             One row per training, for :meth:`analysis.MeasurementTable.from_frame`. Progress
             shows on terminals.
         """
-        tasks = tqdm(self.plan(**axes), desc="training", disable=None, leave=False)
-        return pd.DataFrame([self.train(**task).to_row() for task in tasks])
+        sizes = parse_axis("n_train", n_train).values()
+        batches = parse_axis("batch_size", batch_size).values()
+        given = None if temperature is None else parse_axis("temperature", temperature).values()
+        first_seed = _checked_seed(first_seed)
+        seeds = range(first_seed, first_seed + positive_integer("n_seeds", n_seeds))
+        tasks = [
+            {"n_train": p, "temperature": t, "batch_size": b, "seed": seed}
+            for p, b in itertools.product(sizes, batches)
+            for t in given or self.temperatures(b)
+            for seed in seeds
+        ]
+        for p, b in itertools.product(sizes, batches):
+            self._split(p, first_seed)
+            self._check_batch(b, p)
+        shown = tqdm(tasks, desc="training", disable=None, leave=False)
+        return pd.DataFrame([self.train(**task).to_row() for task in shown])
 
     def losses(
         self, n_train: int, seed: int = 0, module: torch.nn.Module | None = None

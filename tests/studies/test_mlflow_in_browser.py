@@ -59,7 +59,8 @@ def served(browser, tmp_path_factory):
         ("report", ["report.html", "references.bib"]),
         ("table", ["table.csv", "relative_weight_change"]),
         ("comparison", ["Comparing 4 Runs", "Parallel Coordinates Plot"]),
-        ("size", ["2 matching runs"]),
+        # The two of this size, under their study.
+        ("size", ["3 matching runs"]),
     ],
 )
 def test_page(browser, served, name, shown):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from studies import provenance
 from studies.adaptive import AdaptiveWork, adaptive_distributions
 from studies.data_used import data_used
 from studies.driver import Budget, Driver, Outcome
-from studies.executors import Executor, RayExecutor, SerialExecutor, check_reachable
+from studies.executors import Executor, RayExecutor, SerialExecutor, task_on
 from studies.extension import propose_extension
 from studies.folder import StudyFolder
 from studies.growth import check_growth
@@ -26,6 +25,7 @@ from studies.memory import allow_memory, read_memory
 from studies.mlflow_runs import StudyResult, StudyRuns
 from studies.mlflow_texts import study_note
 from studies.packs import PackQueue, Work
+from studies.places import ANY, EXECUTORS, check_places, lanes_for, pilot_device
 from studies.plan import trainings_asked_for
 from studies.progress import Progress, announce
 from studies.records import provenance_rows, table_rows, to_csv
@@ -36,6 +36,7 @@ from studies.samplers import (
     planned_distributions,
 )
 from studies.spec import StudySpec
+from studies.stores import choose_database, drive_ledger, held_by_store, open_ledger, shared
 from studies.study_state import artifacts, fingerprint, is_current, write_state
 from studies.tracked import last_store
 from studies.tracking import ConfigurationFeed, MlflowTracker, NullTracker
@@ -47,11 +48,9 @@ from studies.tracking_uri import (
     same_store,
 )
 from studies.windows import with_measured_windows
-from studies.worker import Task, device_argument, limited, run_pack
+from studies.worker import Task, limited, run_pack
 
 __all__ = ["EXECUTORS", "RunOptions", "RunSummary", "Study"]
-
-EXECUTORS = ("ray", "serial")
 
 
 class Study:
@@ -65,6 +64,9 @@ class Study:
         What to scan, or a complete :class:`studies.spec.StudySpec`.
     folder
         Where it lives; ``runs/NAME`` by default.
+    storage
+        URL of a database that holds the ledger, ``postgresql+psycopg://USER@HOST/DATABASE`` or
+        ``sqlite:///FILE``; the journal in the folder, or what the folder says, by default.
 
     Raises
     ------
@@ -73,13 +75,18 @@ class Study:
     """
 
     def __init__(
-        self, name: str, space: SearchSpace | StudySpec, folder: str | Path | None = None
+        self,
+        name: str,
+        space: SearchSpace | StudySpec,
+        folder: str | Path | None = None,
+        storage: str | None = None,
     ) -> None:
         if isinstance(space, SearchSpace):
             space = StudySpec.from_plain({"study": name, **space.to_plain()})
         self.spec = space
         self.folder = StudyFolder(folder or Path("runs") / name)
-        held = self.folder.held_spec()
+        self._database = choose_database(self.folder, storage)
+        held = held_by_store(self.folder, self._database, self.spec.study)
         if held is not None:
             before = StudySpec.from_plain(held)
             if before.study != self.spec.study:
@@ -88,14 +95,20 @@ class Study:
                 )
             if self.spec.extension is None:
                 self.spec = replace(self.spec, extension=before.extension)
-            check_growth(before, self.spec)
+            check_growth(before, self.spec, self._place)
+
+    @property
+    def _place(self) -> str:
+        """What holds the spec, for messages."""
+        return "the folder" if self._database is None else f"the study in {self._database.shown}"
 
     @classmethod
     def open(cls, folder: str | Path) -> Study:
         """Return the study that a folder holds."""
         existing = StudyFolder.existing(folder)
         spec = existing.read_spec()
-        return cls(spec.study, spec, existing.path)
+        held = held_by_store(existing, choose_database(existing), spec.study)
+        return cls(spec.study, StudySpec.from_plain(held or spec.to_plain()), existing.path)
 
     def table(self) -> Any:
         """Return what was measured so far: for trainings an `analysis.MeasurementTable`."""
@@ -115,9 +128,7 @@ class Study:
         backend = self.check(options)
         self.spec = replace(self.spec, backend=backend)
         self.folder.create()
-        with self.folder.owned():
-            self.folder.write(self.folder.spec, self.spec.to_yaml())
-            ledger = Ledger(self.folder.ledger, self.spec.study, writable=True)
+        with self.folder.owned(), self._open_ledger(options) as ledger:
             for repair in ledger.repairs:
                 options.say(f"repaired the ledger: {repair}")
             work = self._work(ledger, backend)
@@ -125,9 +136,21 @@ class Study:
                 return self._nothing_to_do(ledger, options)
             return self._run(ledger, work, backend, options)
 
+    def _open_ledger(self, options: RunOptions) -> Ledger:
+        if self._database is None:
+            # Before the journal: a folder without a spec is nobody's.
+            self.folder.write(self.folder.spec, self.spec.to_yaml())
+        ledger = drive_ledger(self.folder, self._database, self.spec, options.lease)
+        self._write_spec(ledger, self.spec)
+        return ledger
+
+    def _write_spec(self, ledger: Ledger, spec: StudySpec) -> None:
+        self.spec = ledger.agree(spec)
+        self.folder.write(self.folder.spec, self.spec.to_yaml())
+
     def report(self) -> Path:
         """Analyse the table again and rewrite report, tables and figures."""
-        ledger = Ledger(self.folder.ledger, self.spec.study)
+        ledger = open_ledger(self.folder, self.spec.study)
         return self.write_report(self.analyse(), ledger)
 
     def check(self, options: RunOptions) -> str:
@@ -138,20 +161,16 @@ class Study:
         InvalidSettingError
             Saying what cannot work here.
         """
+        if options.storage is not None:
+            self._database = choose_database(self.folder, options.storage)
+        if self._database is not None:
+            self._database.check()
         allow_memory(None if options.memory is None else read_memory(options.memory))
         if self.spec.lacks_window:
-            self.spec = with_measured_windows(self.spec, options.device, options.say)
+            self.spec = with_measured_windows(self.spec, pilot_device(options), options.say)
         if not (self.spec.is_planned or self.spec.is_adaptive):
             check_sampler(self.spec)
-        backend = self.spec.experiment.check(
-            self.spec, **device_argument(self.spec.experiment, options.device)
-        )
-        if options.executor not in EXECUTORS:
-            raise InvalidSettingError(
-                f"executor={options.executor!r} is unknown; allowed: {', '.join(EXECUTORS)}"
-            )
-        if options.address is not None:
-            check_reachable(options.address)
+        backend = check_places(self.spec, options)
         if options.tracking and options.tracking_uri is not None:
             last = last_store(self.folder.tracked)
             # A store that this study was logged to may come back while it goes on.
@@ -172,7 +191,10 @@ class Study:
             (point, [seed for seed in seeds if seed not in done.get(point.identity, ())])
             for point, seeds in self.spec.planned()
         )
-        return PackQueue(missing, getattr(self.spec.experiment, "TOGETHER", {}).get(backend, 1))
+        together = getattr(self.spec.experiment, "TOGETHER", {}).get(backend, 1)
+        # Drivers that share a study begin at different places.
+        start = "" if ledger.claims is None else ledger.claims.number
+        return PackQueue(missing, together, start)
 
     def _run(self, ledger: Ledger, work: Work, backend: str, options: RunOptions) -> RunSummary:
         tracker = self._tracker(options)
@@ -187,6 +209,8 @@ class Study:
             work, left = self._work(ledger, backend), budget.without(outcome.trained)
             more = self._train(ledger, work, backend, options, feed, left)
             outcome = outcome.and_then(more)
+        if ledger.claims is not None:
+            ledger.refresh()
         blocks = ledger.blocks()
         self.folder.write(self.folder.table, to_csv(table_rows(blocks)))
         self.folder.write(self.folder.provenance, to_csv(provenance_rows(blocks)))
@@ -223,8 +247,7 @@ class Study:
             return False
         rows = table_rows(ledger.blocks())
         extension = propose_extension(spec.space, spec.thresholds[0], rows)
-        self.spec = replace(spec, extension=extension)
-        self.folder.write(self.folder.spec, self.spec.to_yaml())
+        self._write_spec(ledger, replace(spec, extension=extension))
         return bool(extension)
 
     def _train(
@@ -241,16 +264,16 @@ class Study:
         done = ledger.n_done
         # How many trainings an adaptive design takes is known only at its end.
         planned = None if self.spec.is_adaptive else self.spec.n_trainings()
-        objective, commit = self.spec.objective, provenance.commit()
+        objective, made_by = self.spec.objective, provenance.driver(self.spec.digest)
         announce(f"starting {options.executor}", options.quiet)
         executor = _executor(backend, options)
         try:
-            driver = Driver(ledger, executor, distributions, objective, commit, feed.add)
+            driver = Driver(ledger, executor, distributions, objective, made_by, feed.add)
             with (
                 Interrupt() as interrupt,
                 Progress(planned, done, options.quiet) as progress,
             ):
-                return driver.run(work, progress, budget, interrupt)
+                return driver.run(shared(work, ledger), progress, budget, interrupt)
         finally:
             executor.shutdown()
 
@@ -334,9 +357,8 @@ class Study:
 def _executor(backend: str, options: RunOptions) -> Executor:
     memory = None if options.memory is None else read_memory(options.memory)
     task: Task = limited(run_pack, memory)
-    if options.device != "cpu":
-        task = functools.partial(task, device=options.device)
+    lanes = lanes_for(options.device, options.gpus_per_point)
+    backend = "auto" if backend == ANY else backend
     if options.executor == "serial":
-        return SerialExecutor(backend, task)
-    gpus = 0 if options.device == "cpu" else 1
-    return RayExecutor(backend, task, options.workers, options.address, gpus)
+        return SerialExecutor(backend, task_on(task, lanes[0]))
+    return RayExecutor(backend, task, options.workers, options.address, lanes, options.ship_code)

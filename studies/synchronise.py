@@ -16,6 +16,7 @@ from studies.ledger import Block, Ledger
 from studies.mlflow_client import is_refusal, short_requests
 from studies.mlflow_runs import ConfigurationResult, StudyRuns
 from studies.records import provenance_rows, table_rows, to_csv
+from studies.stores import open_ledger
 from studies.study import Study
 from studies.study_state import artifacts, fingerprint, write_state
 from studies.tracked import last_store
@@ -80,7 +81,7 @@ def synchronise(
     study = Study.open(path)
     store, name = _store_of(study.folder, uri, experiment or "")
     with study.folder.owned(), short_requests():
-        ledger = Ledger(study.folder.ledger, study.spec.study)
+        ledger = open_ledger(study.folder, study.spec.study)
         blocks = ledger.blocks()
         if not blocks:
             raise InvalidSettingError(f"{study.folder.path} has no results yet; run the study")

@@ -12,6 +12,7 @@ from optuna.distributions import BaseDistribution
 from search_spaces import InvalidSettingError, SearchSpace
 from studies import provenance
 from studies.adaptive import AdaptiveWork, adaptive_distributions
+from studies.data_used import data_used
 from studies.driver import Budget, Driver, Outcome
 from studies.executors import Executor, RayExecutor, SerialExecutor, task_on
 from studies.extension import propose_extension
@@ -235,6 +236,7 @@ class Study:
             note=study_note(self.spec, result, ids),
             files=artifacts(self.folder, self.spec),
             complete=summary.is_complete,
+            data=data_used(block.point for block in ledger.blocks()),
         )
 
     def _extend(self, ledger: Ledger, outcome: Outcome, backend: str) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from search_spaces.point import significant
+from search_spaces.numbers import significant
 
 
 @dataclass(frozen=True)

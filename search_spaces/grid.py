@@ -12,7 +12,7 @@ from typing import Any
 from search_spaces.axes import LARGEST_GRID, parse_log_range
 from search_spaces.choices import InvalidSettingError, check_name
 from search_spaces.configuration import Configuration
-from search_spaces.point import number_from_text, positive_integer
+from search_spaces.numbers import number_from_text, positive_integer
 
 
 @dataclass(frozen=True)

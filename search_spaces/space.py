@@ -20,13 +20,8 @@ from search_spaces.choices import (
     check_name,
 )
 from search_spaces.defaults import DATA_DEFAULTS, MODEL_DEFAULTS
-from search_spaces.point import (
-    Point,
-    number_from_text,
-    positive_integer,
-    positive_number,
-    resolve_temperature,
-)
+from search_spaces.numbers import number_from_text, positive_integer, positive_number
+from search_spaces.point import Point, resolve_temperature
 from search_spaces.windows import (
     STABLE,
     perceptron_budget,

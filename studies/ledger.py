@@ -15,18 +15,24 @@ from collections.abc import Mapping, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.storages import JournalStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search_spaces import InvalidSettingError
 from studies.experiments import Configuration, read_configuration
 from studies.journal import repair_end, repair_records
 from studies.journal_backend import JournalBackend
 from studies.packs import Unit
+from studies.spec import StudySpec
+
+if TYPE_CHECKING:
+    from studies.claims import Claims
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -68,32 +74,55 @@ class Ledger:
         Repair the journal first and allow :meth:`record`; for the owner of the folder only.
     """
 
+    claims: Claims | None = None
+    """What this driver holds of a study that several may share; None for the only driver."""
+
     def __init__(self, path: Path, study_name: str, writable: bool = False) -> None:
         if not writable and not path.exists():
             raise InvalidSettingError(f"{path} does not exist; nothing was measured here yet")
         self.repairs = repair_end(path) if writable else []
         self._journal = JournalBackend(path)
         try:
-            self._storage = JournalStorage(self._journal)
+            storage = JournalStorage(self._journal)
         except ValueError:
             if not writable:
                 raise InvalidSettingError(
                     f"{path} has a damaged record; 'thermometer run' on this folder mends it"
                 ) from None
             self.repairs += repair_records(path)
-            self._storage = JournalStorage(self._journal)
+            storage = JournalStorage(self._journal)
         try:
-            self.study = optuna.load_study(storage=self._storage, study_name=study_name)
+            study = optuna.load_study(storage=storage, study_name=study_name)
         except KeyError:
             if not writable:
                 raise InvalidSettingError(f"{path} holds no study {study_name!r}") from None
-            self.study = optuna.create_study(storage=self._storage, study_name=study_name)
-        self._study_id = self._storage.get_study_id_from_name(study_name)
+            study = optuna.create_study(storage=storage, study_name=study_name)
+        self._start(storage, study)
+
+    def _start(self, storage: BaseStorage, study: optuna.Study) -> None:
+        self._storage = storage
+        self.study = study
+        self._study_id = storage.get_study_id_from_name(study.study_name)
         self._read: set[int] = set()
         self._blocks: list[Block] = []
         self._failures: list[tuple[int, Failure]] = []
         self._done: dict[str, set[int]] = defaultdict(set)
         self.refresh()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        pass
+
+    def agree(self, spec: StudySpec) -> StudySpec:
+        """Return the spec to go by; beside a journal that is the folder's."""
+        return spec
 
     def refresh(self) -> None:
         """Read the trials that finished since the ledger was opened, whoever wrote them.
@@ -152,6 +181,28 @@ class Ledger:
     def together(self) -> AbstractContextManager[None]:
         """Make what is recorded in a context durable at its end, in one write."""
         return self._journal.together()
+
+    def ask(
+        self,
+        sampler: BaseSampler,
+        distributions: dict[str, BaseDistribution],
+        attrs: dict[str, Any],
+    ) -> Trial:
+        """Return a new running trial with these user attributes, its parameters sampled."""
+        self.study.sampler = sampler
+        trial = self.study.ask(fixed_distributions=distributions)
+        for key, attr in attrs.items():
+            trial.set_user_attr(key, attr)
+        return trial
+
+    def close_trial(self, number: int, state: TrialState, reason: str = "") -> None:
+        """End a trial that holds no measurement."""
+        if reason:
+            trial_id = self._storage.get_trial_id_from_study_id_trial_number(
+                self._study_id, number
+            )
+            self._storage.set_trial_user_attr(trial_id, REASON, reason)
+        self.study.tell(number, state=state)
 
     def record(
         self,

@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search_spaces import InvalidSettingError, ListAxis, LogAxis, SearchSpace
 from search_spaces.choices import ACTIVATIONS, DATA, LOSSES, MODELS
 from studies.experiments import Configuration
-from studies.ledger import REASON, Ledger
+from studies.ledger import Ledger
 from studies.packs import Pack, Unit
 from studies.spec import StudySpec
 
@@ -174,20 +174,17 @@ class _Search:
 
     def ask(self) -> Unit | None:
         """Ask for the next configuration; None if it cannot be trained, which is recorded."""
-        study = self._ledger.study
         if self._alone:
-            study.sampler = make_sampler(self._spec.sampler, self._seed())
+            sampler = make_sampler(self._spec.sampler, self._seed())
         else:
-            study.sampler = _Chosen(self._proposal())
-        trial = study.ask(fixed_distributions=self.distributions)
-        if not self._alone:
-            trial.set_user_attr(SEARCH, self.name)
+            sampler = _Chosen(self._proposal())
+        attrs = {} if self._alone else {SEARCH: self.name}
+        trial = self._ledger.ask(sampler, self.distributions, attrs)
         self.asked += 1
         try:
             return self.unit(trial.number, trial.params)
         except InvalidSettingError as error:
-            trial.set_user_attr(REASON, str(error))
-            study.tell(trial, state=TrialState.PRUNED)
+            self._ledger.close_trial(trial.number, TrialState.PRUNED, str(error))
             return None
 
     def _proposal(self) -> dict[str, Any]:
@@ -272,6 +269,8 @@ class AskedWork:
     def _asked(self) -> int:
         return sum(search.asked for search in self._searches)
 
+    awaits_others = False
+
     def __bool__(self) -> bool:
         return self.unfinished > 0
 
@@ -310,7 +309,7 @@ class AskedWork:
         for trial in self._ledger.trials(TrialState.RUNNING):
             owner = next((search for search in self._searches if search.owns(trial)), None)
             if owner is None:
-                self._ledger.study.tell(trial.number, state=TrialState.FAIL)
+                self._ledger.close_trial(trial.number, TrialState.FAIL)
             else:
                 left.append(owner.unit(trial.number, trial.params))
         return left

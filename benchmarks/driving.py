@@ -25,6 +25,7 @@ from studies.samplers import planned_distributions
 from studies.spec import StudySpec
 from studies.study import Study
 from studies.tracking import ConfigurationFeed
+from studies.tracking_uri import local_uri
 
 Plan = Sequence[tuple[Configuration, tuple[int, ...]]]
 
@@ -45,6 +46,8 @@ class Times:
     tables_cpu: float
     megabytes: float
     """Largest memory of the process so far."""
+    runs: int
+    """Configurations that MLflow's store holds."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
@@ -75,7 +78,7 @@ def drive(
     feed = ConfigurationFeed(n_seeds, 1, tracker)
     ledger = Ledger(study.folder.ledger, "benchmark", writable=True)
     begin, cpu, loop = time.perf_counter(), time.process_time(), time.thread_time()
-    driver = Driver(ledger, executor, distributions, objective, "benchmark", feed.add)
+    driver = Driver(ledger, executor, distributions, objective, {}, feed.add)
     with Interrupt() as interrupt, Progress(None, quiet=True) as progress:
         outcome = driver.run(PackQueue(plan), progress, Budget(), interrupt)
     trained, loop_end = time.perf_counter(), time.thread_time()
@@ -83,12 +86,30 @@ def drive(
     study.folder.write(study.folder.provenance, to_csv(provenance_rows(ledger.blocks())))
     tables = time.thread_time() - loop_end
     tracker.close()
+    wall, driver_cpu = time.perf_counter() - begin, time.process_time() - cpu
     return Times(
         trained=outcome.trained,
-        wall=time.perf_counter() - begin,
+        wall=wall,
         training_wall=trained - begin,
-        driver_cpu=time.process_time() - cpu,
+        driver_cpu=driver_cpu,
         loop_cpu=loop_end - loop,
         tables_cpu=tables,
         megabytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        # The parent is a run as well.
+        runs=n_runs(local_uri(study.folder)) - 1 if tracking else 0,
     )
+
+
+def n_runs(uri: str) -> int:
+    """Return how many finished runs a store holds."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=uri)
+    experiments = [found.experiment_id for found in client.search_experiments()]
+    runs, token = 0, None
+    while True:
+        page = client.search_runs(experiments, max_results=1000, page_token=token)
+        runs += len(page)
+        token = page.token
+        if not token:
+            return runs

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.busy import busy_pack, configuration, know_busy, work
+from benchmarks.driving import drive, n_runs
 
 WORKERS = 2
 EXPERIMENT = "benchmark"
@@ -24,7 +25,6 @@ EXPERIMENT = "benchmark"
 
 def run_thermometer(folder: Path, n: int, products: int, seconds: float) -> dict[str, Any]:
     """Drive the trainings as a study does: journal, packs on Ray, MLflow, tables."""
-    from benchmarks.driving import drive
     from studies.executors import RayExecutor
 
     know_busy()
@@ -34,7 +34,7 @@ def run_thermometer(folder: Path, n: int, products: int, seconds: float) -> dict
         times = drive(folder / "study", plan, executor, objective="score")
     finally:
         executor.shutdown()
-    return {"wall": times.wall, "runs": n_runs(f"sqlite:///{folder}/study/mlflow.db") - 1}
+    return {"wall": times.wall, "runs": times.runs}
 
 
 def run_tune(folder: Path, n: int, products: int, _seconds: float) -> dict[str, Any]:
@@ -111,21 +111,6 @@ def prepared_store(folder: Path) -> str:
     client = MlflowClient(tracking_uri=uri)
     client.create_experiment(EXPERIMENT, (folder / "artifacts").as_uri())
     return uri
-
-
-def n_runs(uri: str) -> int:
-    """Return how many finished runs a store holds."""
-    from mlflow import MlflowClient
-
-    client = MlflowClient(tracking_uri=uri)
-    experiments = [found.experiment_id for found in client.search_experiments()]
-    runs, token = 0, None
-    while True:
-        page = client.search_runs(experiments, max_results=1000, page_token=token)
-        runs += len(page)
-        token = page.token
-        if not token:
-            return runs
 
 
 PROGRAMS = {"thermometer": run_thermometer, "tune": run_tune, "optimize": run_optimize}

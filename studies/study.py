@@ -88,7 +88,9 @@ class Study:
         self._database = choose_database(self.folder, storage)
         held = held_by_store(self.folder, self._database, self.spec.study)
         if held is not None:
-            before = StudySpec.from_plain(held)
+            # To plan a large study takes seconds; most often nothing has changed.
+            same = held == self.spec.to_plain()
+            before = self.spec if same else StudySpec.from_plain(held)
             if before.study != self.spec.study:
                 raise InvalidSettingError(
                     f"{self.folder.path} holds the study {before.study!r}, not {name!r}"

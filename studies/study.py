@@ -28,8 +28,9 @@ from studies.kinds import Result, load_kind
 from studies.ledger import Ledger
 from studies.memory import allow_memory, read_memory
 from studies.packs import PackQueue, Unit, Work
+from studies.phases import ANALYSIS, REPORT, STARTING, TRACKING, TRAINING, Phases
 from studies.plan import trainings_asked_for
-from studies.progress import Progress, announce
+from studies.progress import Progress
 from studies.records import provenance_rows, table_rows, to_csv
 from studies.run_options import RunOptions, RunSummary
 from studies.samplers import (
@@ -80,6 +81,7 @@ class Study:
             space = StudySpec.from_plain({"study": name, **space.to_plain()})
         self.spec = space
         self.folder = StudyFolder(folder or Path("runs") / name)
+        self._phases = Phases(quiet=True)
         held = self.folder.held_spec()
         if held is not None:
             before = StudySpec.from_plain(held)
@@ -113,6 +115,7 @@ class Study:
             If another driver owns the folder.
         """
         options = options or RunOptions()
+        self._phases = Phases(options.quiet)
         backend = self.check(options)
         self.spec = replace(self.spec, backend=backend)
         self.folder.create()
@@ -193,11 +196,13 @@ class Study:
             tracker.close()
             reason = "the run was interrupted" if outcome.interrupted else "nothing was measured"
             return self._summary(ledger, outcome, f"no law: {reason}", None)
-        announce("writing the report", options.quiet)
-        result = self.analyse()
-        report = self._write_report(result, ledger, options.command)
-        estimates = result.to_dict()["estimates"]
-        ids = tracker.finish(estimates, _note(self.spec, result), self._artifacts())
+        with self._phases.phase(ANALYSIS, "analysing"):
+            result = self.analyse()
+        with self._phases.phase(REPORT, "writing the report"):
+            report = self._write_report(result, ledger, options.command)
+        with self._phases.phase(TRACKING, "logging to MLflow" if options.tracking else ""):
+            estimates = result.to_dict()["estimates"]
+            ids = tracker.finish(estimates, _note(self.spec, result), self._artifacts())
         self._write_state(ids, options, result.headline())
         return self._summary(ledger, outcome, result.headline(), report)
 
@@ -228,11 +233,12 @@ class Study:
         # How many trainings an adaptive design takes is known only at its end.
         planned = None if self.spec.is_adaptive else self.spec.n_trainings()
         objective, commit = self.spec.objective, provenance.commit()
-        announce(f"starting {options.executor}", options.quiet)
-        executor = _executor(backend, options)
+        with self._phases.phase(STARTING, f"starting {options.executor}"):
+            executor = _executor(backend, options)
         try:
             driver = Driver(ledger, executor, distributions, objective, commit, feed.add)
             with (
+                self._phases.phase(TRAINING),
                 Interrupt() as interrupt,
                 Progress(planned, done, options.quiet) as progress,
             ):
@@ -347,6 +353,7 @@ class Study:
             headline=headline,
             report=str(report) if report is not None else None,
             tracked=bool(self.folder.read_state().get("mlflow")),
+            seconds=dict(self._phases.seconds),
         )
 
 

@@ -13,12 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from search_spaces.choices import InvalidSettingError, check_name
-from search_spaces.point import (
-    boundary_exponent,
-    number_from_text,
-    positive_integer,
-    positive_number,
-)
+from search_spaces.numbers import number_from_text, positive_integer, positive_number
+from search_spaces.point import boundary_exponent
 
 INTEGER_AXES = ("n_train", "batch_size", "width", "depth", "input_dim")
 LOG_AXES = (*INTEGER_AXES, "temperature", "learning_rate", "alpha", "cluster_distance")

@@ -13,7 +13,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 from search_spaces.choices import (
@@ -29,14 +30,7 @@ from search_spaces.choices import (
     check_name,
 )
 from search_spaces.defaults import DATA_DEFAULTS, DATA_PARAMETERS, MODEL_DEFAULTS
-
-SMALLEST, LARGEST = 1e-12, 1e30
-LARGEST_INTEGER = 10**15
-
-
-def significant(value: float, digits: int = 12) -> float:
-    """Round to `digits` significant decimal digits, so that 3 * 0.1 and 0.3 are one number."""
-    return float(f"{value:.{digits}g}")
+from search_spaces.numbers import positive_integer, positive_number, significant
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +54,7 @@ class Seeds:
         return cls(trainset=seed, testset=seed, init=seed, batch=seed, noise=seed)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Point:
     """Control parameters of one configuration; its replicas differ by their seeds alone.
 
@@ -116,7 +110,7 @@ class Point:
         """Step size eta = T B."""
         return significant(self.temperature * self.batch_size)
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """Hash of the parameters (12 hexadecimal digits): the same for equal settings.
 
@@ -125,7 +119,7 @@ class Point:
         """
         values = {
             key: significant(value) if isinstance(value, float) else value
-            for key, value in asdict(self).items()
+            for key, value in self._values().items()
             if key not in _LATER or value != _LATER[key]
         }
         text = json.dumps(values, sort_keys=True, separators=(",", ":"))
@@ -151,10 +145,9 @@ class Point:
             temperature, learning_rate and batch_size that contradict T = eta/B.
         """
         temperature, batch_size = resolve_temperature(temperature, learning_rate, batch_size)
-        known = {field.name for field in fields(cls)}
-        unknown = sorted(set(others) - known)
+        unknown = sorted(set(others) - set(_FIELDS))
         if unknown:
-            check_name("setting", unknown[0], sorted(known | {"learning_rate"}))
+            check_name("setting", unknown[0], sorted({*_FIELDS, "learning_rate"}))
         others = _with_defaults(others)
         for name in ("n_test", "width"):
             if name in others:
@@ -179,7 +172,10 @@ class Point:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the defining parameters as plain numbers and strings."""
-        return {**asdict(self), "observables": list(self.observables)}
+        return {**self._values(), "observables": list(self.observables)}
+
+    def _values(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _FIELDS}
 
     def columns(self) -> dict[str, Any]:
         """Return the columns of a table that describe the configuration."""
@@ -238,6 +234,7 @@ class Point:
                 )
 
 
+_FIELDS = tuple(field.name for field in fields(Point))
 _COLUMNS = (
     "data",
     "model",
@@ -339,44 +336,3 @@ def _whole_batch_size(temperature: float, learning_rate: float) -> int:
             f"batch_size={ratio:g}; it must be a whole number of at least 1"
         )
     return round(ratio)
-
-
-def positive_number(name: str, value: object) -> float:
-    """Return `value` as a float if it is a positive number of a size that can be computed with."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidSettingError(f"{name}={value!r} is not a number; it must be positive")
-    if not value > 0 or value == math.inf:
-        raise InvalidSettingError(f"{name}={value!r} must be a positive finite number")
-    if not SMALLEST <= value <= LARGEST:
-        raise InvalidSettingError(
-            f"{name}={_short(value)} is out of range; allowed: {SMALLEST:g} to {LARGEST:g}"
-        )
-    return float(value)
-
-
-def positive_integer(name: str, value: object) -> int:
-    """Return `value` as an int if it is a whole number of at least 1."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidSettingError(f"{name}={value!r} must be a whole number of at least 1")
-    if value > LARGEST_INTEGER:
-        raise InvalidSettingError(
-            f"{name}={_short(value)} is out of range; allowed: 1 to {LARGEST_INTEGER:g}"
-        )
-    return value
-
-
-def number_from_text(value: object) -> object:
-    """Return the number that a string spells; YAML 1.1 reads 1e-3, without a point, as text."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
-
-
-def _short(value: float) -> str:
-    text = str(value)
-    return text if len(text) < 30 else f"{text[:10]}... ({len(text)} digits)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from search_spaces.axes import AXES, NAME_AXES, Axis, ListAxis, LogAxis, parse_axis
@@ -19,13 +20,8 @@ from search_spaces.choices import (
     check_name,
 )
 from search_spaces.defaults import DATA_DEFAULTS, MODEL_DEFAULTS
-from search_spaces.point import (
-    Point,
-    number_from_text,
-    positive_integer,
-    positive_number,
-    resolve_temperature,
-)
+from search_spaces.numbers import number_from_text, positive_integer, positive_number
+from search_spaces.point import Point, resolve_temperature
 from search_spaces.windows import (
     STABLE,
     perceptron_budget,
@@ -136,6 +132,10 @@ class SearchSpace:
         InvalidSettingError
             If any combination of the values is invalid, with the values of that combination.
         """
+        return self._grid
+
+    @cached_property
+    def _grid(self) -> tuple[Point, ...]:
         unique: dict[str, Point] = {}
         for values in self._combinations():
             point = self.point(values)

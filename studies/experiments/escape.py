@@ -15,7 +15,7 @@ from search_spaces import InvalidSettingError
 from search_spaces.choices import check_name
 from search_spaces.configuration import Configuration
 from search_spaces.grid import GridSpace, Setting
-from search_spaces.point import positive_integer, positive_number
+from search_spaces.numbers import positive_integer, positive_number
 from studies.escape_blocks import BOXES, DIRECTIONS, SCHEDULES, network_point, run_block
 from studies.grid_experiment import (
     average_numbers,

@@ -11,7 +11,7 @@ import numpy as np
 from search_spaces import InvalidSettingError, Point, Seeds
 from search_spaces.configuration import Configuration
 from search_spaces.grid import GridSpace, Setting
-from search_spaces.point import positive_integer, positive_number
+from search_spaces.numbers import positive_integer, positive_number
 from studies.grid_experiment import (
     as_text,
     average_numbers,

@@ -10,7 +10,7 @@ from search_spaces import Point
 from search_spaces.choices import check_name
 from search_spaces.configuration import Configuration
 from search_spaces.grid import GridSpace, Setting
-from search_spaces.point import positive_integer, positive_number
+from search_spaces.numbers import positive_integer, positive_number
 from studies.grid_experiment import (
     average_numbers,
     grows,

@@ -21,6 +21,7 @@ from search_spaces import InvalidSettingError
 from search_spaces.choices import check_name
 from search_spaces.configuration import Configuration
 from search_spaces.grid import GridSpace, Setting
+from search_spaces.numbers import positive_integer, positive_number
 from search_spaces.perceptron_dynamics import (
     MARGIN_LOSSES,
     PERSISTENCE_CONVENTIONS,
@@ -28,7 +29,6 @@ from search_spaces.perceptron_dynamics import (
     PerceptronDynamics,
     convert_persistence_time,
 )
-from search_spaces.point import positive_integer, positive_number
 from studies.perceptron_rows import (
     DYNAMICS,
     dynamics_of,

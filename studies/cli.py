@@ -22,7 +22,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from search_spaces.choices import InvalidSettingError, nearest
+from search_spaces.choices import InvalidSettingError, check_name, nearest
 from studies.commands.cite import cite
 from studies.commands.listing import list_studies
 from studies.commands.replay import replay
@@ -96,7 +96,10 @@ def _complete_study(
 @click.option("--address", help="A running Ray cluster, HOST:PORT.")
 @click.option("--max-points", type=click.IntRange(min=1), help="Stop after so many trainings.")
 @click.option("--max-hours", type=click.FloatRange(min=0, min_open=True), help="Stop after.")
-@click.option("--memory", help="What one worker's trainings may use, e.g. 2GB; 512MB by default.")
+@click.option(
+    "--memory",
+    help="What a worker may use, e.g. 2GB; 512MB by default (theory: 4GB).",
+)
 @click.option("--tracking-uri", help="MLflow store; the study's own folder by default.")
 @click.option("--experiment-name", help="MLflow experiment; the study's name by default.")
 @click.option("--no-tracking", is_flag=True, help="Do not log to MLflow.")
@@ -258,7 +261,8 @@ def show(folder: Path, form: str, where: tuple[str, ...]) -> int:
 def _analyse(source: Path, quantity: str | None, threshold: str | None) -> tuple[Any, Any]:
     """Return the kind of analysis of a CSV file or of a study's folder, and its result."""
     from studies.experiments import load_experiment
-    from studies.kinds import load_kind
+    from studies.kinds import KINDS, load_kind
+    from studies.recognition import kind_of_table
     from studies.spec import read_thresholds
 
     table, spec = source, None
@@ -269,14 +273,16 @@ def _analyse(source: Path, quantity: str | None, threshold: str | None) -> tuple
         table, spec = folder.table, folder.read_spec()
         if not table.exists():
             raise InvalidSettingError(f"{source} has no table.csv yet; run the study first")
-    kind = load_kind(quantity or ("critical-temperature" if spec is None else spec.kind))
+    if quantity is not None:
+        check_name("--quantity", quantity, KINDS)
+    kind = load_kind(quantity or (kind_of_table(table) if spec is None else spec.kind))
     asked = None if threshold is None else read_thresholds(threshold.split(","))
     rows = load_experiment(kind.EXPERIMENT).read_table(table)
     return kind, kind.analyse(rows, spec, asked)
 
 
 _QUANTITY = click.option(
-    "--quantity", help="Kind of study whose analysis to make; a folder's own by default."
+    "--quantity", help="Kind of study; a folder's own, or told by a table's columns."
 )
 _THRESHOLD = click.option(
     "--threshold", help="Weight changes c of T_lazy(c), headline first: 0.1,0.05."
@@ -289,7 +295,7 @@ _THRESHOLD = click.option(
 @_THRESHOLD
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def fit(source: Path, quantity: str | None, threshold: str | None, as_json: bool) -> int:
-    """Fit the scaling laws of a study or of a plain table of trainings."""
+    """Fit the laws of a study, or of a plain table that a study measured."""
     _, result = _analyse(source, quantity, threshold)
     if as_json:
         click.echo(json.dumps(result.to_dict(), allow_nan=False))
@@ -317,7 +323,7 @@ def fit(source: Path, quantity: str | None, threshold: str | None, as_json: bool
 def report(
     sources: tuple[Path, ...], output: Path | None, quantity: str | None, threshold: str | None
 ) -> int:
-    """Write the report of a study or of a plain table of trainings.
+    """Write the report of a study, or of a plain table that any of the studies measured.
 
     With several, compare them: their T_c(P) on shared axes, their exponents with pulls.
     """

@@ -25,7 +25,7 @@ from studies.growth import check_growth
 from studies.interrupt import Interrupt
 from studies.kinds import Result, load_kind
 from studies.ledger import Ledger
-from studies.memory import allow_memory, read_memory
+from studies.memory import allow_memory, bounded_memory, read_memory
 from studies.packs import PackQueue, Unit, Work
 from studies.plan import trainings_asked_for
 from studies.progress import Progress, announce
@@ -140,14 +140,15 @@ class Study:
         InvalidSettingError
             Saying what cannot work here.
         """
-        allow_memory(None if options.memory is None else read_memory(options.memory))
+        memory = None if options.memory is None else read_memory(options.memory)
+        allow_memory(memory)
         if self.spec.lacks_window:
             self.spec = with_measured_windows(self.spec, options.device, options.say)
         if not (self.spec.is_planned or self.spec.is_adaptive):
             check_sampler(self.spec)
-        backend = self.spec.experiment.check(
-            self.spec, **device_argument(self.spec.experiment, options.device)
-        )
+        where = device_argument(self.spec.experiment, options.device)
+        with bounded_memory(memory):
+            backend = self.spec.experiment.check(self.spec, **where)
         if options.executor not in EXECUTORS:
             raise InvalidSettingError(
                 f"executor={options.executor!r} is unknown; allowed: {', '.join(EXECUTORS)}"

@@ -14,7 +14,8 @@ import hashlib
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 from search_spaces.choices import (
@@ -56,7 +57,7 @@ class Seeds:
         return cls(trainset=seed, testset=seed, init=seed, batch=seed, noise=seed)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Point:
     """Control parameters of one configuration; its replicas differ by their seeds alone.
 
@@ -122,7 +123,7 @@ class Point:
         assert self.active_fraction is not None
         return flip_probabilities(self.active_fraction, self.persistence_time, self.learning_rate)
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """Hash of the parameters (12 hexadecimal digits): the same for equal settings.
 
@@ -131,7 +132,7 @@ class Point:
         """
         values = {
             key: significant(value) if isinstance(value, float) else value
-            for key, value in asdict(self).items()
+            for key, value in self._values().items()
             if key not in _LATER or value != _LATER[key]
         }
         text = json.dumps(values, sort_keys=True, separators=(",", ":"))
@@ -162,10 +163,9 @@ class Point:
         temperature, batch_size = resolve_temperature(
             temperature, learning_rate, batch_size, reader
         )
-        known = {field.name for field in fields(cls)}
-        unknown = sorted(set(others) - known)
+        unknown = sorted(set(others) - set(_FIELDS))
         if unknown:
-            check_name("setting", unknown[0], sorted(known | {"learning_rate"}))
+            check_name("setting", unknown[0], sorted({*_FIELDS, "learning_rate"}))
         others = _with_defaults(others)
         for name in ("n_test", "width"):
             if name in others:
@@ -190,7 +190,10 @@ class Point:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the defining parameters as plain numbers and strings."""
-        return {**asdict(self), "observables": list(self.observables)}
+        return {**self._values(), "observables": list(self.observables)}
+
+    def _values(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _FIELDS}
 
     def columns(self) -> dict[str, Any]:
         """Return the columns of a table that describe the configuration."""
@@ -256,6 +259,7 @@ class Point:
                 )
 
 
+_FIELDS = tuple(field.name for field in fields(Point))
 _COLUMNS = (
     "data",
     "model",

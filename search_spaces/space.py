@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from search_spaces.axes import AXES, NAME_AXES, Axis, ListAxis, LogAxis, parse_axis
@@ -143,6 +144,10 @@ class SearchSpace:
         InvalidSettingError
             If any combination of the values is invalid, with the values of that combination.
         """
+        return self._grid
+
+    @cached_property
+    def _grid(self) -> tuple[Point, ...]:
         unique: dict[str, Point] = {}
         for values in self._combinations():
             point = self.point(values)

@@ -11,8 +11,13 @@ from studies.experiments.training import grows
 from studies.spec import StudySpec
 
 
-def check_growth(before: StudySpec, after: StudySpec) -> None:
+def check_growth(before: StudySpec, after: StudySpec, place: str = "the folder") -> None:
     """Raise unless everything that `before` asked for is part of `after`.
+
+    Parameters
+    ----------
+    place
+        What holds `before`.
 
     Raises
     ------
@@ -25,7 +30,7 @@ def check_growth(before: StudySpec, after: StudySpec) -> None:
             key, old.get(key), new.get(key), before, after
         ):
             raise InvalidSettingError(
-                f"the folder was measured with {key}={old.get(key)!r}; {key}={new.get(key)!r} "
+                f"{place} was measured with {key}={old.get(key)!r}; {key}={new.get(key)!r} "
                 f"would change its meaning. {_remedy(key, old.get(key), new.get(key))}"
             )
 

@@ -17,6 +17,10 @@ class RunOptions:
     """Local cores; None for all."""
     address: str | None = None
     """A running Ray cluster instead of a private local one."""
+    storage: str | None = None
+    """Database that holds the ledger; None for the journal, or for what the folder says."""
+    lease: float = 60.0
+    """Seconds after which drivers that share a study take over from one that died."""
     max_points: int | None = None
     max_hours: float | None = None
     memory: str | None = None

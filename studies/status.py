@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studies.folder import StudyFolder
-from studies.ledger import Ledger
 from studies.plan import trainings_asked_for
+from studies.stores import open_ledger
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ def read_status(folder: str | Path) -> StudyStatus:
     finished: list[tuple[float, int]] = []
     failed = 0
     planned = spec.n_trainings()
-    if existing.ledger.exists():
-        ledger = Ledger(existing.ledger, spec.study)
+    if existing.has_ledger:
+        ledger = open_ledger(existing, spec.study)
         for block in ledger.blocks():
             counts.update(row.get("stop_reason", "measured") for row in block.rows)
             finished.append((block.finished, len(block.seeds)))
@@ -73,7 +73,7 @@ def _eta(finished: list[tuple[float, int]], left: int) -> float | None:
 def failure_reasons(folder: str | Path) -> list[str]:
     """Return one line per unit of the study in a folder that could not be trained."""
     existing = StudyFolder.existing(folder)
-    ledger = Ledger(existing.ledger, existing.read_spec().study)
+    ledger = open_ledger(existing, existing.read_spec().study)
     return [
         f"{f.point.label}, seeds {f.seeds[0]}..{f.seeds[-1]}: {f.reason}"
         for f in ledger.failures()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import socket
@@ -84,7 +85,12 @@ def _machine() -> dict[str, Any]:
         "pid": os.getpid(),
         "architecture": platform.machine(),
         "python": platform.python_version(),
-        "numpy": metadata.version("numpy"),
-        "numba": metadata.version("numba"),
-        "version": metadata.version("sgd-thermometer"),
+        **_versions(),
     }
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    """Return the versions that matter for a result; looking them up takes milliseconds."""
+    packages = {"numpy": "numpy", "numba": "numba", "version": "sgd-thermometer"}
+    return {name: metadata.version(package) for name, package in packages.items()}

@@ -22,7 +22,8 @@ def ui(folder: Path, port: int) -> int:
         redirect,
         runs_address,
     )
-    from studies.tracking import configuration_runs, store_uri
+    from studies.tracking import configuration_runs
+    from studies.tracking_uri import store_uri
 
     existing = StudyFolder.existing(folder)
     uri = store_uri(existing)

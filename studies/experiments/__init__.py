@@ -7,6 +7,7 @@ module of this package loads neither torch nor numba; measuring does.
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -139,6 +140,11 @@ def load_experiment(name: str) -> Experiment:
         For an unknown name.
     """
     check_name("experiment", name, EXPERIMENTS)
+    return _module(name)
+
+
+@functools.cache
+def _module(name: str) -> Experiment:
     return cast(Experiment, importlib.import_module(f"{__name__}.{name.replace('-', '_')}"))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,7 @@ KEYS = (
 )
 DEVICES = ("cpu", "cuda")
 _FIXED_SIZE = "without_replacement"
+_SEED_COLUMNS = tuple(f"seed_{field.name}" for field in fields(Seeds))
 TOGETHER = {"torch-replicas": 8}
 """Replicas that share a set of tensors: eight take about twice the time of one."""
 SHOWN = ("alpha", "n_train", "temperature", "batch_size", "learning_rate")
@@ -176,7 +177,7 @@ def _perceptron_seconds(point: Point) -> float:
 
 def seed_columns(seed: int) -> dict[str, int]:
     """Return the five seeds of a replica."""
-    return {f"seed_{name}": value for name, value in asdict(Seeds.shared(seed)).items()}
+    return dict.fromkeys(_SEED_COLUMNS, seed)
 
 
 def average(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:

@@ -81,11 +81,11 @@ def test_answer_is_on_the_page(written: Path) -> None:
     for text in (
         "Power law: <strong>established</strong>",
         "conditional on these 1797 images",
-        "T_lazy(0.1)",
-        "P = 64..1024, 5 sizes, 16 replicas per point",
+        "T<sub>lazy</sub>(0.1)",
+        "P = 64–1024, 5 sizes, 16 replicas per point",
         "only T = η/B matters: yes",
         "thermometer run critical-temperature",
-        "exponent not determined: T_lazy(0.2) is valid at 3 sizes",
+        "exponent not determined: T<sub>lazy</sub>(0.2) is valid at 3 sizes",
         "Tc &gt; Tmax_stable at P=64: no crossing of relative_weight_change = 0.2",
     ):
         assert text in " ".join(page.split())

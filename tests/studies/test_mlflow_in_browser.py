@@ -5,7 +5,8 @@ import pytest
 from studies.cli import _run
 from studies.folder import StudyFolder
 from studies.server import comparison_address, free_port, mlflow_server
-from studies.tracking import configuration_runs, store_uri
+from studies.tracking import configuration_runs
+from studies.tracking_uri import store_uri
 
 TINY = "temperature: [0.1, 1]\nbatch_size: 1\nn_train: [16, 32]\nn_seeds: 2\n"
 NAME = "a & b <i>ü</i>"

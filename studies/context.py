@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from analysis.citations import WORKS
 from analysis.report import ReportContext
 from studies import provenance
-from studies.ledger import Ledger
+from studies.ledger import Block, Ledger
 from studies.mlflow_texts import links_to_runs, place_in_mlflow
 from studies.plan import trainings_asked_for, trainings_by_size
 from studies.spec import StudySpec
@@ -44,6 +44,7 @@ def report_context(
             **provenance.environment(),
             "training": f"{seconds:.1f} core seconds in {len(blocks)} trials",
             **place_in_mlflow(ids or {}),
+            **mixtures(blocks),
         },
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         commit=", ".join(commits),
@@ -51,6 +52,20 @@ def report_context(
         files=("table.csv", "provenance.csv", "spec.yaml"),
         links=links_to_runs(ids or {}, sizes),
     )
+
+
+def mixtures(blocks: Sequence[Block]) -> dict[str, str]:
+    """Name what differs between the rows of a study and can change their last digits."""
+    found = {}
+    for name in ("backend", "code", "architecture", "device", "numpy", "numba", "torch"):
+        counts: Counter[str] = Counter()
+        for block in blocks:
+            made = {"backend": block.rows[0].get("backend"), **block.provenance}
+            counts[str(made.get(name) or "unknown")] += len(block.seeds)
+        if len(counts) > 1:
+            parts = ", ".join(f"{value} ({n} trainings)" for value, n in sorted(counts.items()))
+            found[f"mixed {name}"] = f"{parts}; equal within rounding, not bit for bit"
+    return found
 
 
 def _citations(spec: StudySpec) -> tuple[str, ...]:

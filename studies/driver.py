@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from optuna.distributions import BaseDistribution
 
+from studies.cluster import ClusterLostError
 from studies.executors import Executor, Results, WorkerDiedError
 from studies.interrupt import Interrupt
 from studies.ledger import Ledger
@@ -70,6 +71,8 @@ class Driver:
 
     Parameters
     ----------
+    provenance
+        What this driver adds to what each worker says of itself.
     on_unit
         Called after a unit is in the ledger, for tracking.
     """
@@ -80,14 +83,14 @@ class Driver:
         executor: Executor,
         distributions: dict[str, BaseDistribution],
         objective: str,
-        commit: str,
+        provenance: Mapping[str, str],
         on_unit: Listener,
     ) -> None:
         self._ledger = ledger
         self._executor = executor
         self._distributions = distributions
         self._objective = objective
-        self._commit = commit
+        self._provenance = dict(provenance)
         self._on_unit = on_unit
         self._submitted = 0
 
@@ -112,7 +115,12 @@ class Driver:
                 continue
             if outcome.interrupted:
                 progress.say("finishing what is running; Ctrl-C again stops at once")
-            for pack, results in self._executor.wait(0.1):
+            try:
+                finished = self._executor.wait(0.1)
+            except ClusterLostError as error:
+                _log.warning("%s; what was finished is saved, the same command continues", error)
+                return outcome
+            for pack, results in finished:
                 self._settle(work, pack, results, progress, outcome)
 
     def _may_wait(self, work: Work, budget: Budget) -> bool:
@@ -159,7 +167,7 @@ class Driver:
             _log.warning("%s failed: %s", unit.point.identity, result["error"])
             outcome.failed += len(unit.seeds)
             return
-        provenance = {**result["provenance"], "commit": self._commit}
+        provenance = {**result["provenance"], **self._provenance}
         self._ledger.record(unit, result["rows"], provenance, self._objective, self._distributions)
         outcome.trained += len(unit.seeds)
 

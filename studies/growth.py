@@ -39,7 +39,7 @@ def _grows(key: str, old: Any, new: Any, before: StudySpec, after: StudySpec) ->
     if key == "thresholds":
         # An adaptive curve was measured where it crosses the headline.
         return not before.is_adaptive or old[0] == new[0]
-    if key == "backend" and new == "auto":
+    if key == "backend" and new in ("auto", "any"):
         return True
     if key == "objective":
         return before.is_planned

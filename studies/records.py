@@ -96,6 +96,7 @@ def _trained(block: Block, k: int) -> Row:
         "trial": block.trial,
         "finished": round(block.finished, 3),
         "block_size": len(block.seeds),
+        "backend": block.rows[k].get("backend", ""),
         **block.provenance,
     }
 

@@ -12,7 +12,7 @@ class RunOptions:
 
     executor: str = "ray"
     device: str = "cpu"
-    """Where trainings run: cpu or cuda."""
+    """Where trainings run: cpu, cuda, or any for both."""
     workers: int | None = None
     """Local cores; None for all."""
     address: str | None = None
@@ -21,6 +21,10 @@ class RunOptions:
     """Database that holds the ledger; None for the journal, or for what the folder says."""
     lease: float = 60.0
     """Seconds after which drivers that share a study take over from one that died."""
+    ship_code: bool = False
+    """Send our code to the cluster's nodes even if all of them have it."""
+    gpus_per_point: float | None = None
+    """GPUs that a task occupies, such as .25; one by default."""
     max_points: int | None = None
     max_hours: float | None = None
     memory: str | None = None

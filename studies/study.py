@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from search_spaces import InvalidSettingError, SearchSpace
 from studies import provenance
 from studies.adaptive import AdaptiveWork, adaptive_distributions
 from studies.driver import Budget, Driver, Outcome
-from studies.executors import Executor, RayExecutor, SerialExecutor, check_reachable
+from studies.executors import Executor, RayExecutor, SerialExecutor, task_on
 from studies.extension import propose_extension
 from studies.folder import StudyFolder
 from studies.growth import check_growth
@@ -25,6 +24,7 @@ from studies.memory import allow_memory, bounded_memory, read_memory
 from studies.mlflow_runs import StudyResult, StudyRuns
 from studies.mlflow_texts import study_note
 from studies.packs import PackQueue, Work
+from studies.places import ANY, EXECUTORS, check_places, lanes_for, pilot_device
 from studies.plan import trainings_asked_for
 from studies.progress import Progress, announce
 from studies.records import provenance_rows, table_rows, to_csv
@@ -47,11 +47,9 @@ from studies.tracking_uri import (
     same_store,
 )
 from studies.windows import with_measured_windows
-from studies.worker import Task, device_argument, limited, run_pack
+from studies.worker import Task, limited, run_pack
 
 __all__ = ["EXECUTORS", "RunOptions", "RunSummary", "Study"]
-
-EXECUTORS = ("ray", "serial")
 
 
 class Study:
@@ -169,18 +167,11 @@ class Study:
         memory = None if options.memory is None else read_memory(options.memory)
         allow_memory(memory)
         if self.spec.lacks_window:
-            self.spec = with_measured_windows(self.spec, options.device, options.say)
+            self.spec = with_measured_windows(self.spec, pilot_device(options), options.say)
         if not (self.spec.is_planned or self.spec.is_adaptive):
             check_sampler(self.spec)
-        where = device_argument(self.spec.experiment, options.device)
         with bounded_memory(memory):
-            backend = self.spec.experiment.check(self.spec, **where)
-        if options.executor not in EXECUTORS:
-            raise InvalidSettingError(
-                f"executor={options.executor!r} is unknown; allowed: {', '.join(EXECUTORS)}"
-            )
-        if options.address is not None:
-            check_reachable(options.address)
+            backend = check_places(self.spec, options)
         if options.tracking and options.tracking_uri is not None:
             last = last_store(self.folder.tracked)
             # A store that this study was logged to may come back while it goes on.
@@ -273,11 +264,11 @@ class Study:
         done = ledger.n_done
         # How many trainings an adaptive design takes is known only at its end.
         planned = None if self.spec.is_adaptive else self.spec.n_trainings()
-        objective, commit = self.spec.objective, provenance.commit()
+        objective, made_by = self.spec.objective, provenance.driver(self.spec.digest)
         announce(f"starting {options.executor}", options.quiet)
         executor = _executor(backend, options)
         try:
-            driver = Driver(ledger, executor, distributions, objective, commit, feed.add)
+            driver = Driver(ledger, executor, distributions, objective, made_by, feed.add)
             with (
                 Interrupt() as interrupt,
                 Progress(planned, done, options.quiet) as progress,
@@ -366,9 +357,8 @@ class Study:
 def _executor(backend: str, options: RunOptions) -> Executor:
     memory = None if options.memory is None else read_memory(options.memory)
     task: Task = limited(run_pack, memory)
-    if options.device != "cpu":
-        task = functools.partial(task, device=options.device)
+    lanes = lanes_for(options.device, options.gpus_per_point)
+    backend = "auto" if backend == ANY else backend
     if options.executor == "serial":
-        return SerialExecutor(backend, task)
-    gpus = 0 if options.device == "cpu" else 1
-    return RayExecutor(backend, task, options.workers, options.address, gpus)
+        return SerialExecutor(backend, task_on(task, lanes[0]))
+    return RayExecutor(backend, task, options.workers, options.address, lanes, options.ship_code)

@@ -89,7 +89,7 @@ def replica_loss(replica: Replica, labels: torch.Tensor | None = None) -> Sample
     x = torch.tensor(replica.x_train, dtype=dtype)
     y = torch.tensor(replica.y_train, dtype=dtype) if labels is None else labels.to(dtype)
     f0 = predictor(replica_parameters(replica), x)
-    penalty = _LOSSES[point.loss]
+    penalty = MARGIN_LOSSES[point.loss]
 
     def evaluate(parameters: Parameters, indices: torch.Tensor) -> torch.Tensor:
         f = predictor(parameters, x[indices])
@@ -195,8 +195,9 @@ def module_loss(
     return SampleLoss(start, len(y), evaluate)
 
 
-_LOSSES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+MARGIN_LOSSES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "hinge": lambda margin: torch.relu(1 - margin),
     "quadratic_hinge": lambda margin: torch.relu(1 - margin) ** 2 / 2,
     "logistic": lambda margin: torch.nn.functional.softplus(-margin),
 }
+"""l(m) by the names of :data:`search_spaces.choices.LOSSES`."""

@@ -33,9 +33,13 @@ def _complete_study(
 @click.option("--out", type=click.Path(path_type=Path), help="Folder; runs/STUDY by default.")
 @click.option("--preset", help="Named settings of the study: quick, standard or paper.")
 @click.option("--executor", default="ray", show_default=True, help="ray or serial.")
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or any.")
 @click.option("--workers", type=click.IntRange(min=1), help="Local cores; all by default.")
 @click.option("--address", help="A running Ray cluster, HOST:PORT.")
+@click.option("--ship-code", is_flag=True, help="Send this code to all nodes of the cluster.")
+@click.option(
+    "--gpus-per-point", type=float, help="GPUs a task occupies, e.g. 0.25; 1 by default."
+)
 @click.option("--storage", help="Database of the ledger: sqlite:/// or postgresql+psycopg:// URL.")
 @click.option("--lease", type=click.FloatRange(min=1), default=60.0, help="Of a shared study.")
 @click.option("--max-points", type=click.IntRange(min=1), help="Stop after so many trainings.")

@@ -73,21 +73,24 @@ def read(plain: dict[str, Any]) -> Point:
     return Point.from_dict(plain)
 
 
-def check(spec: StudySpec, device: str = "cpu") -> str:
+def check(spec: StudySpec, device: str = "cpu", is_here: bool = True) -> str:
     """Refuse what no backend can train, data sets that are too small, points that do not fit.
 
-    Returns the backend of all points, or `auto` if they have different ones.
+    `is_here` is whether this machine trains, and must have the device. Returns the backend of
+    all points, or `auto` if they have different ones.
     """
     from trainers.data import check_size, dataset_of
     from trainers.memory import check_memory
     from trainers.trainer import resolve_backend
 
-    backends = set()
+    backends, backend = set(), "auto" if spec.backend == "any" else spec.backend
     for point in _sample_points(spec):
-        backends.add(resolve_backend(point, spec.backend, device))
+        backends.add(resolve_backend(point, backend, device, is_here))
         data = dataset_of(point)
         check_size(point, data.size)
         check_memory([(point, data.input_dim)])
+    if spec.backend == "any":
+        return spec.backend
     return backends.pop() if len(backends) == 1 else "auto"
 
 
@@ -113,7 +116,7 @@ def prepare(spec: StudySpec, backend: str) -> None:
     from trainers.kernels import compile_kernels
     from trainers.perceptron import compile_perceptron
 
-    if backend not in ("numba", "auto"):
+    if backend not in ("numba", "auto", "any"):
         return
     for space in spec.spaces().values():
         dtype, losses = space.fixed["dtype"], sorted(map(str, space.axes["loss"].values()))

@@ -28,7 +28,7 @@ class RunOptions:
     max_points: int | None = None
     max_hours: float | None = None
     memory: str | None = None
-    """What the trainings of one worker may use, such as ``2GB``; 512MB by default."""
+    """What one worker may use, such as ``2GB``; None for 512MB, and 4GB for mean-field theory."""
     tracking: bool = True
     """Whether to log to MLflow."""
     tracking_uri: str | None = None

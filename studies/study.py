@@ -21,7 +21,7 @@ from studies.growth import check_growth
 from studies.interrupt import Interrupt
 from studies.kinds import Result, load_kind
 from studies.ledger import Ledger
-from studies.memory import allow_memory, read_memory
+from studies.memory import allow_memory, bounded_memory, read_memory
 from studies.mlflow_runs import StudyResult, StudyRuns
 from studies.mlflow_texts import study_note
 from studies.packs import PackQueue, Work
@@ -170,12 +170,14 @@ class Study:
             self._database = choose_database(self.folder, options.storage)
         if self._database is not None:
             self._database.check()
-        allow_memory(None if options.memory is None else read_memory(options.memory))
+        memory = None if options.memory is None else read_memory(options.memory)
+        allow_memory(memory)
         if self.spec.lacks_window:
             self.spec = with_measured_windows(self.spec, pilot_device(options), options.say)
         if not (self.spec.is_planned or self.spec.is_adaptive):
             check_sampler(self.spec)
-        backend = check_places(self.spec, options)
+        with bounded_memory(memory):
+            backend = check_places(self.spec, options)
         if options.tracking and options.tracking_uri is not None:
             last = last_store(self.folder.tracked)
             # A store that this study was logged to may come back while it goes on.

@@ -44,7 +44,7 @@ def _complete_study(
 @click.option("--lease", type=click.FloatRange(min=1), default=60.0, help="Of a shared study.")
 @click.option("--max-points", type=click.IntRange(min=1), help="Stop after so many trainings.")
 @click.option("--max-hours", type=click.FloatRange(min=0, min_open=True), help="Stop after.")
-@click.option("--memory", help="What one worker's trainings may use, e.g. 2GB; 512MB by default.")
+@click.option("--memory", help="What a worker may use, e.g. 2GB; 512MB (theory: 4GB) by default.")
 @click.option("--tracking-uri", help="MLflow store; the study's own folder by default.")
 @click.option("--experiment-name", help="MLflow experiment; the study's name by default.")
 @click.option("--no-tracking", is_flag=True, help="Do not log to MLflow.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -55,11 +55,18 @@ class ClaimResult:
 
 
 def mean_over_seeds(
-    values: npt.ArrayLike, *, definition: str, fit_range: str, logarithmic: bool = False
+    values: npt.ArrayLike,
+    *,
+    definition: str,
+    fit_range: str,
+    logarithmic: bool = False,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
 ) -> Estimate | None:
     """Return the mean over independent seeds with Student's interval; None without values.
 
-    `logarithmic` takes the geometric mean, with the error of the logarithm.
+    `logarithmic` takes the geometric mean, with the error of the logarithm. `bounds` are the
+    values that the number can have at all: the interval ends there. Seeds that agree to the last
+    digit say nothing about the error, which is then unknown.
     """
     known = np.asarray(values, dtype=float)
     known = known[np.isfinite(known)]
@@ -68,8 +75,9 @@ def mean_over_seeds(
     if known.size == 0:
         return None
     mean = float(known.mean())
-    error = float(known.std(ddof=1) / math.sqrt(known.size)) if known.size > 1 else None
-    return estimate_from_error(
+    spread = float(known.std(ddof=1)) if known.size > 1 else 0.0
+    error = spread / math.sqrt(known.size) if spread > 0 else None
+    estimate = estimate_from_error(
         math.exp(mean) if logarithmic else mean,
         error,
         known.size - 1,
@@ -78,6 +86,10 @@ def mean_over_seeds(
         fit_range=fit_range,
         logarithmic=logarithmic,
     )
+    if estimate.interval95 is None:
+        return estimate
+    low, high = estimate.interval95
+    return replace(estimate, interval95=(max(low, bounds[0]), min(high, bounds[1])))
 
 
 def judge(claim: str, holds: bool | None, reason: str, **more: Any) -> Verdict:

@@ -33,6 +33,8 @@ class TemperatureResult:
     """Power laws by key, those that could be fitted."""
     verdicts: dict[str, Verdict]
     n_rows: int = field(default=0)
+    table: pd.DataFrame = field(repr=False, default_factory=pd.DataFrame)
+    """The rows behind it."""
 
     @property
     def estimates(self) -> dict[str, Estimate]:
@@ -149,4 +151,5 @@ def analyse_temperatures(table: TemperatureTable) -> TemperatureResult:
             "theory_agrees": theory,
         },
         n_rows=table.n_rows,
+        table=table.frame,
     )

@@ -43,8 +43,8 @@ def report_context(
         environment={
             **provenance.environment(),
             "training": f"{seconds:.1f} core seconds in {len(blocks)} trials",
-            **mixtures(blocks),
             **place_in_mlflow(ids or {}),
+            **mixtures(blocks),
         },
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         commit=", ".join(commits),

@@ -261,12 +261,21 @@ class StudySpec:
         return plain
 
     def to_shown(self) -> dict[str, Any]:
-        """Return the settings that are set, ranges as ``log(LOW, HIGH, PER_DECADE)``."""
+        """Return the settings that matter here, ranges as ``log(LOW, HIGH, PER_DECADE)``."""
         plain = self.to_plain()
+        unused = set(TEXT_KEYS)
+        if self.kind not in ("critical-temperature", "phase-diagram"):
+            unused |= {"thresholds"}
+        if self.kind != "critical-temperature":
+            unused |= {"design", "extension"}
+        if not self.is_adaptive:
+            unused |= {"tolerance"}
+        if self.sampler == "grid":
+            unused |= {"objective", "sampler_seed"}
         return {
             key: _shown(value)
             for key, value in plain.items()
-            if value is not None and key not in TEXT_KEYS
+            if value is not None and key not in unused
         }
 
     @property
@@ -314,7 +323,13 @@ def _shown(value: Any) -> Any:
         return value
     if "low" in value:
         return f"log({', '.join(f'{number:g}' for number in value.values())})"
-    return "; ".join(f"{key}={_shown(item)}" for key, item in value.items())
+    return "; ".join(f"{key}: {_listed(_shown(item))}" for key, item in value.items())
+
+
+def _listed(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(f"{item:g}" if isinstance(item, float) else str(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _comparison_space(values: Mapping[str, Any], space: SearchSpace) -> SearchSpace | None:

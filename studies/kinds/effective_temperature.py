@@ -36,4 +36,4 @@ def content(result: TemperatureResult, context: ReportContext) -> ReportContent:
     # Drawing takes a second to import, which a run with nothing to train need not pay.
     from analysis.temperature_report import temperature_content
 
-    return temperature_content(result)
+    return temperature_content(result, context)

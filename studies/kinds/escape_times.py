@@ -31,4 +31,4 @@ def content(result: ClaimResult, context: ReportContext) -> ReportContent:
     """Return the report of escapes."""
     from analysis.escape_report import escape_content
 
-    return escape_content(result)
+    return escape_content(result, context)

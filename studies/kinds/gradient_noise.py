@@ -31,4 +31,4 @@ def content(result: ClaimResult, context: ReportContext) -> ReportContent:
     """Return the report of gradient noise."""
     from analysis.gradient_noise_report import gradient_noise_content
 
-    return gradient_noise_content(result)
+    return gradient_noise_content(result, context)

@@ -31,4 +31,4 @@ def content(result: ClaimResult, context: ReportContext) -> ReportContent:
     """Return the report of the comparison."""
     from analysis.large_batch_report import large_batch_content
 
-    return large_batch_content(result)
+    return large_batch_content(result, context)

@@ -37,8 +37,9 @@ ROW: dict[str, Any] = {
 
 def main(urls: list[str]) -> None:
     """Measure the journal, SQLite and every database given."""
-    temperature = {"low": 1e-3, "high": 1.0, "per_decade": 70}
-    space = SearchSpace(n_train=[64], batch_size=1, temperature=temperature)
+    space = SearchSpace(
+        n_train=[64], batch_size=1, temperature={"low": 1e-3, "high": 1.0, "per_decade": 70}
+    )
     points = space.points()[: ROUNDS * UNITS]
     distributions = planned_distributions(points)
     with tempfile.TemporaryDirectory() as home:

@@ -127,6 +127,13 @@ def test_exceptions_are_needed():
     assert all(long in blocks for long in SHORTER_PYTHON)
 
 
+def test_every_page_is_in_the_site():
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    names = [page.relative_to(ROOT / "docs").as_posix() for page in PAGES[1:]]
+    missing = [name for name in names if f": {name}\n" not in navigation]
+    assert not missing, f"not in the nav of mkdocs.yml: {missing}"
+
+
 def test_make_targets_exist():
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
     named = set(re.findall(r"(?:\$ |`)make (\w+)", text))

@@ -231,6 +231,7 @@ _METHODS = (
         {
             "booktitle": "Proceedings of the International Conference for High Performance "
             "Computing, Networking, Storage and Analysis (SC11)",
+            "pages": "1--12",
             "doi": "10.1145/2063384.2063405",
         },
     ),
@@ -332,6 +333,7 @@ _PROGRAMS = (
         {
             "journal": "Computing in Science & Engineering",
             "volume": "9",
+            "number": "3",
             "pages": "90--95",
             "doi": "10.1109/MCSE.2007.55",
         },
@@ -380,6 +382,7 @@ _PROGRAMS = (
         2018,
         {
             "booktitle": "13th USENIX Symposium on Operating Systems Design and Implementation",
+            "pages": "561--577",
             "eprint": "1712.05889",
         },
     ),
@@ -399,7 +402,7 @@ _PROGRAMS = (
     Work(
         "mlflow",
         "article",
-        "Zaharia, Matei and Chen, Andrew and Davidson, Aaron and others",
+        "Zaharia, Matei A. and Chen, Andrew and Davidson, Aaron and others",
         "Accelerating the machine learning lifecycle with MLflow",
         2018,
         {

@@ -157,6 +157,7 @@ class RayExecutor(Executor):
         else:
             self._cluster = Cluster(ray, address, ship_code)
         self._packs: dict[Any, tuple[Pack, Lane]] = {}
+        self._remotes: dict[Lane, Any] = {}
         self._refused: set[Pack] = set()
         self._rooms: dict[Lane, int] = {}
         self._counted = -math.inf
@@ -207,9 +208,12 @@ class RayExecutor(Executor):
         return sum(places(node, lane.gpus) for node in nodes)
 
     def _send(self, pack: Pack, lane: Lane) -> None:
-        remote = self._ray.remote(_function(task_on(self.task, lane))).options(
-            num_cpus=1, num_gpus=lane.gpus, max_retries=1
-        )
+        # Made once: Ray would pickle and store a new function for every pack.
+        if lane not in self._remotes:
+            self._remotes[lane] = self._ray.remote(_function(task_on(self.task, lane))).options(
+                num_cpus=1, num_gpus=lane.gpus, max_retries=1
+            )
+        remote = self._remotes[lane]
         reference = remote.remote([unit.to_payload() for unit in pack], self.backend)
         self._packs[reference] = pack, lane
 

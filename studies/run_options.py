@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class RunOptions:
     max_points: int | None = None
     max_hours: float | None = None
     memory: str | None = None
-    """What the trainings of one worker may use, such as ``2GB``; 512MB by default."""
+    """What one worker may use, such as ``2GB``; None for 512MB, and 4GB for mean-field theory."""
     tracking: bool = True
     """Whether to log to MLflow."""
     tracking_uri: str | None = None
@@ -61,6 +61,8 @@ class RunSummary:
     """Path of the report, None if there is none yet."""
     tracked: bool
     """Whether MLflow holds the result."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Wall time of this run by phase, in their order."""
 
     @property
     def is_complete(self) -> bool:

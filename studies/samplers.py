@@ -90,9 +90,19 @@ def _window_axis(space: SearchSpace) -> LogAxis:
         space.window_temperatures(alpha, depth, batch_size)
         for alpha in axes["alpha"].values()
         for depth in axes["depth"].values()
-        for batch_size in axes["batch_size"].values()
+        for batch_size in _batch_sizes(space)
     ]
     return LogAxis(low=min(w[0] for w in windows), high=max(w[-1] for w in windows))
+
+
+def _batch_sizes(space: SearchSpace) -> set[int]:
+    """Return the batch sizes at the ends of the axes that give them."""
+    axis = "active_fraction" if "active_fraction" in space.axes else "batch_size"
+    return {
+        space.batch_size_of({axis: value, "n_train": n_train})
+        for value in space.axes[axis].values()
+        for n_train in space.axes["n_train"].values()
+    }
 
 
 def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:

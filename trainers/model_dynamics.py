@@ -18,7 +18,7 @@ from torch.func import functional_call
 
 from search_spaces import Seeds
 from search_spaces.choices import check_name
-from search_spaces.perceptron_dynamics import flip_probabilities
+from search_spaces.selection import flip_probabilities
 from trainers.persistent_sampling import advance_selection
 from trainers.streams import WORD_MASK, Purpose, generator
 

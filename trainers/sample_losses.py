@@ -18,6 +18,9 @@ from trainers.torch_network import network_output
 
 Parameters = Mapping[str, torch.Tensor]
 
+LARGEST_SET = 2**17
+"""Most samples: a gigabyte for the vectors and gradients of a perceptron in 64 dimensions."""
+
 
 @dataclass(frozen=True)
 class SampleLoss:
@@ -127,14 +130,19 @@ def check_describable(point: Point) -> None:
     Raises
     ------
     InvalidSettingError
-        Naming model and activation.
+        For an activation without one, or more than LARGEST_SET samples.
     """
+    if point.n_train > LARGEST_SET:
+        raise InvalidSettingError(
+            f"n_train={point.n_train}: sample losses hold all samples at once and know at most "
+            f"{LARGEST_SET}"
+        )
     if point.model == "cnn":
         check_cnn(point)
-    elif point.model != "mlp" or point.activation not in GAINS:
+    elif point.model == "mlp" and point.activation not in GAINS:
         raise InvalidSettingError(
-            f"model={point.model}, activation={point.activation}: sample losses know cnn, and "
-            f"mlp with {', '.join(GAINS)}; give other networks as a torch module"
+            f"model={point.model}, activation={point.activation}: sample losses know "
+            f"{', '.join(GAINS)}; give other networks as a torch module"
         )
 
 

@@ -11,6 +11,7 @@ from analysis import MeasurementTable
 from analysis.averages import average_replicas
 from search_spaces import Point, SearchSpace, Seeds
 from search_spaces.axes import AXES, LogAxis, parse_axis
+from search_spaces.choices import SELECTIONS
 from search_spaces.windows import expected_presentations, onset_temperature, read_window
 from studies.curves import curves_of
 
@@ -26,12 +27,14 @@ KEYS = (
     "bias",
     "scheme",
     "observables",
+    "persistence_convention",
     "kernel_diagonal",
     "stable_learning_rate",
     "n_seeds",
     "first_seed",
 )
 DEVICES = ("cpu", "cuda")
+_FIXED_SIZE = "without_replacement"
 _SEED_COLUMNS = tuple(f"seed_{field.name}" for field in fields(Seeds))
 TOGETHER = {"torch-replicas": 8}
 """Replicas that share a set of tensors: eight take about twice the time of one."""
@@ -121,7 +124,9 @@ def prepare(spec: StudySpec, backend: str) -> None:
         if "perceptron" in models:
             compile_perceptron(dtype)
         if "mlp" in models:
-            compile_kernels(dtype, losses, [space.fixed["scheme"] or "sequential"])
+            sampling = "bernoulli" if space.fixed["sampling"] in SELECTIONS else _FIXED_SIZE
+            schemes = [space.fixed["scheme"] or "sequential"]
+            compile_kernels(dtype, losses, schemes, sampling)
 
 
 def measure(

@@ -77,6 +77,7 @@ def test_the_page_works_when_followed_literally(tmp_path):
         "HOME": str(home),
         "PATH": f"{programs}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
+        "RAY_raylet_start_wait_time_s": "240",  # on a busy machine
         MARK: mark,
     }
     text = "\n".join(commands())

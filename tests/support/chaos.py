@@ -21,22 +21,45 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import mlflow
+from accidents import cut_last_record, full_disk, mount_small_disk, ray_workers
 from ledgers import DatabaseReader, JournalReader
 from mlflow_process import MlflowProcess
-from ray_nodes import Nodes, kill, marked
+from ray_nodes import Nodes, kill
 
 STUDY = "critical-temperature"
-SETTINGS = (
-    "n_train=[64,96,128,256]",
-    "temperature=[0.003,0.03,0.3]",
-    "n_seeds=512",
-    "comparison_batch_size=null",
-    "comparison_temperature=null",
-)
-N_CONFIGURATIONS = 4 * 3
-N_TRAININGS = 512 * N_CONFIGURATIONS
 RESUMABLE = {0, 3, 4, 130}
 """Exit codes after which the same command is expected to continue."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What every study of a campaign trains."""
+
+    n_train: tuple[int, ...]
+    temperature: tuple[float, ...]
+    n_seeds: int
+
+    @property
+    def n_configurations(self) -> int:
+        """Number of MLflow runs below the study's."""
+        return len(self.n_train) * len(self.temperature)
+
+    @property
+    def n_trainings(self) -> int:
+        """Number of rows of its table."""
+        return self.n_configurations * self.n_seeds
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Arguments of ``thermometer run``."""
+        return (
+            STUDY,
+            f"n_train={list(self.n_train)}",
+            f"temperature={list(self.temperature)}",
+            f"n_seeds={self.n_seeds}",
+            "comparison_batch_size=null",
+            "comparison_temperature=null",
+        )
 
 
 @dataclass(frozen=True)
@@ -45,10 +68,10 @@ class Arm:
 
     name: str
     weights: Mapping[str, int]
-    storage: Callable[[Path, int], str] | None = None
-    """Makes the URL for --storage of a round; None for the journal."""
+    create: Callable[[str], str] | None = None
+    """Makes a database and returns its URL for --storage; None for the journal."""
     query: Callable[[str, str], list[tuple]] | None = None
-    """Asks the database of a round."""
+    """Asks a database."""
     outage: Callable[[], None] | None = None
     """Kills the database and starts it again."""
 
@@ -79,7 +102,7 @@ class Campaign:
     nodes
         The cluster; its first node stays alive, the others are killed and replaced.
     server
-        The MLflow server to which all studies are logged.
+        The MLflow server to which all studies are logged; None for a store in each folder.
     undisturbed
         The table of the study to which nothing happened.
     """
@@ -88,7 +111,8 @@ class Campaign:
         self,
         home: Path,
         nodes: Nodes,
-        server: MlflowProcess,
+        server: MlflowProcess | None,
+        sweep: Sweep,
         undisturbed: bytes,
         arm: Arm,
         seed: int,
@@ -96,6 +120,7 @@ class Campaign:
         self._home = home
         self._nodes = nodes
         self._server = server
+        self._sweep = sweep
         self._undisturbed = undisturbed
         self._arm = arm
         self._random = random.Random(f"{arm.name} {seed}")
@@ -121,17 +146,21 @@ class Campaign:
         number = self.tally.rounds
         self._folder = self._home / f"{self._arm.name}-{number}" / "study"
         self._folder.parent.mkdir(parents=True)
-        self._mounted = "disk full" in self._arm.weights and self._mount(self._folder.parent)
-        self._storage, query = None, self._arm.query
-        if self._arm.storage is None or query is None:
-            self._reader: JournalReader | DatabaseReader = JournalReader(
-                self._folder / "ledger.journal"
-            )
-        else:
-            self._storage = url = self._arm.storage(self._folder, number)
-            self._reader = DatabaseReader(lambda text: query(url, text))
+        self._mounted = False
+        if "disk full" in self._arm.weights:
+            refusal = mount_small_disk(self._folder.parent)
+            self._mounted = refusal is None
+            self.tally.skipped.update({"disk full": refusal} if refusal else {})
+        self._storage, self._reader = self._store(self._folder.parent.name)
         self._seen: Counter = Counter()
         self._start_driver()
+
+    def _store(self, name: str) -> tuple[str | None, JournalReader | DatabaseReader]:
+        """Return the URL of a new ledger, if it needs one, and what reads it."""
+        query = self._arm.query
+        if self._arm.create is None or query is None:
+            return None, JournalReader(self._folder / "ledger.journal")
+        return self._arm.create(name), DatabaseReader(lambda text: query(name, text))
 
     def _end_round(self) -> None:
         if self._driver is not None and self._driver.poll() is None:
@@ -142,18 +171,6 @@ class Campaign:
         self._mending.clear()
         if self._mounted:
             subprocess.run(["umount", "--lazy", str(self._folder.parent)], check=True)
-
-    def _mount(self, folder: Path) -> bool:
-        """Put a small file system under the study; note why if that is refused."""
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(folder)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            self.tally.skipped["disk full"] = " ".join(done.stderr.split())
-        return done.returncode == 0
 
     def _disturb(self, n_events: int) -> None:
         deadline = time.monotonic() + 1800
@@ -207,16 +224,17 @@ class Campaign:
 
     def _start_driver(self) -> None:
         self.tally.drivers += 1
-        arguments = ["run", STUDY, *SETTINGS, "--out", str(self._folder)]
+        arguments = ["run", *self._sweep.settings, "--out", str(self._folder)]
         arguments += [
             "--address",
             self._nodes.address,
             "--experiment-name",
             self._folder.parent.name,
         ]
-        arguments += ["--tracking-uri", self._server.uri]
+        if self._server is not None:
+            arguments += ["--tracking-uri", self._server.uri]
         if self._storage is not None:
-            arguments += ["--storage", self._storage]
+            arguments += ["--storage", self._storage, "--lease", "10"]
         with (self._home / "drivers.log").open("ab") as log:
             self._log_start = log.tell()
             self._driver = subprocess.Popen(
@@ -313,15 +331,15 @@ class Campaign:
         self._stop(signal.SIGINT)
 
     def _kill_worker(self) -> bool:
-        workers = [p for p, words in marked(self._nodes.mark).items() if "ray::" in words]
-        workers = [p for p in workers if "Agent" not in _title(p)]
-        return bool(workers) and kill(self._random.choice(sorted(workers)))
+        workers = ray_workers(self._nodes.mark)
+        return bool(workers) and kill(self._random.choice(workers))
 
     def _kill_node(self) -> None:
         self._nodes.kill(self._random.choice(self._nodes.nodes[1:]))
         self._mend(self._nodes.add)
 
     def _kill_server(self) -> None:
+        assert self._server is not None
         self._server.kill()
         pause = self._random.uniform(0, 10)
 
@@ -336,44 +354,31 @@ class Campaign:
         self._mend(self._arm.outage)
 
     def _truncate_ledger(self) -> bool:
-        """End the driver in the middle of a write: the last record is cut, the lock stays."""
+        """End the driver in the middle of a write."""
         self._kill_9()
-        ledger = self._folder / "ledger.journal"
         before = self._look()
-        lines = ledger.read_bytes().split(b"\n") if ledger.exists() else []
-        if len(lines) < 4 or lines[-1]:
+        if not cut_last_record(self._folder / "ledger.journal", self._random):
             return False
-        cut = self._random.randint(1, len(lines[-2]))
-        with ledger.open("r+b") as file:
-            file.truncate(ledger.stat().st_size - cut)
-        lock = ledger.with_name("ledger.journal.lock")
-        if not lock.is_symlink():
-            lock.symlink_to(ledger)
         self._seen = self._reader.recorded()
         self.tally.mended += len(before) - len(self._seen)
         return True
 
     def _fill_disk(self) -> None:
-        """Leave a few bytes until the driver has noticed, or half a minute."""
-        filler = self._folder.parent / "filler"
-        descriptor = os.open(filler, os.O_WRONLY | os.O_CREAT)
-        with contextlib.suppress(OSError):
-            while True:
-                os.write(descriptor, b"\0" * 65536)
-        os.close(descriptor)
-        state = os.statvfs(filler.parent)
-        left = self._random.randint(0, 5) * state.f_bsize
-        os.truncate(filler, max(0, filler.stat().st_size - left))
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        """Leave a few blocks until the driver has noticed, or half a minute."""
+        with (
+            full_disk(self._folder.parent, self._random.randint(0, 5)),
+            contextlib.suppress(subprocess.TimeoutExpired),
+        ):
             self._driver.wait(30)
-        filler.unlink()
 
     # Afterwards.
 
     def _check_round(self) -> None:
         recorded = self._look()
-        if len(recorded) != N_TRAININGS:
-            self._complain(f"{len(recorded)} of {N_TRAININGS} trainings are in the ledger")
+        if len(recorded) != self._sweep.n_trainings:
+            self._complain(
+                f"{len(recorded)} of {self._sweep.n_trainings} trainings are in the ledger"
+            )
         self.tally.trainings += len(recorded)
         if (self._folder / "table.csv").read_bytes() != self._undisturbed:
             self._complain("the table differs from the undisturbed one")
@@ -381,47 +386,28 @@ class Campaign:
         self._upload()
         runs = self._runs()
         points = Counter(run.data.tags.get("thermometer.point") for run in runs)
-        if len(runs) != N_CONFIGURATIONS + 1 or max(points.values()) > 1:
+        if len(runs) != self._sweep.n_configurations + 1 or max(points.values()) > 1:
             self._complain(f"MLflow holds {len(runs)} runs: {points}")
         states = Counter(run.info.status for run in runs)
         if set(states) != {"FINISHED"}:
             self._complain(f"MLflow's runs are {dict(states)}")
 
     def _upload(self) -> None:
-        """Send what MLflow missed."""
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "studies",
-                "run",
-                STUDY,
-                "--out",
-                str(self._folder),
-                "--executor",
-                "serial",
-                "--experiment-name",
-                self._folder.parent.name,
-                "--tracking-uri",
-                self._server.uri,
-            ],
-            cwd=self._home,
-            env=self._nodes.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            self._complain(f"sync ended with exit code {done.returncode}: {done.stderr}")
+        """Send what MLflow missed; once is enough."""
+        for expected in ("", "nothing to upload"):
+            done = subprocess.run(
+                [sys.executable, "-m", "studies", "sync", str(self._folder)],
+                cwd=self._home,
+                env=self._nodes.environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode or expected not in done.stdout:
+                self._complain(f"sync: {done.returncode} {done.stdout} {done.stderr}")
 
     def _runs(self) -> list:
-        client = mlflow.MlflowClient(tracking_uri=self._server.uri)
+        store = f"sqlite:///{self._folder}/mlflow.db"
+        client = mlflow.MlflowClient(self._server.uri if self._server else store)
         experiment = client.get_experiment_by_name(self._folder.parent.name)
         return list(client.search_runs([experiment.experiment_id], max_results=1000))
-
-
-def _title(pid: int) -> str:
-    try:
-        return (Path("/proc") / str(pid) / "cmdline").read_text().partition("\0")[0]
-    except OSError:
-        return "Agent"

@@ -47,6 +47,7 @@ class Nodes:
             "PYTHONPATH": path,
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_raylet_start_wait_time_s": "240",
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": self.mark,
             MARK: self.mark,
@@ -81,7 +82,7 @@ class Nodes:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while "Ray runtime started" not in log.read_text():
             if node.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"no Ray node: {log.read_text()[-2000:]}")

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/critical-temperature
 
-.PHONY: install demo figures screenshots docs axe test lint verify bench bench-report wheel clean
+.PHONY: install demo figures screenshots docs axe test lint verify bench bench-sweep bench-report wheel clean
 
 install: $(VENV)/installed
 
@@ -74,6 +74,11 @@ verify: $(VENV)/installed-dev
 # prints a shorter page instead.
 bench: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.trainers $(OPTIONS)
+
+# Speed of whole sweeps, against Ray Tune and study.optimize, about ten minutes; rewrites
+# docs/benchmarks-sweep.md. OPTIONS=--quick prints a shorter page instead.
+bench-sweep: $(VENV)/installed-bench
+	$(BIN)/python -m benchmarks.sweep $(OPTIONS)
 
 # Weight and load time of the demo's report, in Chromium; rewrites a section of docs/benchmarks.md.
 bench-report: demo $(VENV)/installed-dev

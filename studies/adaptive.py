@@ -84,6 +84,8 @@ class AdaptiveWork:
         for turn in turns:
             self._queue.extend((k, task) for k, task in enumerate(turn) if task is not None)
 
+    awaits_others = False
+
     def __bool__(self) -> bool:
         """Whether anything is left to hand out or to wait for."""
         return bool(self._queue or self._retries or self._out)
@@ -138,6 +140,11 @@ class AdaptiveWork:
                 continue
             self._progress[k] = self._replay(self._curves[k])
             self._queue.extend((k, task) for task in self._progress[k].missing)
+
+    def settled_elsewhere(self, pack: Pack) -> None:
+        """Go on with the curves of trainings that other drivers did."""
+        if pack:
+            self.settled(pack, 0.0)
 
     def _read_ledger(self) -> None:
         blocks = self._ledger.blocks_after(self._n_read)

@@ -25,6 +25,7 @@ from studies.commands.replay import replay
 from studies.commands.run import run
 from studies.commands.show import show
 from studies.commands.status import status
+from studies.commands.sync import sync
 from studies.commands.ui import ui
 
 
@@ -41,7 +42,7 @@ class _Commands(click.Group):
     """A group that names the nearest command for a mistyped one."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return ["run", "status", "show", "fit", "report", "replay", "ui", "cite", "list"]
+        return ["run", "status", "show", "fit", "report", "replay", "sync", "ui", "cite", "list"]
 
     def invoke(self, ctx: click.Context) -> Any:
         # click itself would print an empty line before its Abort.
@@ -74,7 +75,7 @@ def cli() -> None:
     logging.basicConfig(level=logging.WARNING, format="thermometer: %(message)s")
 
 
-for _command in (run, status, show, fit, report, replay, ui, cite, list_studies):
+for _command in (run, status, show, fit, report, replay, sync, ui, cite, list_studies):
     cli.add_command(_command)
 
 

@@ -30,12 +30,14 @@ class StudyFolder:
         self.path = _absolute(path)
         self.spec = self.path / "spec.yaml"
         self.ledger = self.path / "ledger.journal"
+        self.storage = self.path / "storage.url"
         self.table = self.path / "table.csv"
         self.provenance = self.path / "provenance.csv"
         self.report = self.path / "report.html"
         self.state = self.path / "state.json"
         self.mlflow_db = self.path / "mlflow.db"
         self.artifacts = self.path / "mlartifacts"
+        self.tracked = self.path / "tracked.jsonl"
         self._lock = self.path / "driver.lock"
 
     @classmethod
@@ -65,6 +67,21 @@ class StudyFolder:
                 f"{self.path} holds other files and no study; choose another folder with --out"
             )
         return None
+
+    def held_storage(self) -> str | None:
+        """Return the URL, without a password, of the database that holds the ledger.
+
+        None for a study whose ledger is the journal in the folder.
+        """
+        try:
+            return self.storage.read_text(encoding="utf-8").strip()
+        except OSError:
+            return None
+
+    @property
+    def has_ledger(self) -> bool:
+        """Whether a driver has opened a ledger, here or in a database."""
+        return self.ledger.exists() or self.storage.exists()
 
     def read_spec(self) -> StudySpec:
         """Return the validated spec the folder holds."""
@@ -154,7 +171,8 @@ def _absolute(path: str | Path) -> Path:
 
 def _is_ours(entry: Path) -> bool:
     """Whether a driver killed before it wrote its spec may have left the file."""
-    return entry.name == "driver.lock" or entry.name.startswith(".spec.yaml.")
+    names = ("driver.lock", "storage.url")
+    return entry.name in names or entry.name.startswith((".spec.yaml.", ".storage.url."))
 
 
 def _take(descriptor: int) -> bool:

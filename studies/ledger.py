@@ -12,20 +12,27 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Set
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
-from optuna.trial import FrozenTrial, TrialState
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage, JournalStorage
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search_spaces import InvalidSettingError
 from studies.experiments import Configuration, read_configuration
-from studies.journal import repair_journal
+from studies.journal import repair_end, repair_records
+from studies.journal_backend import JournalBackend
 from studies.packs import Unit
+from studies.spec import StudySpec
+
+if TYPE_CHECKING:
+    from studies.claims import Claims
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -67,27 +74,55 @@ class Ledger:
         Repair the journal first and allow :meth:`record`; for the owner of the folder only.
     """
 
+    claims: Claims | None = None
+    """What this driver holds of a study that several may share; None for the only driver."""
+
     def __init__(self, path: Path, study_name: str, writable: bool = False) -> None:
-        self.repairs = repair_journal(path) if writable else []
         if not writable and not path.exists():
             raise InvalidSettingError(f"{path} does not exist; nothing was measured here yet")
+        self.repairs = repair_end(path) if writable else []
+        self._journal = JournalBackend(path)
         try:
-            self._storage = JournalStorage(JournalFileBackend(str(path)))
-            self.study = optuna.load_study(storage=self._storage, study_name=study_name)
+            storage = JournalStorage(self._journal)
         except ValueError:
-            raise InvalidSettingError(
-                f"{path} has a damaged record; 'thermometer run' on this folder mends it"
-            ) from None
+            if not writable:
+                raise InvalidSettingError(
+                    f"{path} has a damaged record; 'thermometer run' on this folder mends it"
+                ) from None
+            self.repairs += repair_records(path)
+            storage = JournalStorage(self._journal)
+        try:
+            study = optuna.load_study(storage=storage, study_name=study_name)
         except KeyError:
             if not writable:
                 raise InvalidSettingError(f"{path} holds no study {study_name!r}") from None
-            self.study = optuna.create_study(storage=self._storage, study_name=study_name)
-        self._study_id = self._storage.get_study_id_from_name(study_name)
+            study = optuna.create_study(storage=storage, study_name=study_name)
+        self._start(storage, study)
+
+    def _start(self, storage: BaseStorage, study: optuna.Study) -> None:
+        self._storage = storage
+        self.study = study
+        self._study_id = storage.get_study_id_from_name(study.study_name)
         self._read: set[int] = set()
         self._blocks: list[Block] = []
         self._failures: list[tuple[int, Failure]] = []
         self._done: dict[str, set[int]] = defaultdict(set)
         self.refresh()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        pass
+
+    def agree(self, spec: StudySpec) -> StudySpec:
+        """Return the spec to go by; beside a journal that is the folder's."""
+        return spec
 
     def refresh(self) -> None:
         """Read the trials that finished since the ledger was opened, whoever wrote them.
@@ -98,10 +133,10 @@ class Ledger:
             if trial.number not in self._read:
                 self._remember(trial)
 
-    def _remember(self, trial: FrozenTrial) -> None:
+    def _remember(self, trial: FrozenTrial, point: Configuration | None = None) -> None:
         self._read.add(trial.number)
         if trial.state is TrialState.COMPLETE:
-            block = _block(trial)
+            block = _block(trial, point)
             self._blocks.append(block)
             self._done[block.point.identity].update(block.seeds)
         elif RECORD in trial.user_attrs:
@@ -143,6 +178,32 @@ class Ledger:
         """Return why each invalid proposal of a sampler was not trained."""
         return [str(t.user_attrs.get(REASON, "")) for t in self.trials(TrialState.PRUNED)]
 
+    def together(self) -> AbstractContextManager[None]:
+        """Make what is recorded in a context durable at its end, in one write."""
+        return self._journal.together()
+
+    def ask(
+        self,
+        sampler: BaseSampler,
+        distributions: dict[str, BaseDistribution],
+        attrs: dict[str, Any],
+    ) -> Trial:
+        """Return a new running trial with these user attributes, its parameters sampled."""
+        self.study.sampler = sampler
+        trial = self.study.ask(fixed_distributions=distributions)
+        for key, attr in attrs.items():
+            trial.set_user_attr(key, attr)
+        return trial
+
+    def close_trial(self, number: int, state: TrialState, reason: str = "") -> None:
+        """End a trial that holds no measurement."""
+        if reason:
+            trial_id = self._storage.get_trial_id_from_study_id_trial_number(
+                self._study_id, number
+            )
+            self._storage.set_trial_user_attr(trial_id, REASON, reason)
+        self.study.tell(number, state=state)
+
     def record(
         self,
         unit: Unit,
@@ -151,7 +212,10 @@ class Ledger:
         objective: str,
         distributions: dict[str, BaseDistribution],
     ) -> None:
-        """Store a measured unit as a complete trial: one durable write."""
+        """Store a measured unit as a complete trial.
+
+        It is on the disk when this, or the context of :meth:`together` around it, returns.
+        """
         record = {"point": unit.point.to_dict(), "seeds": list(unit.seeds), "rows": rows}
         attrs = {RECORD: record, PROVENANCE: provenance}
         self._store(unit, TrialState.COMPLETE, attrs, distributions, _mean(rows, objective))
@@ -192,15 +256,15 @@ class Ledger:
                 self._storage.set_trial_user_attr(trial_id, key, attr)
             self.study.tell(unit.trial, value, state=state)
         # As it reads back from the storage, so that a reopened ledger holds the same.
-        self._remember(self._storage.get_trial(trial_id))
+        self._remember(self._storage.get_trial(trial_id), unit.point)
 
 
-def _block(trial: FrozenTrial) -> Block:
+def _block(trial: FrozenTrial, point: Configuration | None) -> Block:
     record = trial.user_attrs[RECORD]
     finished = trial.datetime_complete
     return Block(
         trial=trial.number,
-        point=read_configuration(record["point"]),
+        point=point or read_configuration(record["point"]),
         seeds=tuple(record["seeds"]),
         rows=record["rows"],
         provenance=trial.user_attrs.get(PROVENANCE, {}),

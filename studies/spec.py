@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import yaml
@@ -191,6 +192,10 @@ class StudySpec:
 
     def planned(self) -> list[tuple[Any, tuple[int, ...]]]:
         """Return every planned configuration once, with the seeds that any scan asks for."""
+        return list(self._planned)
+
+    @cached_property
+    def _planned(self) -> tuple[tuple[Any, tuple[int, ...]], ...]:
         points: dict[str, Any] = {}
         seeds: dict[str, set[int]] = {}
         for space in self.spaces().values():
@@ -200,7 +205,9 @@ class StudySpec:
         for point in extension_points(self.space, self.extension or ()):
             points.setdefault(point.identity, point)
             seeds.setdefault(point.identity, set()).update(self.space.seeds)
-        return [(point, tuple(sorted(seeds[key]))) for key, point in points.items()]
+        # Equal seeds share one tuple: a plan may hold a hundred thousand configurations.
+        tuples = {frozenset(labels): tuple(sorted(labels)) for labels in seeds.values()}
+        return tuple((point, tuples[frozenset(seeds[key])]) for key, point in points.items())
 
     def points(self) -> tuple[Any, ...]:
         """Return every planned configuration once, the comparison's included."""

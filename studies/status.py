@@ -10,9 +10,10 @@ from typing import Any
 
 from studies.curves import curves_of
 from studies.folder import StudyFolder
-from studies.ledger import Block, Ledger
+from studies.ledger import Block
 from studies.plan import trainings_asked_for
 from studies.spec import StudySpec
+from studies.stores import open_ledger
 
 _RECENT = 20
 """Trials from which the present rate is taken."""
@@ -72,8 +73,8 @@ def read_status(folder: str | Path) -> StudyStatus:
     blocks: list[Block] = []
     failed = 0
     planned = spec.n_trainings()
-    if existing.ledger.exists():
-        ledger = Ledger(existing.ledger, spec.study)
+    if existing.has_ledger:
+        ledger = open_ledger(existing, spec.study)
         blocks = ledger.blocks()
         for block in blocks:
             counts.update(row.get("stop_reason", "measured") for row in block.rows)
@@ -139,7 +140,7 @@ def _curves(spec: StudySpec, blocks: list[Block]) -> dict[str, Part]:
 def failure_reasons(folder: str | Path) -> list[str]:
     """Return one line per unit of the study in a folder that could not be trained."""
     existing = StudyFolder.existing(folder)
-    ledger = Ledger(existing.ledger, existing.read_spec().study)
+    ledger = open_ledger(existing, existing.read_spec().study)
     return [
         f"{f.point.label}, seeds {f.seeds[0]}..{f.seeds[-1]}: {f.reason}"
         for f in ledger.failures()

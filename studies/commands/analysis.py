@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from search_spaces.choices import InvalidSettingError
+from search_spaces.choices import InvalidSettingError, check_name
 from studies.commands.paths import shown_path
 from studies.credentials import redacted_command
 
@@ -17,7 +17,8 @@ from studies.credentials import redacted_command
 def _analyse(source: Path, quantity: str | None, threshold: str | None) -> tuple[Any, Any]:
     """Return the kind of analysis of a CSV file or of a study's folder, and its result."""
     from studies.experiments import load_experiment
-    from studies.kinds import load_kind
+    from studies.kinds import KINDS, load_kind
+    from studies.recognition import kind_of_table
     from studies.spec import read_thresholds
 
     table, spec = source, None
@@ -28,14 +29,16 @@ def _analyse(source: Path, quantity: str | None, threshold: str | None) -> tuple
         table, spec = folder.table, folder.read_spec()
         if not table.exists():
             raise InvalidSettingError(f"{source} has no table.csv yet; run the study first")
-    kind = load_kind(quantity or ("critical-temperature" if spec is None else spec.kind))
+    if quantity is not None:
+        check_name("--quantity", quantity, KINDS)
+    kind = load_kind(quantity or (kind_of_table(table) if spec is None else spec.kind))
     asked = None if threshold is None else read_thresholds(threshold.split(","))
     rows = load_experiment(kind.EXPERIMENT).read_table(table)
     return kind, kind.analyse(rows, spec, asked)
 
 
 _QUANTITY = click.option(
-    "--quantity", help="Kind of study whose analysis to make; a folder's own by default."
+    "--quantity", help="Kind of study; a folder's own, or told by a table's columns."
 )
 _THRESHOLD = click.option(
     "--threshold", help="Weight changes c of T_lazy(c), headline first: 0.1,0.05."
@@ -51,7 +54,7 @@ _THRESHOLD = click.option(
 def fit(
     source: Path, quantity: str | None, threshold: str | None, as_json: bool, quiet: bool
 ) -> int:
-    """Fit the scaling laws of a study or of a plain table of trainings."""
+    """Fit the laws of a study, or of a plain table that a study measured."""
     _, result = _analyse(source, quantity, threshold)
     if as_json:
         click.echo(json.dumps(result.to_dict(), allow_nan=False))
@@ -86,7 +89,7 @@ def report(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Write the report of a study or of a plain table of trainings.
+    """Write the report of a study, or of a plain table that a study measured.
 
     With several, compare them: their T_c(P) on shared axes, their exponents with pulls.
     """

@@ -15,6 +15,7 @@ from click.shell_completion import CompletionItem
 from search_spaces.choices import InvalidSettingError
 from studies.commands.exit_codes import DONE, FAILED, INCOMPLETE, INTERRUPTED
 from studies.commands.paths import shown_path
+from studies.commands.plan import print_plan
 from studies.credentials import redacted_command
 
 
@@ -32,12 +33,18 @@ def _complete_study(
 @click.option("--out", type=click.Path(path_type=Path), help="Folder; runs/STUDY by default.")
 @click.option("--preset", help="Named settings of the study: quick, standard or paper.")
 @click.option("--executor", default="ray", show_default=True, help="ray or serial.")
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or any.")
 @click.option("--workers", type=click.IntRange(min=1), help="Local cores; all by default.")
 @click.option("--address", help="A running Ray cluster, HOST:PORT.")
+@click.option("--ship-code", is_flag=True, help="Send this code to all nodes of the cluster.")
+@click.option(
+    "--gpus-per-point", type=float, help="GPUs a task occupies, e.g. 0.25; 1 by default."
+)
+@click.option("--storage", help="Database of the ledger: sqlite:/// or postgresql+psycopg:// URL.")
+@click.option("--lease", type=click.FloatRange(min=1), default=60.0, help="Of a shared study.")
 @click.option("--max-points", type=click.IntRange(min=1), help="Stop after so many trainings.")
 @click.option("--max-hours", type=click.FloatRange(min=0, min_open=True), help="Stop after.")
-@click.option("--memory", help="What one worker's trainings may use, e.g. 2GB; 512MB by default.")
+@click.option("--memory", help="What a worker may use, e.g. 2GB; 512MB (theory: 4GB) by default.")
 @click.option("--tracking-uri", help="MLflow store; the study's own folder by default.")
 @click.option("--experiment-name", help="MLflow experiment; the study's name by default.")
 @click.option("--no-tracking", is_flag=True, help="Do not log to MLflow.")
@@ -61,23 +68,26 @@ def run(
     the same command again trains only what is missing.
     """
     from studies.folder import StudyFolder
-    from studies.resolve import parse_override, resolve_spec
+    from studies.resolve import parse_override, resolve_spec, study_name_of
+    from studies.stores import choose_database, held_by_store
 
     if options["max_hours"] is not None and not math.isfinite(options["max_hours"]):
         raise InvalidSettingError(f"--max-hours {options['max_hours']} is not a number of hours")
     folder = StudyFolder(out or Path("runs") / Path(study).stem)
     overrides = dict(parse_override(text) for text in settings)
-    spec = resolve_spec(study, overrides, preset, folder.held_spec())
+    database = choose_database(folder, options["storage"])
+    held = held_by_store(folder, database, study_name_of(study))
+    spec = resolve_spec(study, overrides, preset, held)
 
     from studies.study import RunOptions, Study
 
-    instance = Study(spec.study, spec, folder.path)
+    instance = Study(spec.study, spec, folder.path, options["storage"])
     command = f"thermometer {redacted_command(sys.argv[1:])}"
     say = functools.partial(click.echo, err=as_json)
     how = RunOptions(tracking=not no_tracking, command=command, say=say, **options)
     if dry_run:
         instance.check(how)
-        _print_plan(instance, as_json)
+        print_plan(instance, as_json)
         return DONE
     summary = instance.run(how)
     _print_summary(summary, folder, as_json, options["quiet"])
@@ -86,29 +96,6 @@ def run(
     if summary.failed:
         return FAILED
     return DONE if summary.is_complete else INCOMPLETE
-
-
-def _print_plan(study: Any, as_json: bool) -> None:
-    spec = study.spec
-    if as_json:
-        plan = {"planned": spec.n_trainings(), "n_seeds": spec.space.n_seeds}
-        click.echo(json.dumps({**plan, "folder": str(study.folder.path)}))
-        return
-    if spec.is_adaptive:
-        click.echo(
-            f"{spec.n_curves()} curves, at most {spec.space.n_seeds} trainings each until ln T_c "
-            f"is known to {spec.tolerance:g}, in {study.folder.path}"
-        )
-        return
-    per = "planned" if spec.is_planned else f"to ask of {spec.sampler}"
-    counts = {len(seeds) for _, seeds in spec.planned()} if spec.is_planned else set()
-    low, high = (min(counts), max(counts)) if counts else (spec.space.n_seeds,) * 2
-    seeds = f"{low} seeds each" if low == high else f"{low} to {high} seeds each"
-    n_points = len(spec.points()) if spec.is_planned else spec.n_trials * len(spec.searches())
-    click.echo(
-        f"{n_points} configurations {per}, {seeds}: "
-        f"{spec.n_trainings()} trainings in {study.folder.path}"
-    )
 
 
 def _print_summary(summary: Any, study: Any, as_json: bool, quiet: bool) -> None:
@@ -137,4 +124,6 @@ def _print_summary(summary: Any, study: Any, as_json: bool, quiet: bool) -> None
     if summary.tracked:
         click.echo(f"compare in MLflow: thermometer ui {shown_path(folder)}")
     else:
-        click.echo("compare in MLflow: not logged; run again without --no-tracking")
+        click.echo(
+            f"compare in MLflow: not logged; 'thermometer sync {shown_path(folder)}' does it"
+        )

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "perceptron-dynamics"
 TABLES = ("temperatures.csv",)
+COMPARE = (
+    "Look at: the scatter of `learning_rate` against `temperature_secant` at one "
+    "`active_fraction`; parallel coordinates of `method`, `learning_rate` and `persistence_time`, "
+    "where simulation and mean-field theory must agree."
+)
 
 
 def analyse(

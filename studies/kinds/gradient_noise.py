@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "gradient-noise"
 TABLES = ("parameters.csv", "layers.csv")
+COMPARE = (
+    "Look at: the scatter of `batch_size` against `median_tail_index` at each `epoch`; parallel "
+    "coordinates of `epoch`, `batch_size` and `layer`."
+)
 
 
 def analyse(

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "large-batch-noise"
 TABLES = ("arms.csv",)
+COMPARE = (
+    "Look at: parallel coordinates of `arm`, `label_noise`, `learning_rate` and `test_error`; "
+    "each arm against `small` at equal other settings."
+)
 
 
 def analyse(

@@ -202,7 +202,8 @@ def _packed() -> Iterator[dict[str, Any]]:
         label.mkdir()
         text = f"Metadata-Version: 2.1\nName: sgd-thermometer\nVersion: {version}\n"
         (label / "METADATA").write_text(text, encoding="utf-8")
-        yield {"py_modules": [str(folder / name) for name in (*PACKAGES, label.name)]}
+        # One folder for all: as modules of their own they would come apart.
+        yield {"working_dir": name}
 
 
 def places(resources: Mapping[str, float], gpus: float) -> int:

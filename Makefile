@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/critical-temperature
 
-.PHONY: install demo figures screenshots docs axe test lint verify bench bench-sweep bench-report wheel clean
+.PHONY: install demo figures screenshots docs axe test lint verify chaos bench bench-sweep bench-report wheel clean
 
 install: $(VENV)/installed
 
@@ -20,7 +20,7 @@ $(VENV)/installed: $(VENV)/pip pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,cluster]'
 	@touch $@
 
 $(VENV)/installed-docs: $(VENV)/installed
@@ -69,6 +69,11 @@ lint: $(VENV)/installed-dev
 # Slow physics and calibration; rewrites docs/verification.
 verify: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m verify --timeout 3000
+
+# At least 100 random accidents to studies on a Ray cluster, on a journal and on PostgreSQL; rewrites
+# docs/verification/chaos.md. EVENTS=30 for a shorter one.
+chaos: $(VENV)/installed-dev
+	EVENTS=$(or $(EVENTS),100) $(BIN)/python -m pytest -m chaos --timeout 7200 tests/studies/test_chaos.py
 
 # Speed against PyTorch and JAX, some minutes; rewrites docs/benchmarks.md. OPTIONS=--quick
 # prints a shorter page instead.

@@ -77,6 +77,8 @@ def drive(
     tracker = study._tracker(RunOptions(tracking=tracking))
     feed = ConfigurationFeed(n_seeds, 1, tracker)
     ledger = Ledger(study.folder.ledger, "benchmark", writable=True)
+    while tracking and "run_id" not in tracker.ids:
+        time.sleep(0.01)
     begin, cpu, loop = time.perf_counter(), time.process_time(), time.thread_time()
     driver = Driver(ledger, executor, distributions, objective, {}, feed.add)
     with Interrupt() as interrupt, Progress(None, quiet=True) as progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import math
@@ -89,7 +90,9 @@ def run(
         instance.check(how)
         print_plan(instance, as_json)
         return DONE
-    summary = instance.run(how)
+    # Ray prints what it has to say of dying nodes to the standard output.
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+        summary = instance.run(how)
     _print_summary(summary, folder, as_json, options["quiet"])
     if summary.interrupted:
         return INTERRUPTED

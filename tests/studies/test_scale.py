@@ -93,7 +93,9 @@ def test_a_reader_sees_what_was_written_since_after_a_refresh(tmp_path):
     points = SPACE.points()
     writer = Ledger(tmp_path / "ledger.journal", "s", writable=True)
     record(writer, [Unit(points[0], (0, 1))])
+    written = (tmp_path / "ledger.journal").stat().st_mtime_ns
     reader = Ledger(tmp_path / "ledger.journal", "s")
+    assert (tmp_path / "ledger.journal").stat().st_mtime_ns == written
     record(writer, [Unit(points[1], (0, 1))])
     assert reader.n_done == 2
     reader.refresh()

@@ -27,7 +27,7 @@ LAYER = ["seed", "layer"]
 LARGEST_FALSE_POSITIVE = 0.02
 _COLUMNS = ("seed", "epoch", "batch_size", "layer", "fraction_heavy", "tail_indices")
 _SIMSEKLI = "Simsekli, Sagun, Gurbuzbalaban 2019"
-_PER_PARAMETER = "Battash and Lindenbaum 2023"
+_PER_PARAMETER = "Battash, Wolf and Lindenbaum 2024"
 
 
 def analyse_gradient_noise(frame: pd.DataFrame) -> ClaimResult:

@@ -157,6 +157,8 @@ class RayExecutor(Executor):
         else:
             self._cluster = Cluster(ray, address, ship_code)
         self._packs: dict[Any, tuple[Pack, Lane]] = {}
+        self._remotes: dict[Lane, Any] = {}
+        self._remotes: dict[Lane, Any] = {}
         self._refused: set[Pack] = set()
         self._rooms: dict[Lane, int] = {}
         self._counted = -math.inf
@@ -164,8 +166,7 @@ class RayExecutor(Executor):
     @property
     def capacity(self) -> int:
         if time.monotonic() - self._counted > 1:
-            self._rooms = {lane: 2 * self._places(lane) for lane in self._lanes}
-            self._counted = time.monotonic()
+            self._count()
         # Even an empty cluster gets work, since some start nodes only when there is any.
         return max(2, sum(self._rooms.values()))
 
@@ -202,16 +203,22 @@ class RayExecutor(Executor):
         self._packs.clear()
         self._ray.shutdown()
 
-    def _places(self, lane: Lane) -> int:
-        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        return sum(places(node, lane.gpus) for node in nodes)
+    def _count(self) -> None:
+        """Count the places of every lane; a cluster that does not answer keeps those it had."""
+        self._counted = time.monotonic()
+        if self._cluster is None or self._cluster.answers():
+            nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+            for lane in self._lanes:
+                self._rooms[lane] = 2 * sum(places(node, lane.gpus) for node in nodes)
 
     def _send(self, pack: Pack, lane: Lane) -> None:
-        remote = self._ray.remote(_function(task_on(self.task, lane))).options(
-            num_cpus=1, num_gpus=lane.gpus, max_retries=1
-        )
-        reference = remote.remote([unit.to_payload() for unit in pack], self.backend)
-        self._packs[reference] = pack, lane
+        if lane not in self._remotes:
+            function = _function(task_on(self.task, lane))
+            self._remotes[lane] = self._ray.remote(function).options(
+                num_cpus=1, num_gpus=lane.gpus, max_retries=1
+            )
+        payload = [unit.to_payload() for unit in pack]
+        self._packs[self._remotes[lane].remote(payload, self.backend)] = pack, lane
 
     def _is_cut_off(self) -> bool:
         if self._cluster is not None:
@@ -225,6 +232,7 @@ class RayExecutor(Executor):
         """
         held = list(self._packs.values())
         self._packs.clear()
+        self._remotes.clear()
         if self._cluster is not None:
             self._cluster.rejoin()
         else:

@@ -33,7 +33,8 @@ class JournalBackend(BaseJournalBackend):
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = JournalFileSymlinkLock(str(path))
-        path.touch()
+        if not path.exists():
+            path.touch()
         self._n_read = 0
         # Up to here the storage knows the file, with what is in `_own` and in `_group`.
         self._offset = 0

@@ -20,17 +20,23 @@ _LIMITS = {
 
 
 def import_mlflow() -> Any:
-    """Import MLflow without telemetry and without its messages on standard error."""
+    """Import MLflow without telemetry and without its messages, tracebacks of errors included.
+
+    Errors are raised as well, and told in one sentence by whoever asked.
+    """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    _silence()
     import mlflow
 
     # Importing MLflow configures its loggers anew.
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    _silence()
     return mlflow
+
+
+def _silence() -> None:
+    for name in ("mlflow", "alembic", "sqlalchemy.pool", "urllib3.connectionpool"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from studies.credentials import redacted_uri
+from studies.data_used import DataUsed, dataset_input
 from studies.folder import StudyFolder
 from studies.mlflow_client import import_mlflow
 from studies.mlflow_texts import (
@@ -65,7 +66,9 @@ class StudyResult:
     files: tuple[Path, ...]
     """Files and folders to copy."""
     complete: bool = True
-    """Whether the study was not interrupted."""
+    """Whether everything was measured that the study asks for."""
+    data: tuple[DataUsed, ...] = ()
+    """What was trained on."""
 
 
 class StudyRuns:
@@ -162,6 +165,9 @@ class StudyRuns:
                 self._client.log_artifacts(run_id, str(path), path.name)
             elif path.exists():
                 self._client.log_artifact(run_id, str(path))
+            self._beat()
+        if result.data:
+            self._client.log_inputs(run_id, [dataset_input(data) for data in result.data])
             self._beat()
         held = self._get(run_id)
         metrics = {} if held is None else held.data.metrics

@@ -104,14 +104,20 @@ def _trained(block: Block, k: int) -> Row:
 def to_csv(rows: Collection[Row]) -> str:
     """Return rows as CSV; columns in the order of first appearance, None as an empty cell."""
     columns: dict[str, None] = {}
-    layouts = set()
-    for row in rows:
-        layout = tuple(row)
-        if layout not in layouts:
-            layouts.add(layout)
-            columns.update(dict.fromkeys(layout))
+    # Almost always all rows have the columns of the first one; where not, start again.
+    while (written := _write(rows, columns)) is None:
+        pass
+    return written
+
+
+def _write(rows: Collection[Row], columns: dict[str, None]) -> str | None:
+    """Return rows as CSV, or None at the first one with further columns, which are added."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(map(row.get, columns) for row in rows)
+    for row in rows:
+        if not row.keys() <= columns.keys():
+            columns.update(dict.fromkeys(row))
+            return None
+        writer.writerow(map(row.get, columns))
     return buffer.getvalue()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,8 @@ class RunSummary:
     """Path of the report, None if there is none yet."""
     tracked: bool
     """Whether MLflow holds the result."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Wall time of this run by phase, in their order."""
 
     @property
     def is_complete(self) -> bool:

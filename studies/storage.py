@@ -214,7 +214,7 @@ def read_database(text: str, folder: Path | None = None) -> Database:
     InvalidSettingError
         If it is not a URL of one of the two forms.
     """
-    scheme, separator, _ = text.partition("://")
+    scheme, separator, rest = text.partition("://")
     if not separator:
         shown = "..." if "@" in text else text
         raise InvalidSettingError(f"storage={shown!r} is not {FORMS}")
@@ -226,13 +226,16 @@ def read_database(text: str, folder: Path | None = None) -> Database:
     if scheme not in (SQLITE, POSTGRESQL):
         raise InvalidSettingError(f"storage={scheme}://... is not {FORMS}")
     try:
-        url = make_url(text)
+        # A password that is not encoded would be taken for a host, and shown.
+        is_clear = not set("@/?#") & set(rest.rpartition("@")[0])
+        url = make_url(text) if is_clear or scheme == SQLITE else None
     except (ArgumentError, ValueError):
-        # The words of the parser may repeat a part of the password.
+        url = None
+    if url is None:
         raise InvalidSettingError(
             f"storage={scheme}://... is not a valid URL; it has the form {FORMS}, and special "
             "characters of a password are percent-encoded"
-        ) from None
+        )
     if not url.database or (scheme == SQLITE and (url.host or url.database == ":memory:")):
         raise InvalidSettingError(
             f"storage={Database(url).shown} names no database; write {FORMS}"

@@ -12,6 +12,7 @@ from optuna.distributions import BaseDistribution
 from search_spaces import InvalidSettingError, SearchSpace
 from studies import provenance
 from studies.adaptive import AdaptiveWork, adaptive_distributions
+from studies.data_used import data_used
 from studies.driver import Budget, Driver, Outcome
 from studies.executors import Executor, RayExecutor, SerialExecutor, task_on
 from studies.extension import propose_extension
@@ -24,9 +25,10 @@ from studies.memory import allow_memory, bounded_memory, read_memory
 from studies.mlflow_runs import StudyResult, StudyRuns
 from studies.mlflow_texts import study_note
 from studies.packs import PackQueue, Work
+from studies.phases import ANALYSIS, REPORT, STARTING, TRACKING, TRAINING, Phases
 from studies.places import ANY, EXECUTORS, check_places, lanes_for, pilot_device
 from studies.plan import trainings_asked_for
-from studies.progress import Progress, announce
+from studies.progress import Progress
 from studies.records import provenance_rows, table_rows, to_csv
 from studies.run_options import RunOptions, RunSummary
 from studies.samplers import (
@@ -84,10 +86,13 @@ class Study:
             space = StudySpec.from_plain({"study": name, **space.to_plain()})
         self.spec = space
         self.folder = StudyFolder(folder or Path("runs") / name)
+        self._phases = Phases(quiet=True)
         self._database = choose_database(self.folder, storage)
         held = held_by_store(self.folder, self._database, self.spec.study)
         if held is not None:
-            before = StudySpec.from_plain(held)
+            # To plan a large study takes seconds; most often nothing has changed.
+            same = held == self.spec.to_plain()
+            before = self.spec if same else StudySpec.from_plain(held)
             if before.study != self.spec.study:
                 raise InvalidSettingError(
                     f"{self.folder.path} holds the study {before.study!r}, not {name!r}"
@@ -124,6 +129,7 @@ class Study:
             If another driver owns the folder.
         """
         options = options or RunOptions()
+        self._phases = Phases(options.quiet)
         backend = self.check(options)
         self.spec = replace(self.spec, backend=backend)
         self.folder.create()
@@ -219,11 +225,14 @@ class Study:
             tracker.close()
             reason = "the run was interrupted" if outcome.interrupted else "nothing was measured"
             return self._summary(ledger, outcome, f"no law: {reason}", None)
-        announce("writing the report", options.quiet)
-        result = self.analyse()
-        ids = tracker.settle(lambda: feed.add_blocks(blocks))
-        report = self.write_report(result, ledger, options.command, ids)
-        ids = tracker.finish(self.study_result(result, ledger, ids))
+        with self._phases.phase(ANALYSIS, "analysing"):
+            result = self.analyse()
+        with self._phases.phase(TRACKING, "logging to MLflow" if options.tracking else ""):
+            ids = tracker.settle(lambda: feed.add_blocks(blocks))
+        with self._phases.phase(REPORT, "writing the report"):
+            report = self.write_report(result, ledger, options.command, ids)
+        with self._phases.phase(TRACKING):
+            ids = tracker.finish(self.study_result(result, ledger, ids))
         kept = ids if options.tracking else None
         write_state(self.folder, self.spec, result.headline(), options.command, kept)
         return self._summary(ledger, outcome, result.headline(), report)
@@ -237,6 +246,7 @@ class Study:
             note=study_note(self.spec, result, ids),
             files=artifacts(self.folder, self.spec),
             complete=summary.is_complete,
+            data=data_used(block.point for block in ledger.blocks()),
         )
 
     def _extend(self, ledger: Ledger, outcome: Outcome, backend: str) -> bool:
@@ -265,11 +275,12 @@ class Study:
         # How many trainings an adaptive design takes is known only at its end.
         planned = None if self.spec.is_adaptive else self.spec.n_trainings()
         objective, made_by = self.spec.objective, provenance.driver(self.spec.digest)
-        announce(f"starting {options.executor}", options.quiet)
-        executor = _executor(backend, options)
+        with self._phases.phase(STARTING, f"starting {options.executor}"):
+            executor = _executor(backend, options)
         try:
             driver = Driver(ledger, executor, distributions, objective, made_by, feed.add)
             with (
+                self._phases.phase(TRAINING),
                 Interrupt() as interrupt,
                 Progress(planned, done, options.quiet) as progress,
             ):
@@ -351,6 +362,7 @@ class Study:
             headline=headline,
             report=str(report) if report is not None else None,
             tracked="run_id" in self.folder.read_state().get("mlflow", {}),
+            seconds=dict(self._phases.seconds),
         )
 
 

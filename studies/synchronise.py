@@ -25,9 +25,9 @@ from studies.tracking_uri import (
     absolute_uri,
     check_local_store,
     check_tracking_uri,
-    lacks_password,
     local_uri,
     same_store,
+    with_password,
 )
 
 
@@ -121,14 +121,10 @@ def _log_result(study: Study, ledger: Ledger, runs: StudyRuns) -> bool:
 def _store_of(folder: StudyFolder, uri: str | None, experiment: str) -> tuple[str, str]:
     """Return URI and experiment of the store to log to, or refuse one that is unreachable."""
     last = last_store(folder.tracked)
-    store = absolute_uri(uri) if uri is not None else (last or (local_uri(folder), ""))[0]
+    stored = local_uri(folder) if last is None else last[0]
+    store = with_password(stored, None if uri is None else absolute_uri(uri))
     if last is not None and same_store(last[0], store):
         experiment = experiment or last[1]
-    if lacks_password(store):
-        raise InvalidSettingError(
-            f"the password of {redacted_uri(store)} is not stored; give the whole URI with "
-            "--tracking-uri"
-        )
     if same_store(store, local_uri(folder)):
         check_local_store(folder)
     else:

@@ -108,6 +108,23 @@ def lacks_password(uri: str) -> bool:
     return "***" in uri
 
 
+def with_password(stored: str, given: str | None) -> str:
+    """Return the URI of a store: what the user gives, else what is stored.
+
+    Raises
+    ------
+    InvalidSettingError
+        If neither has its password.
+    """
+    uri = stored if given is None else given
+    if lacks_password(uri):
+        raise InvalidSettingError(
+            f"the password of {redacted_uri(uri)} is not stored; give the whole URI with "
+            "--tracking-uri"
+        )
+    return uri
+
+
 def web_address(uri: str) -> str | None:
     """Return the address under which a browser finds the store, None unless it is a server.
 

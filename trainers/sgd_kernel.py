@@ -31,6 +31,7 @@ from trainers.look_ahead import (
 from trainers.minibatch import fill_batches
 from trainers.mlp_kernel import overhead_rows, squared_distance
 from trainers.stopping import DIVERGENCE_CHECK
+from trainers.tiles import ROWS
 
 ADAPTIVE = 0
 """Look-ahead that follows the observed fraction of candidates."""
@@ -59,7 +60,8 @@ def look_ahead_target(fraction, overhead, block):
     block : int
         Most rows of one product.
     """
-    return min(block, max(4, int(np.sqrt(2 * overhead / fraction))))
+    rows = np.sqrt(2 * overhead / fraction)
+    return min(block, ROWS * max(1, int(rows / ROWS + 0.5)))
 
 
 @compiled(fastmath=True)
@@ -172,7 +174,7 @@ def run_sgd(
     queue = np.empty(n_train + batch_size, np.int64)
     arrays = step_arrays(sample, network, law[3], batch_size)
     overhead = overhead_rows(network[0].size + network[1].size, width)
-    block = workspace[0].shape[0]
+    block = workspace[0].shape[0] - workspace[0].shape[0] % ROWS
     tolerance = np.array([rounding_unit(network, law), largest])
 
     buffer_start, last_step = step - n_rows, 0

@@ -50,13 +50,16 @@ _THRESHOLD = click.option(
 @_QUANTITY
 @_THRESHOLD
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def fit(source: Path, quantity: str | None, threshold: str | None, as_json: bool) -> int:
+@click.option("--quiet", is_flag=True, help="Print the answer alone.")
+def fit(
+    source: Path, quantity: str | None, threshold: str | None, as_json: bool, quiet: bool
+) -> int:
     """Fit the laws of a study, or of a plain table that a study measured."""
     _, result = _analyse(source, quantity, threshold)
     if as_json:
         click.echo(json.dumps(result.to_dict(), allow_nan=False))
     else:
-        click.echo(result.summary())
+        click.echo(result.headline() if quiet else result.summary())
     return 0
 
 
@@ -76,13 +79,34 @@ def fit(source: Path, quantity: str | None, threshold: str | None, as_json: bool
 )
 @_QUANTITY
 @_THRESHOLD
+@click.option("--json", "as_json", is_flag=True, help="Print the files written, as JSON.")
+@click.option("--quiet", is_flag=True, help="Print nothing.")
 def report(
-    sources: tuple[Path, ...], output: Path | None, quantity: str | None, threshold: str | None
+    sources: tuple[Path, ...],
+    output: Path | None,
+    quantity: str | None,
+    threshold: str | None,
+    as_json: bool,
+    quiet: bool,
 ) -> int:
     """Write the report of a study, or of a plain table that a study measured.
 
     With several, compare them: their T_c(P) on shared axes, their exponents with pulls.
     """
+    page = _write(sources, output, quantity, threshold)
+    if as_json:
+        figures = sorted(path.name for path in (page.parent / "figures").glob("*.pdf"))
+        numbers = page.with_suffix(".json")
+        click.echo(json.dumps({"report": str(page), "numbers": str(numbers), "figures": figures}))
+    elif not quiet:
+        click.echo(shown_path(page))
+    return 0
+
+
+def _write(
+    sources: tuple[Path, ...], output: Path | None, quantity: str | None, threshold: str | None
+) -> Path:
+    """Write the report and return its page."""
     command = f"thermometer {redacted_command(sys.argv[1:])}"
     if len(sources) > 1:
         from studies.commands.comparison import study_names, write_comparison
@@ -90,14 +114,12 @@ def report(
         names = study_names(sources)
         results = (_analyse(source, quantity, threshold)[1] for source in sources)
         compared = dict(zip(names, results, strict=True))
-        click.echo(shown_path(write_comparison(compared, output or Path("comparison"), command)))
-        return 0
+        return write_comparison(compared, output or Path("comparison"), command)
     (source,) = sources
     if source.is_dir() and output is None and quantity is None and threshold is None:
         from studies.study import Study
 
-        click.echo(shown_path(Study.open(source).report()))
-        return 0
+        return Study.open(source).report()
     from analysis.report import ReportContext, write_report
 
     kind, result = _analyse(source, quantity, threshold)
@@ -105,8 +127,7 @@ def report(
     context = ReportContext(study=source.stem, command=command)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        click.echo(shown_path(write_report(kind.content(result, context), folder, context)))
+        return write_report(kind.content(result, context), folder, context)
     except OSError as error:
         reason = error.strerror or str(error)
         raise InvalidSettingError(f"cannot write to {folder}: {reason}") from None
-    return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import math
@@ -49,8 +50,8 @@ def _complete_study(
 @click.option("--experiment-name", help="MLflow experiment; the study's name by default.")
 @click.option("--no-tracking", is_flag=True, help="Do not log to MLflow.")
 @click.option("--dry-run", is_flag=True, help="Say what would be trained, write nothing.")
-@click.option("--quiet", is_flag=True, help="No progress bar.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.option("--quiet", is_flag=True, help="No progress and no closing table.")
+@click.option("--json", "as_json", is_flag=True, help="Print the closing object as JSON.")
 def run(
     study: str,
     settings: tuple[str, ...],
@@ -89,8 +90,10 @@ def run(
         instance.check(how)
         print_plan(instance, as_json)
         return DONE
-    summary = instance.run(how)
-    _print_summary(summary, folder.path, as_json)
+    # Ray prints what it has to say of dying nodes to the standard output.
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+        summary = instance.run(how)
+    _print_summary(summary, folder, as_json, options["quiet"])
     if summary.interrupted:
         return INTERRUPTED
     if summary.failed:
@@ -98,12 +101,15 @@ def run(
     return DONE if summary.is_complete else INCOMPLETE
 
 
-def _print_summary(summary: Any, folder: Path, as_json: bool) -> None:
-    if as_json:
-        from dataclasses import asdict
+def _print_summary(summary: Any, study: Any, as_json: bool, quiet: bool) -> None:
+    from studies.commands.closing import closing_object, closing_table
 
-        click.echo(json.dumps({**asdict(summary), "complete": summary.is_complete}))
+    folder = study.path
+    if as_json:
+        click.echo(json.dumps(closing_object(summary, study), allow_nan=False))
         return
+    if not quiet:
+        click.echo("\n".join(closing_table(closing_object(summary, study))))
     if summary.invalid:
         click.echo(f"{summary.invalid} proposals of the sampler were invalid, such as B > P")
     if summary.failed:

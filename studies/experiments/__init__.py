@@ -27,6 +27,8 @@ EXPERIMENTS = (
 )
 """Names of the experiments; each is a module, with underscores."""
 
+_added: dict[str, Experiment] = {}
+
 
 class Configuration(Protocol):
     """One configuration: a Point, or a :class:`search_spaces.configuration.Configuration`."""
@@ -139,8 +141,15 @@ def load_experiment(name: str) -> Experiment:
     InvalidSettingError
         For an unknown name.
     """
+    if name in _added:
+        return _added[name]
     check_name("experiment", name, EXPERIMENTS)
     return _module(name)
+
+
+def add_experiment(name: str, experiment: Experiment) -> None:
+    """Make an experiment of your own known in this process; a task has to do so in its worker."""
+    _added[name] = experiment
 
 
 @functools.cache

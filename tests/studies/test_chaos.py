@@ -5,15 +5,19 @@ The long form is `make chaos`, which writes docs/verification/chaos.md; the shor
 
 import os
 import signal
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import arms
 import chaos
 import pytest
 from mlflow_process import MlflowProcess
 from ray_nodes import MARK, Nodes, kill, marked
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/verification/chaos.md"
+SWEEP = arms.Sweep((64, 128, 192), (0.003, 0.03, 0.3), n_seeds=384)
 JOURNAL = {
     "kill -9": 16,
     "worker": 30,
@@ -26,12 +30,23 @@ JOURNAL = {
     "disk full": 10,
 }
 
+DATABASE = {
+    "kill -9": 16,
+    "worker": 24,
+    "node": 8,
+    "SIGTERM": 8,
+    "SIGINT": 6,
+    "two SIGINTs": 4,
+    "MLflow server": 6,
+    "database": 20,
+}
+
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory, run_thermometer) -> bytes:
     home = tmp_path_factory.mktemp("undisturbed")
     arguments = ["--executor", "serial", "--no-tracking", "--out", "study"]
-    done = run_thermometer(home, "run", chaos.STUDY, *chaos.SETTINGS, *arguments, timeout=1200)
+    done = run_thermometer(home, "run", *SWEEP.settings, *arguments, timeout=1200)
     assert done.returncode == 0, done.stderr
     return (home / "study/table.csv").read_bytes()
 
@@ -62,6 +77,24 @@ def home(tmp_path_factory):
     return tmp_path_factory.mktemp("chaos")
 
 
+@pytest.fixture(scope="module")
+def database_arms(nodes):
+    """One arm on a PostgreSQL server of its own; none without its programs."""
+    postgres = pytest.importorskip("postgres", reason="needs the extra cluster")
+    programs = postgres.find_programs()
+    if programs is None:
+        yield []
+        return
+    with postgres.running_server(programs) as database:
+
+        def outage() -> None:
+            database.kill()
+            time.sleep(2)
+            database.start()
+
+        yield [arms.Arm("postgresql", DATABASE, database.create, database.rows, outage)]
+
+
 def check_nothing_is_left(nodes: Nodes) -> None:
     """Once its drivers ended, a cluster runs no task; once it is asked to stop, nothing."""
 
@@ -73,7 +106,9 @@ def check_nothing_is_left(nodes: Nodes) -> None:
         kill(node.pid, signal.SIGTERM)
         node.wait(60)
     nodes.nodes.clear()
-    await_none(lambda: {p: w for p, w in marked(nodes.mark).items() if "mlflow" not in w})
+    await_none(
+        lambda: {p: w for p, w in marked(nodes.mark).items() if "ray" in w or "studies" in w}
+    )
 
 
 def await_none(find, seconds: float = 60) -> None:
@@ -84,13 +119,25 @@ def await_none(find, seconds: float = 60) -> None:
 
 
 @pytest.mark.chaos
-def test_campaign(home, nodes, server, undisturbed):
+def test_campaign(home, nodes, server, undisturbed, database_arms):
     n_events, seed = int(os.environ.get("EVENTS", "100")), int(os.environ.get("SEED", "0"))
-    arms = [chaos.Arm("journal", JOURNAL)]
-    tallies = {}
-    for k, arm in enumerate(arms):
-        share = n_events // len(arms) + (k < n_events % len(arms))
-        tallies[arm.name] = chaos.Campaign(home, nodes, server, undisturbed, arm, seed).run(share)
+    minutes = float(os.environ.get("MINUTES", "inf"))
+    every = [arms.Arm("journal", JOURNAL), *database_arms]
+    calm = threading.Lock()
+
+    def run(arm: arms.Arm, share: int) -> arms.Tally:
+        campaign = chaos.Campaign(
+            home / arm.name, nodes, server, SWEEP, undisturbed, arm, seed, calm
+        )
+        return campaign.run(share, 60 * minutes)
+
+    # All at once, on the same nodes and the same MLflow server.
+    with ThreadPoolExecutor() as pool:
+        running = {
+            arm.name: pool.submit(run, arm, n_events // len(every) + (k < n_events % len(every)))
+            for k, arm in enumerate(every)
+        }
+    tallies = {name: future.result() for name, future in running.items()}
     check_nothing_is_left(nodes)
     write_page(tallies, seed)
     assert [wrong for tally in tallies.values() for wrong in tally.wrong] == []
@@ -120,7 +167,7 @@ def write_page(tallies, seed) -> None:
 
 PAGE_TEXT = f"""# A campaign of accidents
 
-Studies of {chaos.N_TRAININGS} trainings on a Ray cluster of three nodes, logged to an MLflow \
+Studies of {SWEEP.n_trainings} trainings on a Ray cluster of three nodes, logged to an MLflow \
 server; random accidents while they run. Its driver is started again whenever it ended.
 
 Rewritten by `make chaos`.

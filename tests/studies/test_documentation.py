@@ -77,7 +77,7 @@ def test_command_is_understood(command):
         assert command.program in ("python", "cp"), f"{command.line!r}: {ADVICE}"
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900, func_only=True)
 @pytest.mark.parametrize("page", EXECUTED, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_page_is_executed(page, workplace, monkeypatch, capfd, tmp_path):
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
@@ -125,6 +125,13 @@ def test_exceptions_are_needed():
     assert not idle, idle
     blocks = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     assert all(long in blocks for long in SHORTER_PYTHON)
+
+
+def test_every_page_is_in_the_site():
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    names = [page.relative_to(ROOT / "docs").as_posix() for page in PAGES[1:]]
+    missing = [name for name in names if f": {name}\n" not in navigation]
+    assert not missing, f"not in the nav of mkdocs.yml: {missing}"
 
 
 def test_make_targets_exist():

@@ -1,6 +1,7 @@
-"""What a study does when a real MLflow server dies, hangs, or comes back in mid-run."""
+"""What a study does when MLflow's server or database dies, hangs, or comes back in mid-run."""
 
 import logging
+import os
 import shutil
 import signal
 import time
@@ -8,6 +9,7 @@ import time
 import mlflow
 import pytest
 from mlflow_process import MlflowProcess
+from postgres import PASSWORD, QUOTED, REQUIRED, find_programs, running_server
 
 from search_spaces import SearchSpace
 from studies import RunOptions, Study
@@ -135,3 +137,45 @@ def test_a_run_ends_without_its_server_and_sync_uploads_the_rest(server, study, 
     points = [run.data.tags["thermometer.point"] for run in nested]
     assert len(points) == len(set(points)) in (N_CONFIGURATIONS + 1, N_CONFIGURATIONS + 2)
     assert "RUNNING" not in {run.info.status for run in (*parents, *nested)}
+
+
+@pytest.fixture
+def database():
+    programs = find_programs()
+    if programs is None:
+        if os.environ.get(REQUIRED) == "required":
+            pytest.fail("no PostgreSQL server is installed")
+        pytest.skip("no PostgreSQL server is installed")
+    with running_server(programs) as running:
+        yield running
+
+
+def test_a_database_that_comes_back_gets_everything_once(database, study, caplog):
+    uri = database.create("mlflow")
+    tracker = tracker_of(study, uri, "database")
+    for number in range(10):
+        tracker.log(result(number))
+    wait_until(lambda: tracker.holds("point5", 2), 120)
+    database.kill()
+    for number in range(10, 20):
+        tracker.log(result(number))
+    database.start()
+    ids = finish(study, tracker)
+    assert caplog.messages == []
+    check_exact(uri, "database", 20)
+    left_behind = [path.read_text(encoding="utf-8") for path in study.folder.path.glob("*.json*")]
+    assert not any(QUOTED in text or PASSWORD in text for text in (*left_behind, str(ids)))
+
+
+def test_a_database_that_is_gone_is_named_without_its_password(database, study, caplog):
+    uri = database.create("gone")
+    tracker = tracker_of(study, uri, "gone")
+    wait_until(lambda: "run_id" in tracker.ids, 120)
+    database.kill()
+    tracker.log(result(0))
+    assert "run_id" not in finish(study, tracker)
+    (message,) = caplog.messages
+    assert "thermometer sync" in message
+    assert "--tracking-uri URI" in message
+    assert QUOTED not in message
+    assert PASSWORD not in message

@@ -14,8 +14,12 @@ from optuna.storages.journal import JournalFileBackend
 
 from search_spaces import SearchSpace
 from studies import ledger as ledger_module
+from studies.driver import Budget, Driver
+from studies.executors import SerialExecutor
+from studies.interrupt import Interrupt
 from studies.ledger import Ledger
-from studies.packs import Unit
+from studies.packs import PackQueue, Unit
+from studies.progress import Progress
 from studies.records import provenance_rows, table_rows, to_csv
 from studies.samplers import planned_distributions
 
@@ -89,7 +93,9 @@ def test_a_reader_sees_what_was_written_since_after_a_refresh(tmp_path):
     points = SPACE.points()
     writer = Ledger(tmp_path / "ledger.journal", "s", writable=True)
     record(writer, [Unit(points[0], (0, 1))])
+    written = (tmp_path / "ledger.journal").stat().st_mtime_ns
     reader = Ledger(tmp_path / "ledger.journal", "s")
+    assert (tmp_path / "ledger.journal").stat().st_mtime_ns == written
     record(writer, [Unit(points[1], (0, 1))])
     assert reader.n_done == 2
     reader.refresh()
@@ -121,6 +127,36 @@ def test_a_pack_is_one_write_whatever_was_written_before(tmp_path, n_syncs):
     assert n_syncs[0] == -(-len(units) // 20)
     record(ledger, units[:1])
     assert n_syncs[0] == -(-len(units) // 20) + 1
+
+
+def test_the_driver_forces_each_pack_to_the_disk_once(tmp_path, n_syncs):
+    n_packs = [0]
+
+    def made_up(payload, backend):
+        n_packs[0] += 1
+        rows = [{"stop_reason": "fitted", "test_error": 0.1}]
+        return [
+            {"rows": rows * len(unit["seeds"]), "provenance": {"seconds": 0.001}}
+            for unit in payload
+        ]
+
+    ledger = Ledger(tmp_path / "ledger.journal", "s", writable=True)
+    known = []
+    driver = Driver(
+        ledger,
+        SerialExecutor("numba", made_up),
+        planned_distributions(SPACE.points()),
+        "test_error",
+        {},
+        lambda unit, rows: known.append((unit, n_syncs[0])),
+    )
+    n_syncs[0] = 0
+    work = PackQueue((point, range(200)) for point in SPACE.points())
+    with Interrupt() as interrupt, Progress(None, quiet=True) as progress:
+        outcome = driver.run(work, progress, Budget(), interrupt)
+    assert outcome.trained == 200 * len(SPACE.points()) == ledger.n_done
+    assert 2 < n_packs[0] == n_syncs[0] < len(SPACE.points())
+    assert min(n for _, n in known) == 1, "nobody hears of a unit that is not on the disk"
 
 
 def test_optuna_reads_and_continues_the_journal(tmp_path):

@@ -8,6 +8,7 @@ strike after a random number of further trainings, or at a random moment of a dr
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import random
 import signal
@@ -16,57 +17,15 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
+from accidents import cut_last_record, full_disk, mount_small_disk, ray_workers
+from arms import RESUMABLE, Arm, Sweep, Tally
 from ledgers import DatabaseReader, JournalReader
 from mlflow_process import MlflowProcess
-from ray_nodes import Nodes, kill, marked
-
-STUDY = "critical-temperature"
-SETTINGS = (
-    "n_train=[64,96,128,256]",
-    "temperature=[0.003,0.03,0.3]",
-    "n_seeds=512",
-    "comparison_batch_size=null",
-    "comparison_temperature=null",
-)
-N_CONFIGURATIONS = 4 * 3
-N_TRAININGS = 512 * N_CONFIGURATIONS
-RESUMABLE = {0, 3, 4, 130}
-"""Exit codes after which the same command is expected to continue."""
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One way to store a study, and how often which accident happens to it."""
-
-    name: str
-    weights: Mapping[str, int]
-    storage: Callable[[Path, int], str] | None = None
-    """Makes the URL for --storage of a round; None for the journal."""
-    query: Callable[[str, str], list[tuple]] | None = None
-    """Asks the database of a round."""
-    outage: Callable[[], None] | None = None
-    """Kills the database and starts it again."""
-
-
-@dataclass
-class Tally:
-    """What happened."""
-
-    events: Counter[str] = field(default_factory=Counter)
-    skipped: dict[str, str] = field(default_factory=dict)
-    drivers: int = 0
-    exits: Counter[str] = field(default_factory=Counter)
-    rounds: int = 0
-    trainings: int = 0
-    mended: int = 0
-    """Trainings whose record an event destroyed in the file, and which were repeated for it."""
-    wrong: list[str] = field(default_factory=list)
-    """Every departure from what must hold."""
+from ray_nodes import Nodes, kill
 
 
 class Campaign:
@@ -79,36 +38,48 @@ class Campaign:
     nodes
         The cluster; its first node stays alive, the others are killed and replaced.
     server
-        The MLflow server to which all studies are logged.
+        The MLflow server to which all studies are logged; None for a store in each folder.
     undisturbed
         The table of the study to which nothing happened.
+    calm
+        Held while the MLflow server is away, or must not go; campaigns beside each other share it.
     """
 
     def __init__(
         self,
         home: Path,
         nodes: Nodes,
-        server: MlflowProcess,
+        server: MlflowProcess | None,
+        sweep: Sweep,
         undisturbed: bytes,
         arm: Arm,
         seed: int,
+        calm: threading.Lock | None = None,
     ) -> None:
+        home.mkdir(exist_ok=True)
         self._home = home
         self._nodes = nodes
         self._server = server
+        self._sweep = sweep
         self._undisturbed = undisturbed
         self._arm = arm
         self._random = random.Random(f"{arm.name} {seed}")
         self._driver: subprocess.Popen | None = None
-        self._mending: list[threading.Thread] = []
+        self._calm = calm or threading.Lock()
+        self._quiet = threading.Lock()
+        self._outages = (self._calm, self._quiet)
         self.tally = Tally()
 
-    def run(self, n_events: int) -> Tally:
-        """Let `n_events` accidents happen, finish the last study, and check everything."""
-        while self.tally.events.total() < n_events:
+    def run(self, n_events: int, seconds: float = math.inf) -> Tally:
+        """Let `n_events` accidents happen, finish the last study, and check everything.
+
+        No more happen after so many seconds.
+        """
+        self._n_events, self._end = n_events, time.monotonic() + seconds
+        while not self._is_enough():
             self._begin_round()
             try:
-                self._disturb(n_events)
+                self._disturb()
                 self._check_round()
             finally:
                 self._end_round()
@@ -121,41 +92,34 @@ class Campaign:
         number = self.tally.rounds
         self._folder = self._home / f"{self._arm.name}-{number}" / "study"
         self._folder.parent.mkdir(parents=True)
-        self._mounted = "disk full" in self._arm.weights and self._mount(self._folder.parent)
-        self._storage, query = None, self._arm.query
-        if self._arm.storage is None or query is None:
-            self._reader: JournalReader | DatabaseReader = JournalReader(
-                self._folder / "ledger.journal"
-            )
-        else:
-            self._storage = url = self._arm.storage(self._folder, number)
-            self._reader = DatabaseReader(lambda text: query(url, text))
+        self._mounted = False
+        if "disk full" in self._arm.weights:
+            refusal = mount_small_disk(self._folder.parent)
+            self._mounted = refusal is None
+            self.tally.skipped.update({"disk full": refusal} if refusal else {})
+        self._storage, self._reader = self._store(self._folder.parent.name)
         self._seen: Counter = Counter()
         self._start_driver()
+
+    def _store(self, name: str) -> tuple[str | None, JournalReader | DatabaseReader]:
+        """Return the URL of a new ledger, if it needs one, and what reads it."""
+        query = self._arm.query
+        if self._arm.create is None or query is None:
+            return None, JournalReader(self._folder / "ledger.journal")
+        return self._arm.create(name), DatabaseReader(lambda text: query(name, text))
 
     def _end_round(self) -> None:
         if self._driver is not None and self._driver.poll() is None:
             os.killpg(self._driver.pid, signal.SIGKILL)
             self._driver.wait()
-        for thread in self._mending:
-            thread.join()
-        self._mending.clear()
+        self._await_services()
         if self._mounted:
             subprocess.run(["umount", "--lazy", str(self._folder.parent)], check=True)
 
-    def _mount(self, folder: Path) -> bool:
-        """Put a small file system under the study; note why if that is refused."""
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(folder)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            self.tally.skipped["disk full"] = " ".join(done.stderr.split())
-        return done.returncode == 0
+    def _is_enough(self) -> bool:
+        return self.tally.events.total() >= self._n_events or time.monotonic() > self._end
 
-    def _disturb(self, n_events: int) -> None:
+    def _disturb(self) -> None:
         deadline = time.monotonic() + 1800
         while True:
             assert time.monotonic() < deadline, f"{self._folder} is not finished in half an hour"
@@ -164,23 +128,24 @@ class Campaign:
                 return
             if code is not None:
                 self._start_driver()
-            if self.tally.events.total() >= n_events:
+            if self._is_enough():
                 time.sleep(0.2)
                 continue
             self._await_moment()
             self._strike()
 
     def _await_moment(self) -> None:
-        """Wait for some trainings more, or for a moment within the start of a driver."""
+        """Wait until more is in the ledger, or for a moment within the start of a driver."""
         if self._random.random() < 0.2:
             time.sleep(self._random.uniform(0, 8))
             return
-        wanted = len(self._look()) + self._random.randint(1, 60)
-        deadline = time.monotonic() + 90
-        while len(self._look()) < wanted and time.monotonic() < deadline:
-            if self._driver is None or self._driver.poll() is not None:
+        assert self._driver is not None
+        before, deadline = self._reader.size(), time.monotonic() + 90
+        while self._reader.size() == before and time.monotonic() < deadline:
+            if self._driver.poll() is not None:
                 return
-            time.sleep(0.1)
+            time.sleep(0.2)
+        self._look()
 
     def _look(self) -> Counter:
         """Return what is recorded now; nothing that was there before may be missing."""
@@ -207,16 +172,17 @@ class Campaign:
 
     def _start_driver(self) -> None:
         self.tally.drivers += 1
-        arguments = ["run", STUDY, *SETTINGS, "--out", str(self._folder)]
+        arguments = ["run", *self._sweep.settings, "--out", str(self._folder)]
         arguments += [
             "--address",
             self._nodes.address,
             "--experiment-name",
             self._folder.parent.name,
         ]
-        arguments += ["--tracking-uri", self._server.uri]
+        if self._server is not None:
+            arguments += ["--tracking-uri", self._server.uri]
         if self._storage is not None:
-            arguments += ["--storage", self._storage]
+            arguments += ["--storage", self._storage, "--lease", "10"]
         with (self._home / "drivers.log").open("ab") as log:
             self._log_start = log.tell()
             self._driver = subprocess.Popen(
@@ -253,15 +219,29 @@ class Campaign:
         return any(reason in log for reason in reasons)
 
     def _await_services(self) -> None:
-        """A driver is started again when the servers are back, as people do."""
-        for thread in self._mending:
-            thread.join()
-        self._mending.clear()
+        """Wait for the servers, as people do before they start a driver again."""
+        for outage in self._outages:
+            with outage:
+                pass
 
-    def _mend(self, work: Callable[[], object]) -> None:
-        thread = threading.Thread(target=work)
-        thread.start()
-        self._mending.append(thread)
+    def _break(
+        self, outage: threading.Lock, accident: Callable[[], object], mend: Callable
+    ) -> bool:
+        """Let an accident happen to what all arms share, unless one is being mended already."""
+        if not outage.acquire(blocking=False):
+            return False
+        accident()
+
+        def repair() -> None:
+            try:
+                mend()
+            except Exception as error:
+                self._complain(f"the campaign itself failed: {error}")
+            finally:
+                outage.release()
+
+        threading.Thread(target=repair).start()
+        return True
 
     # The events.
 
@@ -288,11 +268,7 @@ class Campaign:
             self._note(f"{name}; {len(self._seen)} trainings, driver {self._driver.poll()}")
 
     def _is_possible(self, name: str) -> bool:
-        if name == "disk full":
-            return self._mounted
-        if name in ("node", "MLflow server", "database"):
-            return not self._mending
-        return True
+        return self._mounted if name == "disk full" else True
 
     def _kill_9(self) -> None:
         self._driver.kill()
@@ -313,115 +289,86 @@ class Campaign:
         self._stop(signal.SIGINT)
 
     def _kill_worker(self) -> bool:
-        workers = [p for p, words in marked(self._nodes.mark).items() if "ray::" in words]
-        workers = [p for p in workers if "Agent" not in _title(p)]
-        return bool(workers) and kill(self._random.choice(sorted(workers)))
+        workers = ray_workers(self._nodes.mark)
+        return bool(workers) and kill(self._random.choice(workers))
 
-    def _kill_node(self) -> None:
-        self._nodes.kill(self._random.choice(self._nodes.nodes[1:]))
-        self._mend(self._nodes.add)
+    def _kill_node(self) -> bool:
+        def accident() -> None:
+            self._nodes.kill(self._random.choice(self._nodes.nodes[1:]))
 
-    def _kill_server(self) -> None:
-        self._server.kill()
-        pause = self._random.uniform(0, 10)
+        return self._break(self._nodes.outage, accident, self._nodes.add)
 
-        def again() -> None:
+    def _kill_server(self) -> bool:
+        server, pause = self._server, self._random.uniform(0, 10)
+        assert server is not None
+
+        def mend() -> None:
             time.sleep(pause)
-            self._server.start()
+            server.launch()
+            while not server.answers():
+                time.sleep(0.5)
 
-        self._mend(again)
+        return self._break(self._calm, server.kill, mend)
 
-    def _kill_database(self) -> None:
+    def _kill_database(self) -> bool:
         assert self._arm.outage is not None
-        self._mend(self._arm.outage)
+        return self._break(self._quiet, lambda: None, self._arm.outage)
 
     def _truncate_ledger(self) -> bool:
-        """End the driver in the middle of a write: the last record is cut, the lock stays."""
+        """End the driver in the middle of a write."""
         self._kill_9()
-        ledger = self._folder / "ledger.journal"
         before = self._look()
-        lines = ledger.read_bytes().split(b"\n") if ledger.exists() else []
-        if len(lines) < 4 or lines[-1]:
+        if not cut_last_record(self._folder / "ledger.journal", self._random):
             return False
-        cut = self._random.randint(1, len(lines[-2]))
-        with ledger.open("r+b") as file:
-            file.truncate(ledger.stat().st_size - cut)
-        lock = ledger.with_name("ledger.journal.lock")
-        if not lock.is_symlink():
-            lock.symlink_to(ledger)
         self._seen = self._reader.recorded()
         self.tally.mended += len(before) - len(self._seen)
         return True
 
     def _fill_disk(self) -> None:
-        """Leave a few bytes until the driver has noticed, or half a minute."""
-        filler = self._folder.parent / "filler"
-        descriptor = os.open(filler, os.O_WRONLY | os.O_CREAT)
-        with contextlib.suppress(OSError):
-            while True:
-                os.write(descriptor, b"\0" * 65536)
-        os.close(descriptor)
-        state = os.statvfs(filler.parent)
-        left = self._random.randint(0, 5) * state.f_bsize
-        os.truncate(filler, max(0, filler.stat().st_size - left))
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        """Leave a few blocks until the driver has noticed, or half a minute."""
+        with (
+            full_disk(self._folder.parent, self._random.randint(0, 5)),
+            contextlib.suppress(subprocess.TimeoutExpired),
+        ):
             self._driver.wait(30)
-        filler.unlink()
 
     # Afterwards.
 
     def _check_round(self) -> None:
         recorded = self._look()
-        if len(recorded) != N_TRAININGS:
-            self._complain(f"{len(recorded)} of {N_TRAININGS} trainings are in the ledger")
+        if len(recorded) != self._sweep.n_trainings:
+            self._complain(
+                f"{len(recorded)} of {self._sweep.n_trainings} trainings are in the ledger"
+            )
         self.tally.trainings += len(recorded)
         if (self._folder / "table.csv").read_bytes() != self._undisturbed:
             self._complain("the table differs from the undisturbed one")
-        self._await_services()
-        self._upload()
-        runs = self._runs()
+        with self._calm:
+            self._upload()
+            runs = self._runs()
         points = Counter(run.data.tags.get("thermometer.point") for run in runs)
-        if len(runs) != N_CONFIGURATIONS + 1 or max(points.values()) > 1:
+        if len(runs) != self._sweep.n_configurations + 1 or max(points.values()) > 1:
             self._complain(f"MLflow holds {len(runs)} runs: {points}")
         states = Counter(run.info.status for run in runs)
         if set(states) != {"FINISHED"}:
             self._complain(f"MLflow's runs are {dict(states)}")
 
     def _upload(self) -> None:
-        """Send what MLflow missed."""
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "studies",
-                "run",
-                STUDY,
-                "--out",
-                str(self._folder),
-                "--executor",
-                "serial",
-                "--experiment-name",
-                self._folder.parent.name,
-                "--tracking-uri",
-                self._server.uri,
-            ],
-            cwd=self._home,
-            env=self._nodes.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            self._complain(f"sync ended with exit code {done.returncode}: {done.stderr}")
+        """Send what MLflow missed; once is enough."""
+        for expected in ("", "nothing to upload"):
+            done = subprocess.run(
+                [sys.executable, "-m", "studies", "sync", str(self._folder)],
+                cwd=self._home,
+                env=self._nodes.environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode or expected not in done.stdout:
+                self._complain(f"sync: {done.returncode} {done.stdout} {done.stderr}")
 
     def _runs(self) -> list:
-        client = mlflow.MlflowClient(tracking_uri=self._server.uri)
+        store = f"sqlite:///{self._folder}/mlflow.db"
+        client = mlflow.MlflowClient(self._server.uri if self._server else store)
         experiment = client.get_experiment_by_name(self._folder.parent.name)
         return list(client.search_runs([experiment.experiment_id], max_results=1000))
-
-
-def _title(pid: int) -> str:
-    try:
-        return (Path("/proc") / str(pid) / "cmdline").read_text().partition("\0")[0]
-    except OSError:
-        return "Agent"

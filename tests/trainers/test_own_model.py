@@ -99,7 +99,7 @@ def test_a_scan_has_the_critical_temperatures_of_the_study():
                 n_train=p, temperature=t, batch_size=1, width=WIDTH, max_presentations=10**6
             )
             tasks = [(point, Seeds.shared(seed)) for seed in range(seeds)]
-            rows += [{**point.columns(), **m.to_row()} for m in train_pack(tasks)]
+            rows += [{**point.columns(), **m.to_row()} for m in train_pack(tasks, "torch")]
     assert table["n_updates"].sum() == pytest.approx(sum(r["n_updates"] for r in rows), rel=0.05)
     found, expected = (
         locate_critical_temperatures(MeasurementTable.from_frame(frame), threshold=0.1)

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/critical-temperature
 
-.PHONY: install demo figures screenshots docs axe test lint verify bench wheel clean
+.PHONY: install demo figures screenshots docs axe test lint verify chaos bench bench-sweep bench-report wheel clean
 
 install: $(VENV)/installed
 
@@ -20,7 +20,7 @@ $(VENV)/installed: $(VENV)/pip pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,cluster]'
 	@touch $@
 
 $(VENV)/installed-docs: $(VENV)/installed
@@ -70,10 +70,24 @@ lint: $(VENV)/installed-dev
 verify: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m verify --timeout 3000
 
+# At least 100 random accidents to studies on a Ray cluster, on a journal and on PostgreSQL; rewrites
+# docs/verification/chaos.md. EVENTS=30 for a shorter one.
+chaos: $(VENV)/installed-dev
+	EVENTS=$(or $(EVENTS),100) $(BIN)/python -m pytest -m chaos --timeout 7200 tests/studies/test_chaos.py
+
 # Speed against PyTorch and JAX, some minutes; rewrites docs/benchmarks.md. OPTIONS=--quick
 # prints a shorter page instead.
 bench: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.trainers $(OPTIONS)
+
+# Speed of whole sweeps, against Ray Tune and study.optimize, about ten minutes; rewrites
+# docs/benchmarks-sweep.md. OPTIONS=--quick prints a shorter page instead.
+bench-sweep: $(VENV)/installed-bench
+	$(BIN)/python -m benchmarks.sweep $(OPTIONS)
+
+# Weight and load time of the demo's report, in Chromium; rewrites a section of docs/benchmarks.md.
+bench-report: demo $(VENV)/installed-dev
+	$(BIN)/python -m benchmarks.report $(DEMO)
 
 # The wheel, in an empty environment, from another folder.
 wheel: $(VENV)/installed-dev

@@ -27,7 +27,7 @@ from analysis.critical_batch import (
 from analysis.error_steps import NOISE_ONSET, Window
 from analysis.estimates import Estimate, estimate_from_error
 from analysis.noise_doubling import resampled_means
-from analysis.study_result import plain_numbers, summary_text
+from analysis.study_result import JoinedResult
 from analysis.table import MeasurementTable, plain
 from analysis.verdicts import Verdict
 
@@ -117,7 +117,7 @@ class BatchPlane:
 
 
 @dataclass(frozen=True)
-class BatchResult:
+class BatchResult(JoinedResult[BatchPlane]):
     """All planes of a table with their estimates and verdicts."""
 
     table: MeasurementTable = field(repr=False)
@@ -128,22 +128,17 @@ class BatchResult:
     """Bootstrap samples behind every error."""
 
     @property
-    def estimates(self) -> dict[str, Estimate]:
-        """Every number by key."""
-        return {key: value for one in self.planes for key, value in one.estimates().items()}
+    def parts(self) -> tuple[BatchPlane, ...]:
+        """The planes."""
+        return self.planes
 
-    @property
-    def verdicts(self) -> dict[str, Verdict]:
-        """Every verdict by key."""
-        return {key: value for one in self.planes for key, value in judge_plane(one).items()}
+    def judge_part(self, part: BatchPlane) -> dict[str, Verdict]:
+        """Return the verdicts on one plane by key."""
+        return judge_plane(part)
 
-    def headline(self) -> str:
-        """Return B*(P) in one line per plane."""
-        return "\n".join(headline_of(plane) for plane in self.planes)
-
-    def summary(self) -> str:
-        """Return B*, its exponents and the verdicts as text for a terminal."""
-        return summary_text(self.headline(), self.estimates, self.verdicts, self.table)
+    def answer_of(self, part: BatchPlane) -> str:
+        """Return B*(P) in one line."""
+        return headline_of(part)
 
     def critical_batches(self) -> pd.DataFrame:
         """Return one row per plane, P and T with B* or its refusal."""
@@ -165,10 +160,6 @@ class BatchResult:
             for batch in law.batches
         ]
         return pd.DataFrame(rows)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return estimates, verdicts and counts as plain values for strict JSON."""
-        return plain_numbers(self.headline(), self.estimates, self.verdicts, self.table)
 
 
 def headline_of(plane: BatchPlane) -> str:

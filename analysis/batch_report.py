@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from functools import partial
 
 from analysis import batch_figures as figures
+from analysis import study_figure_data as data
 from analysis.batch_regimes import BatchCell, BatchPlane, BatchResult, headline_of
 from analysis.batch_verdicts import judge_plane
 from analysis.critical_batch import EXCESS
@@ -14,6 +16,7 @@ from analysis.report import ReportContext
 from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable
 from analysis.report_tables import counts_table, interval_text, verdict_table
 from analysis.scaling_report import TRAINING_CONVENTIONS
+from analysis.training_methods import bootstrap_sentence, training_methods
 
 MOST_PLANES_DRAWN = 3
 
@@ -47,6 +50,18 @@ def batch_content(result: BatchResult, context: ReportContext) -> ReportContent:
         ),
         fixed=result.table.fixed_settings(),
         files={"b_star.csv": result.critical_batches()},
+        methods=training_methods(result.table, context, _methods(result)),
+    )
+
+
+def _methods(result: BatchResult) -> tuple[str, ...]:
+    return (
+        f"At every P and T the ratio of weight changes at B and at the smallest B was taken seed "
+        f"by seed; B* is where it first exceeds {EXCESS:g}, linear in (ln B, ln ratio) between "
+        f"neighbouring batch sizes. Batch sizes with η > η_max/2 were left out. "
+        f"ln B* = ln C + g ln P was fitted by weighted least squares at every temperature with "
+        f"at least four sizes over a factor of eight.",
+        bootstrap_sentence(result.n_bootstrap, "B* into the exponent"),
     )
 
 
@@ -84,6 +99,7 @@ def _figures(plane: BatchPlane) -> list[PlannedFigure]:
     at = f", {plane.label}" if plane.label else ""
     hollow = "Hollow: η > η_max/2, beyond the stable step; in no fit"
     law = plane.headline_law
+    cells = partial(data.batch_plane_data, plane)
     return [
         PlannedFigure(
             f"batch-plane{suffix}",
@@ -91,6 +107,7 @@ def _figures(plane: BatchPlane) -> list[PlannedFigure]:
             f"Every measured point of the (B, η) plane{at}, {n} seeds each, by its phase. "
             f"Diagonals: equal T = η/B. Dashed: η_max/2, above which batch sizes are not "
             f"compared. Diamonds: B* at each T with its bootstrap standard error.",
+            cells,
         ),
         PlannedFigure(
             f"batch-ratios{suffix}",
@@ -98,6 +115,7 @@ def _figures(plane: BatchPlane) -> list[PlannedFigure]:
             f"Weight change at B over that at the smallest B at equal P and T{at}: ratio of "
             f"geometric means paired by seed, standard errors over {n} seeds. Shaded: departures "
             f"up to 10 %, whose upper end defines B*. {hollow}.",
+            cells,
         ),
         PlannedFigure(
             f"critical-batch{suffix}",
@@ -106,6 +124,7 @@ def _figures(plane: BatchPlane) -> list[PlannedFigure]:
             f"lines: weighted fits of ln B* = ln C + g ln P (weights 1/s², s ≥ 0.02), where at "
             f"least four sizes over a factor eight have a B*. Hollow with an arrow: lower bound. "
             f"{_noise_scale_sentence(plane)}",
+            partial(data.critical_batch_data, plane),
         ),
         PlannedFigure(
             f"time-and-error{suffix}",
@@ -113,6 +132,7 @@ def _figures(plane: BatchPlane) -> list[PlannedFigure]:
             f"Training time (left, logarithm of the ratio) and test error (right, difference) "
             f"relative to the smallest B at T = {law.temperature:.3g}{at}, paired by seed, "
             f"standard errors over {n} seeds; sizes are displaced sideways. {hollow}.",
+            cells,
         ),
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import pandas as pd
 
 from analysis.claims import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED, Verdict
 from analysis.estimates import Estimate, estimate_from_error
+from analysis.study_result import plain_numbers
 from analysis.table import ReadTableError
 
 
@@ -49,20 +50,23 @@ class ClaimResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return estimates, verdicts and counts as plain values for strict JSON."""
-        return {
-            "headline": [self.title],
-            "counts": {"measured": len(self.frame)},
-            "estimates": {key: value.to_dict() for key, value in self.estimates.items()},
-            "verdicts": {key: value.to_dict() for key, value in self.verdicts.items()},
-        }
+        counts = {"measured": len(self.frame)}
+        return plain_numbers(self.title, counts, self.estimates, self.verdicts)
 
 
 def mean_over_seeds(
-    values: npt.ArrayLike, *, definition: str, fit_range: str, logarithmic: bool = False
+    values: npt.ArrayLike,
+    *,
+    definition: str,
+    fit_range: str,
+    logarithmic: bool = False,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
 ) -> Estimate | None:
     """Return the mean over independent seeds with Student's interval; None without values.
 
-    `logarithmic` takes the geometric mean, with the error of the logarithm.
+    `logarithmic` takes the geometric mean, with the error of the logarithm. `bounds` are the
+    values that the number can have at all: the interval ends there. Seeds that agree to the last
+    digit say nothing about the error, which is then unknown.
     """
     known = np.asarray(values, dtype=float)
     known = known[np.isfinite(known)]
@@ -71,8 +75,9 @@ def mean_over_seeds(
     if known.size == 0:
         return None
     mean = float(known.mean())
-    error = float(known.std(ddof=1) / math.sqrt(known.size)) if known.size > 1 else None
-    return estimate_from_error(
+    spread = float(known.std(ddof=1)) if known.size > 1 else 0.0
+    error = spread / math.sqrt(known.size) if spread > 0 else None
+    estimate = estimate_from_error(
         math.exp(mean) if logarithmic else mean,
         error,
         known.size - 1,
@@ -81,6 +86,10 @@ def mean_over_seeds(
         fit_range=fit_range,
         logarithmic=logarithmic,
     )
+    if estimate.interval95 is None:
+        return estimate
+    low, high = estimate.interval95
+    return replace(estimate, interval95=(max(low, bounds[0]), min(high, bounds[1])))
 
 
 def judge(claim: str, holds: bool | None, reason: str, **more: Any) -> Verdict:

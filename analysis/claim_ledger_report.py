@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from analysis.claim_ledger import ClaimResult
-from analysis.report_content import ReportTable
-from analysis.report_tables import interval_text, verdict_table
+from analysis.report_content import Answer, ReportTable
+from analysis.report_tables import estimate_table, verdict_table
+
+
+def claim_answer(result: ClaimResult, note: str) -> Answer:
+    """Return the box at the top: the first claim, the others beside it."""
+    first, *others = result.verdicts.values()
+    headline = result.headline()
+    return Answer(
+        status=first.status,
+        headline=headline[:1].upper() + headline[1:],
+        paragraphs=(f"{first.claim} {first.status.capitalize()}: {first.reason}.",),
+        note=note,
+        beside=tuple(others),
+    )
 
 
 def claim_sections(result: ClaimResult) -> tuple[tuple[str, tuple[ReportTable, ...]], ...]:
     """Return the claim ledger and all estimates, ready for a report."""
-    columns = ("quantity", "value (68 %)", "95 % interval", "n", "range", "definition")
-    rows = tuple(
-        (key, str(e), interval_text(e), str(e.n), e.fit_range, e.definition)
-        for key, e in result.estimates.items()
-    )
     ledger = verdict_table(result.verdicts)
     return (
         ("Claim ledger", (ReportTable("Claims", ledger.columns, ledger.rows),)),
-        ("Numbers", (ReportTable("Estimates", columns, rows),)),
+        ("Numbers", (estimate_table(result.estimates),)),
     )

@@ -10,15 +10,12 @@ from matplotlib.lines import Line2D
 
 from analysis.comparison import ComparedLaw, ScalingComparison, pull_text
 from analysis.estimates import student_factor
-from analysis.figure_style import GREY, MARKERS, label_decades, label_sizes
+from analysis.figure_style import CATEGORIES, GREY, MARKERS, label_decades, label_sizes
 from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable
 from analysis.report_tables import interval_text
 from analysis.scaling_methods import CITED
 from analysis.scaling_report import TRAINING_CONVENTIONS
 from analysis.table import SETTINGS
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""One per study, for colour-blind readers too (Okabe and Ito); markers differ as well."""
 
 
 def comparison_content(comparison: ScalingComparison) -> ReportContent:
@@ -158,7 +155,7 @@ def plot_exponents(comparison: ScalingComparison) -> Figure:
 
 
 def _look(k: int) -> tuple[str, str]:
-    return COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
+    return CATEGORIES[k % len(CATEGORIES)], MARKERS[k % len(MARKERS)]
 
 
 def _escaped(text: str) -> str:

@@ -208,6 +208,8 @@ def propose(
         How many points were proposed from the same finished points before this one: a whole
         generation is ``[propose(curve, c, window, k) for k in range(size)]``.
 
+    Examples
+    --------
     >>> window = (math.log(0.001), math.log(10))
     >>> round(math.exp(propose(MeasuredCurve.of([], []), 0.1, window)), 6)
     0.1

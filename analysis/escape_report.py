@@ -10,12 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.claim_ledger import ClaimResult, cells
-from analysis.claim_ledger_report import claim_sections
+from analysis.claim_ledger_report import claim_answer, claim_sections
 from analysis.escape import RELIABLE_WIDTH
 from analysis.estimates import format_value
 from analysis.figure_style import GREY, MARKERS
+from analysis.noise_methods import escape_methods
 from analysis.power_law_claims import log_escape
-from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable
+from analysis.report import ReportContext
+from analysis.report_content import PlannedFigure, ReportContent, ReportTable
 
 _FIGURES = {
     "levy": (
@@ -48,10 +50,9 @@ _FIGURES = {
 }
 
 
-def escape_content(result: ClaimResult) -> ReportContent:
+def escape_content(result: ClaimResult, context: ReportContext) -> ReportContent:
     """Return answers, figures and tables of a study of escapes."""
     theory = result.tables["theory.csv"]
-    verdicts = list(result.verdicts.values())
     present = set(theory["dynamics"]) if len(theory) else set()
     plots = {
         "levy": plot_exit_times,
@@ -74,12 +75,8 @@ def escape_content(result: ClaimResult) -> ReportContent:
         citations=("battash2024noise", "meng2020state"),
         numbers=result.to_dict(),
         answers=(
-            Answer(
-                status=verdicts[0].status,
-                headline=result.headline(),
-                paragraphs=(f"{verdicts[0].claim} {verdicts[0].status}: {verdicts[0].reason}.",),
-                note="Model dynamics with known noise; no network but in the local measurement.",
-                beside=tuple(verdicts[1:]),
+            claim_answer(
+                result, "Model dynamics with known noise; no network but in the local measurement."
             ),
         ),
         figures=figures,
@@ -93,6 +90,7 @@ def escape_content(result: ClaimResult) -> ReportContent:
             "interval.",
         ),
         files=result.tables,
+        methods=escape_methods(result.frame, context),
         conditional="they hold the spread over simulated paths, and nothing about networks",
     )
 

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+from cycler import cycler
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -15,7 +16,12 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLoca
 from analysis.curves import Curves
 from analysis.estimates import FloatArray
 
+CATEGORIES = ("#0077BB", "#EE7733", "#009988", "#CC3311", "#EE3377", "#33BBEE", "#000000")
+"""Colours C0, C1, ... of what has no order, for colour-blind readers too (Tol); markers
+differ as well. What has an order, such as P, has a colour of a sequential map."""
+
 STYLE: Any = {
+    "axes.prop_cycle": cycler(color=CATEGORIES),
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9.0,

@@ -27,7 +27,7 @@ LAYER = ["seed", "layer"]
 LARGEST_FALSE_POSITIVE = 0.02
 _COLUMNS = ("seed", "epoch", "batch_size", "layer", "fraction_heavy", "tail_indices")
 _SIMSEKLI = "Simsekli, Sagun, Gurbuzbalaban 2019"
-_PER_PARAMETER = "Battash and Lindenbaum 2023"
+_PER_PARAMETER = "Battash, Wolf and Lindenbaum 2024"
 
 
 def analyse_gradient_noise(frame: pd.DataFrame) -> ClaimResult:
@@ -108,7 +108,10 @@ def _estimates(frame: pd.DataFrame, label: str) -> dict[str, Estimate]:
         for name, definition in names.items():
             by_seed = cell.groupby("seed")[name].mean()
             found[_key(name, label, f"epoch={epoch:g}", f"B={size}")] = mean_over_seeds(
-                by_seed, definition=definition, fit_range=f"epoch {epoch:g}, B = {size}"
+                by_seed,
+                definition=definition,
+                fit_range=f"epoch {epoch:g}, B = {size}",
+                bounds=(0.0, 2.0 if name == "median_tail_index" else 1.0),
             )
     for (epoch,), cell in cells(frame, "epoch"):
         found[_key("tail_index_slope", label, f"epoch={epoch:g}")] = mean_over_seeds(
@@ -121,11 +124,13 @@ def _estimates(frame: pd.DataFrame, label: str) -> dict[str, Estimate]:
             _by_seed(cell, _persistence),
             definition="Spearman correlation of the index between the last two checkpoints",
             fit_range=f"B = {size}",
+            bounds=(-1.0, 1.0),
         )
         found[_key("split_half", label, f"B={size}")] = mean_over_seeds(
             _late(cell).groupby("seed")["split_half"].mean(),
             definition="Spearman correlation of the index from two halves of the minibatches",
             fit_range=f"last checkpoint, B = {size}",
+            bounds=(-1.0, 1.0),
         )
     return finite(found)
 

@@ -9,31 +9,29 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.claim_ledger import ClaimResult, cells
-from analysis.claim_ledger_report import claim_sections
+from analysis.claim_ledger_report import claim_answer, claim_sections
 from analysis.estimates import FloatArray
 from analysis.figure_style import GREY, MARKERS, size_colours
 from analysis.gradient_noise import numbers
-from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable
+from analysis.noise_methods import gradient_noise_methods
+from analysis.report import ReportContext
+from analysis.report_content import PlannedFigure, ReportContent, ReportTable
 
 _LARGEST_TABLE = 60
 
 
-def gradient_noise_content(result: ClaimResult) -> ReportContent:
+def gradient_noise_content(result: ClaimResult, context: ReportContext) -> ReportContent:
     """Return answer, figures and tables of a study of gradient noise."""
     frame = result.frame
-    first, *others = result.verdicts.values()
     return ReportContent(
         title="gradient noise",
         citations=("simsekli2019tail", "battash2024noise"),
         numbers=result.to_dict(),
         answers=(
-            Answer(
-                status=first.status,
-                headline=result.headline(),
-                paragraphs=(f"{first.claim} {first.status.capitalize()}: {first.reason}.",),
-                note="Heavy: AIC of the Gaussian minus AIC of the stable law above 4, per "
-                "parameter. Parameters are never pooled. Heavy does not mean infinite variance.",
-                beside=tuple(others),
+            claim_answer(
+                result,
+                "Heavy: AIC of the Gaussian minus AIC of the stable law above 4, per parameter. "
+                "Parameters are never pooled. Heavy does not mean infinite variance.",
             ),
         ),
         figures=tuple(_figures(frame)),
@@ -53,6 +51,7 @@ def gradient_noise_content(result: ClaimResult) -> ReportContent:
             "Errors are standard errors over seeds (networks), with Student's interval.",
         ),
         files=result.tables,
+        methods=gradient_noise_methods(result.frame, context),
     )
 
 
@@ -60,8 +59,9 @@ def _figures(frame: pd.DataFrame) -> list[PlannedFigure]:
     caption = (
         "Tail index against the batch size B, one panel per layer, one colour per checkpoint: "
         "median over parameters, bars from the 10 % to the 90 % quantile, mean over seeds. A "
-        "stable law would be flat; noise of finite variance rises to 2. Grey: median index of "
-        "Gaussian noise of the same variances."
+        "stable law would be flat; noise of finite variance rises to 2. Grey, dashed: median "
+        "index of Gaussian noise of the same variances. No point: all parameters are excluded "
+        "(dead, or an atom of 5 % or more)."
     )
     heavy = (
         "Share of parameters whose noise is heavier than Gaussian (AIC advantage above 4) "
@@ -85,7 +85,14 @@ def _figures(frame: pd.DataFrame) -> list[PlannedFigure]:
             "Tail index of every parameter at the last checkpoint against the one before, first "
             "seed, one colour per batch size; on the diagonal nothing changed."
         )
-        planned.append(PlannedFigure("persistence", lambda: plot_persistence(frame), text))
+        planned.append(
+            PlannedFigure(
+                "persistence",
+                lambda: plot_persistence(frame),
+                text,
+                lambda: persistence_data(frame),
+            )
+        )
     return planned
 
 
@@ -158,6 +165,21 @@ def plot_persistence(frame: pd.DataFrame) -> Figure:
     return figure
 
 
+def persistence_data(frame: pd.DataFrame) -> pd.DataFrame:
+    """Index of every parameter of the first seed at the last two checkpoints."""
+    part = _first_loss(frame)
+    part = part[part["seed"] == part["seed"].min()]
+    epochs = sorted(part["epoch"].unique())[-2:]
+    parts = []
+    for (size,), cell in cells(part, "batch_size"):
+        before, after = (_indices(cell[cell["epoch"] == epoch]) for epoch in epochs)
+        if before.size == after.size:
+            names = [f"tail_index_epoch_{epoch:g}" for epoch in epochs]
+            columns = dict(zip(names, (before, after), strict=True))
+            parts.append(pd.DataFrame({"batch_size": size, **columns}))
+    return pd.concat(parts, ignore_index=True)
+
+
 def _indices(rows: pd.DataFrame) -> FloatArray:
     texts = rows.sort_values("layer")["tail_indices"]
     return np.concatenate([numbers(text) for text in texts]) if len(texts) else np.empty(0)
@@ -196,12 +218,13 @@ def _layer_table(frame: pd.DataFrame) -> ReportTable:
     keys = [name for name in ("loss", "epoch", "batch_size", "layer") if name in frame]
     mean = frame.groupby(keys)[[name for name in _SHOWN if name in frame]].mean()
     rows = tuple(
-        (*(_text(k) for k in index), *("" if pd.isna(v) else f"{v:.3g}" for v in values))
+        (*(_text(k) for k in index), *("–" if pd.isna(v) else f"{v:.3f}" for v in values))
         for index, values in zip(mean.index, mean.to_numpy(), strict=True)
     )
     remark = f"; first {_LARGEST_TABLE} rows" if len(rows) > _LARGEST_TABLE else ""
     columns = (*keys, *(_SHOWN[name] for name in mean.columns))
-    return ReportTable(f"Means over seeds{remark}", columns, rows[:_LARGEST_TABLE])
+    title = f"Means over {frame['seed'].nunique()} seeds{remark}; seed by seed in layers.csv"
+    return ReportTable(title, columns, rows[:_LARGEST_TABLE])
 
 
 def _excluded_table(frame: pd.DataFrame) -> ReportTable:

@@ -21,7 +21,7 @@ from analysis.claim_ledger import (
     require_columns,
 )
 from analysis.claims import Verdict
-from analysis.estimates import Estimate
+from analysis.estimates import Estimate, format_value
 
 SETTINGS = ("label_noise", "learning_rate", "schedule", "n_steps", "loss", "n_train")
 NOISY = ("gaussian", "sign")
@@ -119,7 +119,9 @@ def _pulls(table: pd.DataFrame, arms: tuple[str, ...], base: str) -> list[dict[s
 
 
 def _points(row: dict[str, Any]) -> str:
-    return f"{100 * row['value']:+.2f} ± {100 * row['error']:.2f} points ({row['setting']})"
+    shown = format_value(100 * row["value"], 100 * row["error"])
+    sign = "" if shown.startswith("-") else "+"
+    return f"{sign}{shown} points ({row['setting']})"
 
 
 def _judge_reproduces(table: pd.DataFrame) -> Verdict:

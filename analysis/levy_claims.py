@@ -13,7 +13,7 @@ from analysis.escape import RELIABLE_WIDTH, levy_escape, noise_scale_for
 from analysis.escape_comparison import Found, comparison_row
 from analysis.estimates import Estimate, FloatArray
 
-_SOURCE = "Battash and Lindenbaum 2023; Simsekli et al. 2019"
+_SOURCE = "Battash, Wolf and Lindenbaum 2024; Simsekli et al. 2019"
 
 
 def levy_claims(part: pd.DataFrame) -> Found:

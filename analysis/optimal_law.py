@@ -22,7 +22,7 @@ from analysis.optimal_temperature import (
     OptimalTemperature,
     locate_optimal_temperature,
 )
-from analysis.study_result import plain_numbers, summary_text
+from analysis.study_result import JoinedResult
 from analysis.table import MeasurementTable, ReadTableError, plain
 from analysis.verdicts import ESTABLISHED, NOT_ESTABLISHED, Verdict
 
@@ -119,7 +119,7 @@ class OptimalLaw:
 
 
 @dataclass(frozen=True)
-class OptimalResult:
+class OptimalResult(JoinedResult[OptimalLaw]):
     """All laws of a table with their estimates and verdicts."""
 
     table: MeasurementTable = field(repr=False)
@@ -130,31 +130,25 @@ class OptimalResult:
     """Bootstrap samples behind every error."""
 
     @property
-    def estimates(self) -> dict[str, Estimate]:
-        """Every number by key."""
-        return {key: value for law in self.laws for key, value in law.estimates().items()}
+    def parts(self) -> tuple[OptimalLaw, ...]:
+        """The laws."""
+        return self.laws
 
-    @property
-    def verdicts(self) -> dict[str, Verdict]:
-        """Every verdict by key."""
-        return {key: value for law in self.laws for key, value in law.verdicts().items()}
+    def judge_part(self, part: OptimalLaw) -> dict[str, Verdict]:
+        """Return the verdicts on one law by key."""
+        return part.verdicts()
 
-    def headline(self) -> str:
-        """Return k in one line per law."""
-        return "\n".join(law.headline() for law in self.laws)
-
-    def summary(self) -> str:
-        """Return T_opt, k and the verdicts as text for a terminal."""
-        return summary_text(self.headline(), self.estimates, self.verdicts, self.table)
+    def answer_of(self, part: OptimalLaw) -> str:
+        """Return k in one line."""
+        return part.headline()
 
     def optima(self) -> pd.DataFrame:
         """Return one row per law and alpha with T_opt or its refusal."""
         return pd.DataFrame([_row(law, optimum) for law in self.laws for optimum in law.optima])
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return estimates, verdicts and counts as plain values for strict JSON."""
-        numbers = plain_numbers(self.headline(), self.estimates, self.verdicts, self.table)
-        return {**numbers, "systematics": {law.key("k"): law.systematic for law in self.laws}}
+    def more_numbers(self) -> dict[str, Any]:
+        """Return the systematic of every k."""
+        return {"systematics": {law.key("k"): law.systematic for law in self.laws}}
 
 
 def analyse_optimal_temperature(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from analysis import optimal_figures as figures
+from analysis import study_figure_data as data
 from analysis.optimal_law import OptimalLaw, OptimalResult
 from analysis.optimal_temperature import OptimalTemperature
 from analysis.report import ReportContext
 from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable
 from analysis.report_tables import counts_table, interval_text, verdict_table
 from analysis.scaling_report import TRAINING_CONVENTIONS
+from analysis.training_methods import bootstrap_sentence, training_methods
 
 MOST_LAWS_DRAWN = 3
 
@@ -51,6 +54,17 @@ def optimal_content(result: OptimalResult, context: ReportContext) -> ReportCont
         ),
         fixed=result.table.fixed_settings(),
         files={"t_opt.csv": result.optima()},
+        methods=training_methods(result.table, context, _methods(result)),
+    )
+
+
+def _methods(result: OptimalResult) -> tuple[str, ...]:
+    return (
+        "T_opt is the minimum of a cubic in ln T through the test error, taken relative to the "
+        "mean over temperatures of the same seed. It was accepted if its 68 % interval excludes "
+        "both ends of the window. ln T_opt = ln A + k ln α was fitted by weighted least squares; "
+        "a quadratic in place of the cubic gives the systematic of k.",
+        bootstrap_sentence(result.n_bootstrap, "the minimum into k"),
     )
 
 
@@ -101,6 +115,7 @@ def _figures(law: OptimalLaw) -> list[PlannedFigure]:
             f"standard errors of the differences over {n} seeds that share images and initial "
             f"weights at all T. Curve: cubic in ln T, least squares on the means; line and shade: "
             f"its minimum with the 68 % interval from resampled seeds (grey curve: not resolved).",
+            partial(data.minima_data, law),
         )
     ]
     if any(optimum.value is not None for optimum in fitted):
@@ -111,6 +126,7 @@ def _figures(law: OptimalLaw) -> list[PlannedFigure]:
                 f"T_opt against α, {at}, 68 % intervals from {n} resampled seeds. Line: weighted "
                 f"fit of ln T_opt = ln A + k ln α (weights 1/s², s ≥ 0.02), {law.law.fit_range}; "
                 f"dashed: the predicted slope (D − 1)/(D + 1) = {law.predicted:g}.",
+                partial(data.optimal_data, law),
             )
         )
     return planned

@@ -28,6 +28,15 @@ def law_colours(laws: Sequence[PerceptronLaws]) -> dict[str, Any]:
     return {law.label: colormaps["plasma"](0.8 * k / n) for k, law in enumerate(ordered)}
 
 
+def law_name(label: str) -> str:
+    """Return the label of a law in symbols.
+
+    >>> law_name("chi=1,input_dim=64")
+    'χ = 1, d = 64'
+    """
+    return label.replace("chi=", "χ = ").replace(",input_dim=", ", d = ")
+
+
 def plot_size_laws(laws: Sequence[PerceptronLaws]) -> Figure:
     """Draw w_1/w_perp, ||w||/T and t*/T against P with fits and the slopes of theory."""
     figure = Figure(figsize=(3 * _PANEL[0], 3.6), layout="constrained")
@@ -46,7 +55,14 @@ def plot_size_laws(laws: Sequence[PerceptronLaws]) -> Figure:
         axes.set(xscale="log", yscale="log", xlabel=_SIZE, ylabel=label)
         label_decades(axes)
     handles = [
-        Line2D([], [], color=colours[law.label], marker=MARKERS[k % 7], ls="-", label=law.label)
+        Line2D(
+            [],
+            [],
+            color=colours[law.label],
+            marker=MARKERS[k % 7],
+            ls="-",
+            label=law_name(law.label),
+        )
         for k, law in enumerate(laws)
     ]
     panels[0].legend(handles=handles, loc="lower right")
@@ -76,7 +92,7 @@ def plot_temperature_laws(laws: Sequence[PerceptronLaws]) -> Figure:
         colours = size_colours([one.n_train for one in law.temperatures])
         for one in law.temperatures:
             _temperature_curve(axes, one, law.kappa, colours[one.n_train])
-        axes.set(xscale="log", yscale="log", xlabel=r"$T/\kappa$", title=law.label)
+        axes.set(xscale="log", yscale="log", xlabel=r"$T/\kappa$", title=law_name(law.label))
         axes.legend(loc="upper right")
         label_decades(axes)
     panels[0].set_ylabel(r"$\Vert w\Vert/T$")
@@ -103,7 +119,7 @@ def plot_batch_laws(laws: Sequence[PerceptronLaws]) -> Figure:
     for axes, law in zip(panels, laws, strict=False):
         if law.batches is not None:
             _batch_panel(axes, law.batches, law.theory.first_step(law.input_dim))
-            axes.set_title(law.label)
+            axes.set_title(law_name(law.label))
     panels[0].set_ylabel(r"$\Vert w\Vert/T$")
     for k, law in enumerate(laws):
         if law.batches is not None and law.batches.crossover is not None:
@@ -143,12 +159,12 @@ def plot_trajectories(laws: Sequence[PerceptronLaws]) -> Figure:
         inside = (path.updates >= path.window[0]) & (path.updates <= path.window[1])
         curve.plot(t, signal, color=colour, lw=0.8)
         curve.plot(t[inside], signal[inside], "o", color=colour)
-        label = f"{law.label}, P = {path.n_train}"
+        label = f"{law_name(law.label)}, P = {path.n_train}"
         middle = np.sqrt(path.updates[1:] * path.updates[:-1])
         slopes.plot(middle, path.local, "o-", color=colour, lw=0.8, label=label)
         slopes.axhline(law.theory.trajectory, color=colour, lw=0.9, ls=":")
     curve.set(xscale="log", yscale="log", xlabel=r"time  $t/T$", ylabel=r"signal  $w_1/T$")
     slopes.set(xscale="log", xlabel="updates", ylabel=r"$d\ln w_1/d\ln t$", ylim=(0, 0.6))
-    slopes.legend(loc="upper right")
+    slopes.legend(loc="best")
     label_decades(curve, slopes)
     return figure

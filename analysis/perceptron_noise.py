@@ -53,7 +53,7 @@ def fit_temperature_laws(
         if len(hot.positions) < 3:
             continue
         low, high = hot.positions[0], hot.positions[-1]
-        where = f"P = {size}, T = {low:g}..{high:g}"
+        where = f"P = {size}, T = {low:.4g}..{high:.4g}"
         delta = fit_growth(hot, "delta of ||w|| ~ T^delta", where, n_bootstrap, seed)
         assert delta is not None
         law = TemperatureLaw(int(str(size)), means, delta, None, None)
@@ -76,7 +76,7 @@ def _with_noise_temperature(
         ratios[1:],
         means.n_seeds,
         definition="T_noise/kappa = c0/c1 of ||w|| = c0 kappa + c1 T",
-        fit_range=f"P = {law.n_train}, T = {temperatures[0]:g}..{temperatures[-1]:g}",
+        fit_range=f"P = {law.n_train}, T = {temperatures[0]:.4g}..{temperatures[-1]:.4g}",
         logarithmic=True,
     )
     coefficients = (math.exp(fitted[0, 0]), math.exp(fitted[0, 1]))

@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from analysis.estimates import Estimate
 from analysis.perceptron_laws import PerceptronLaws, fit_laws
 from analysis.perceptron_verdicts import judge, lights
-from analysis.run_counts import count_runs
+from analysis.study_result import JoinedResult, runs_line
 from analysis.table import MeasurementTable, ReadTableError
 from analysis.verdicts import Light, Verdict
 
@@ -21,7 +20,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class PerceptronResult:
+class PerceptronResult(JoinedResult[PerceptronLaws]):
     """The laws of every chi and d of a table."""
 
     table: MeasurementTable = field(repr=False)
@@ -32,28 +31,26 @@ class PerceptronResult:
     """Bootstrap samples behind every error."""
 
     @property
-    def estimates(self) -> dict[str, Estimate]:
-        """Every number by key, e.g. ``gamma[snr,chi=1]``."""
-        return {key: value for law in self.laws for key, value in law.estimates().items()}
+    def parts(self) -> tuple[PerceptronLaws, ...]:
+        """The laws."""
+        return self.laws
 
-    @property
-    def verdicts(self) -> dict[str, Verdict]:
-        """Every verdict by key, e.g. ``gamma_snr[chi=1]``."""
-        return {key: value for law in self.laws for key, value in judge(law).items()}
+    def judge_part(self, part: PerceptronLaws) -> dict[str, Verdict]:
+        """Return the verdicts on one chi and d by key, e.g. ``gamma_snr[chi=1]``."""
+        return judge(part)
+
+    def answer_of(self, part: PerceptronLaws) -> str:
+        """Return gamma, b and the law during training in one line."""
+        return "" if part.sizes is None else _headline(part)
 
     @property
     def lights(self) -> dict[str, tuple[Light, ...]]:
         """Whether the numbers lie in their windows, by label."""
         return {law.label: lights(law) for law in self.laws}
 
-    @property
-    def counts(self) -> dict[str, int | None]:
-        """Runs by how they ended."""
-        return count_runs(self.table.frame)
-
     def headline(self) -> str:
-        """Return gamma, b and the law during training of every chi in one line each."""
-        return "\n".join(_headline(law) for law in self.laws if law.sizes is not None) or (
+        """Return the answers, or why there is none."""
+        return super().headline() or (
             "exponents not determined: no chi has four sizes P >= 4 d at one T >= 30/alpha"
         )
 
@@ -67,16 +64,11 @@ class PerceptronResult:
         ]
         lines += [""]
         lines += [f"  {key}: {verdict.status}" for key, verdict in self.verdicts.items()]
-        counts = ", ".join(f"{n} {name}" for name, n in self.counts.items() if n is not None)
-        return "\n".join([*lines, "", f"runs: {counts}"])
+        return "\n".join([*lines, "", runs_line(self.counts)])
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return estimates, verdicts and counts as plain values for strict JSON."""
+    def more_numbers(self) -> dict[str, Any]:
+        """Return the lights of every law."""
         return {
-            "headline": self.headline().splitlines(),
-            "counts": self.counts,
-            "estimates": {key: value.to_dict() for key, value in self.estimates.items()},
-            "verdicts": {key: value.to_dict() for key, value in self.verdicts.items()},
             "lights": {
                 label: [vars(light) for light in lights_] for label, lights_ in self.lights.items()
             },

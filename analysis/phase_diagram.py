@@ -23,7 +23,7 @@ from analysis.noise_doubling import NoiseDoubling, locate_noise_doubling
 from analysis.optimal_temperature import OptimalTemperature, locate_optimal_temperature
 from analysis.phase_verdicts import judge_diagram
 from analysis.stability_edge import StabilityEdge, locate_stability_edge
-from analysis.study_result import plain_numbers, summary_text
+from analysis.study_result import JoinedResult
 from analysis.table import MeasurementTable, plain
 from analysis.verdicts import Verdict
 
@@ -146,7 +146,7 @@ class PhaseDiagram:
 
 
 @dataclass(frozen=True)
-class PhaseResult:
+class PhaseResult(JoinedResult[PhaseDiagram]):
     """All diagrams of a table with their estimates and verdicts."""
 
     table: MeasurementTable = field(repr=False)
@@ -157,30 +157,21 @@ class PhaseResult:
     """Bootstrap samples behind every error."""
 
     @property
-    def estimates(self) -> dict[str, Estimate]:
-        """Every number by key."""
-        return {key: value for one in self.diagrams for key, value in one.estimates().items()}
+    def parts(self) -> tuple[PhaseDiagram, ...]:
+        """The diagrams."""
+        return self.diagrams
 
-    @property
-    def verdicts(self) -> dict[str, Verdict]:
-        """Every verdict by key."""
-        return {key: value for one in self.diagrams for key, value in judge_diagram(one).items()}
+    def judge_part(self, part: PhaseDiagram) -> dict[str, Verdict]:
+        """Return the verdicts on one diagram by key."""
+        return judge_diagram(part)
 
-    def headline(self) -> str:
-        """Return the slopes of T_noise in one line per diagram."""
-        return "\n".join(_headline(diagram) for diagram in self.diagrams)
-
-    def summary(self) -> str:
-        """Return lines, slopes and verdicts as text for a terminal."""
-        return summary_text(self.headline(), self.estimates, self.verdicts, self.table)
+    def answer_of(self, part: PhaseDiagram) -> str:
+        """Return the slopes of T_noise in one line."""
+        return _headline(part)
 
     def lines(self) -> pd.DataFrame:
         """Return one row per diagram and alpha with every temperature and its refusal."""
         return pd.DataFrame([_row(d, scan) for d in self.diagrams for scan in d.scans])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return estimates, verdicts and counts as plain values for strict JSON."""
-        return plain_numbers(self.headline(), self.estimates, self.verdicts, self.table)
 
 
 def analyse_phase_diagram(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from analysis import phase_figures as figures
+from analysis import study_figure_data as data
 from analysis.phase_diagram import AlphaScan, PhaseDiagram, PhaseResult
 from analysis.phase_verdicts import judge_diagram
 from analysis.report import ReportContext
 from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable
-from analysis.report_tables import counts_table, interval_text, verdict_table
+from analysis.report_tables import counts_table, estimate_table, verdict_table
 from analysis.scaling_report import TRAINING_CONVENTIONS
+from analysis.training_methods import bootstrap_sentence, training_methods
 from analysis.verdicts import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED, Verdict
 
 MOST_DIAGRAMS_DRAWN = 3
@@ -45,6 +48,17 @@ def phase_content(result: PhaseResult, context: ReportContext) -> ReportContent:
         ),
         fixed=result.table.fixed_settings(),
         files={"phase_diagram.csv": result.lines()},
+        methods=training_methods(result.table, context, _methods(result)),
+    )
+
+
+def _methods(result: PhaseResult) -> tuple[str, ...]:
+    return (
+        f"At every α the temperatures T_noise, T_lazy({result.diagrams[0].threshold:g}), T_opt "
+        f"and T_edge were located as defined above, by interpolation between neighbouring "
+        f"temperatures and never beyond them. ln T_noise = ln A + k ln α was fitted by weighted "
+        f"least squares, separately for α ≥ 10 and for α ≤ 0.1.",
+        bootstrap_sentence(result.n_bootstrap, "the located temperatures into the slopes"),
     )
 
 
@@ -102,6 +116,7 @@ def _figures(diagram: PhaseDiagram) -> list[PlannedFigure]:
             f"{diagram.threshold:g}; left of its end it does so at every T), T_opt (least test "
             f"error, where resolved), T_edge (half of the runs do not fit). Error bars: bootstrap "
             f"standard errors over seeds, for T_edge its bracket over √12.",
+            partial(data.phase_data, diagram),
         )
     ]
     if diagram.steps:
@@ -113,6 +128,7 @@ def _figures(diagram: PhaseDiagram) -> list[PlannedFigure]:
                 f"errors over {n} seeds. Shaded: groups of temperatures fixed in advance; titles: "
                 f"differences between their means, paired by seed, which are better known than "
                 f"the bars say. Dotted: T_noise.",
+                partial(data.phase_data, diagram),
             )
         )
     planned.append(
@@ -121,6 +137,7 @@ def _figures(diagram: PhaseDiagram) -> list[PlannedFigure]:
             lambda: figures.plot_stability(diagram),
             f"Fraction of {n} runs per point that diverged or used up their budget, {at}. Dashed: "
             f"one half, the definition of T_edge.",
+            partial(data.phase_data, diagram),
         )
     )
     return planned
@@ -136,14 +153,7 @@ def _tables(
         )
         for diagram in result.diagrams
     ]
-    estimates = ReportTable(
-        "Estimates",
-        ("quantity", "value (68 %)", "95 % interval", "n", "fit range", "definition"),
-        tuple(
-            (key, str(e), interval_text(e), str(e.n), e.fit_range, e.definition)
-            for key, e in result.estimates.items()
-        ),
-    )
+    estimates = estimate_table(result.estimates)
     counts = counts_table(
         result.table,
         context.planned_by_size,

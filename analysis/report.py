@@ -29,6 +29,7 @@ from matplotlib.figure import Figure
 from analysis import figure_style
 from analysis.citations import SOFTWARE, bibtex, works
 from analysis.report_content import PlannedFigure, ReportContent
+from analysis.typeset import key, typeset
 
 _QUESTION = (
     "How does the temperature T_c = η/B at which SGD noise takes a network out of the lazy regime "
@@ -217,6 +218,7 @@ def render_page(content: ReportContent, context: ReportContext, drawn: list[Draw
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"typeset": typeset, "key": key}
     template = environment.get_template("report.html.j2")
     fixed = {**content.fixed, **context.spec}
     return template.render(
@@ -228,7 +230,24 @@ def render_page(content: ReportContent, context: ReportContext, drawn: list[Draw
         figures=drawn,
         fixed={name: _short(value) for name, value in fixed.items()},
         environment=_environment(context),
+        made=_made(content, context),
     )
+
+
+def _made(content: ReportContent, context: ReportContext) -> str:
+    """Return where and how the runs were made, in one line."""
+    known = context.environment
+    counts = content.numbers.get("counts", {})
+    ended = sum(n for name in ("fitted", "censored", "diverged") if (n := counts.get(name)))
+    n_rows = ended or counts.get("measured") or counts.get("rows")
+    parts = [
+        "" if n_rows is None else f"{n_rows} runs",
+        str(known.get("training", "")),
+        f"host {known['host']}" if "host" in known else "",
+        str(known.get("processor", "")),
+        str({**content.fixed, **context.spec}.get("dtype", "")),
+    ]
+    return f"{', '.join(filter(None, parts))}." if context.environment else ""
 
 
 def _short(value: Any) -> str:

@@ -25,7 +25,9 @@ class ReportTable:
     columns: tuple[str, ...]
     """Column heads."""
     rows: tuple[tuple[str, ...], ...]
-    """Cells."""
+    """Cells; a row of one cell is a heading over the rows that follow. Remarks, if they are the
+    last column, are set in a line of their own under the row; keys of report.json stand in a
+    column named ``quantity`` and are shown as they are."""
 
 
 @dataclass(frozen=True)

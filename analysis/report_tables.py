@@ -126,17 +126,16 @@ def model_table(law: ScalingLaw) -> ReportTable:
         differences = (fit.aic.get(name) for name in _MODELS)
         rows.append(
             (
-                fit.symbol,
+                key,
                 *("" if aic is None else f"{aic - reference:+.1f}" for aic in differences),
                 "; ".join(fit.remarks),
-                key,
             )
         )
     title = (
         "Model comparison: AIC = χ² + 2k minus that of the power law (positive: the power law is "
         "preferred); logarithm: T_c = A − B ln P, quadratic: a term (ln P)², broken: two powers"
     )
-    return ReportTable(title, ("temperature", *_MODELS, "remarks", "exponent"), tuple(rows))
+    return ReportTable(title, ("quantity", *_MODELS, "remarks"), tuple(rows))
 
 
 def verdict_table(verdicts: Mapping[str, Verdict]) -> ReportTable:
@@ -181,6 +180,26 @@ def counts_table(
     ]
     rows.append(row("all", totals[0], ended, totals[1]))
     return ReportTable("Runs", ("P", "planned", *names, "failed"), tuple(rows))
+
+
+def estimate_table(estimates: Mapping[str, Estimate]) -> ReportTable:
+    """Every number with its error, under its definition where several share one."""
+    definitions = list(dict.fromkeys(e.definition for e in estimates.values()))
+    columns = ("quantity", "value (68 %)", "95 % interval", "n", "fit range")
+    if len(definitions) > len(estimates) / 2:
+        rows = [(*_estimate_row(key, e), e.definition) for key, e in estimates.items()]
+        return ReportTable("Estimates", (*columns, "definition"), tuple(rows))
+    grouped: list[Row] = []
+    for definition in definitions:
+        grouped.append((definition,))
+        grouped += [
+            _estimate_row(key, e) for key, e in estimates.items() if e.definition == definition
+        ]
+    return ReportTable("Estimates", columns, tuple(grouped))
+
+
+def _estimate_row(key: str, estimate: Estimate) -> Row:
+    return (key, str(estimate), interval_text(estimate), str(estimate.n), estimate.fit_range)
 
 
 def interval_text(estimate: Estimate) -> str:

@@ -15,7 +15,7 @@ from analysis.batch_comparison import compare_batch_sizes
 from analysis.curves import Curves, build_curves
 from analysis.estimates import Estimate, json_number
 from analysis.law import ADAPTIVE, ScalingLaw, analyse_law
-from analysis.run_counts import count_runs
+from analysis.study_result import JoinedResult, runs_line
 from analysis.table import MeasurementTable, ReadTableError, TableGroup, plain
 from analysis.verdicts import Light, Verdict, judge, lights
 
@@ -23,7 +23,7 @@ DEFAULT_THRESHOLDS = (0.1, 0.02, 0.05, 0.2)
 
 
 @dataclass(frozen=True)
-class ScalingResult:
+class ScalingResult(JoinedResult[ScalingLaw]):
     """All laws of a table with their estimates and verdicts."""
 
     table: MeasurementTable = field(repr=False)
@@ -34,24 +34,22 @@ class ScalingResult:
     """Bootstrap samples behind every error."""
 
     @property
-    def estimates(self) -> dict[str, Estimate]:
-        """Every number by key, e.g. ``a[lazy,c=0.1]``."""
-        return {key: value for law in self.laws for key, value in law.estimates().items()}
+    def parts(self) -> tuple[ScalingLaw, ...]:
+        """The laws."""
+        return self.laws
 
-    @property
-    def verdicts(self) -> dict[str, Verdict]:
-        """Every verdict by key, e.g. ``power_law``."""
-        return {key: value for law in self.laws for key, value in judge(law).items()}
+    def judge_part(self, part: ScalingLaw) -> dict[str, Verdict]:
+        """Return the verdicts on one law by key, e.g. ``power_law``."""
+        return judge(part)
+
+    def answer_of(self, part: ScalingLaw) -> str:
+        """Return T_lazy(c) against P in one line."""
+        return _headline(part)
 
     @property
     def lights(self) -> dict[str, tuple[Light, ...]]:
         """The conditions of each law's answer, by the law's label."""
         return {law.label: lights(law) for law in self.laws}
-
-    @property
-    def counts(self) -> dict[str, int | None]:
-        """Runs by how they ended; what was planned and what failed is not in a table."""
-        return count_runs(self.table.frame)
 
     def critical_temperatures(self) -> pd.DataFrame:
         """Return T_lazy(c) and T_noise of every law and size, refused ones with their reason."""
@@ -65,10 +63,6 @@ class ScalingResult:
                     frame.insert(len(law.settings), "batch_size", law.batch_size)
                 frames.append(frame.astype(object))
         return pd.concat(frames, ignore_index=True)
-
-    def headline(self) -> str:
-        """Return the answer in one line, or one line per law where there are several."""
-        return "\n".join(_headline(law) for law in self.laws)
 
     def summary(self) -> str:
         """Return the answer, the exponents and the verdicts as text for a terminal."""
@@ -87,16 +81,11 @@ class ScalingResult:
             for key, verdict in judge(law).items():
                 lines.append(f"  {key}: {verdict.status}: {verdict.reason}")
             lines += [""]
-        counts = ", ".join(f"{n} {name}" for name, n in self.counts.items() if n is not None)
-        return "\n".join([*lines, f"runs: {counts}"])
+        return "\n".join([*lines, runs_line(self.counts)])
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return estimates, verdicts and counts as plain values for strict JSON."""
+    def more_numbers(self) -> dict[str, Any]:
+        """Return the lights and the systematic of every law."""
         return {
-            "headline": self.headline().splitlines(),
-            "counts": self.counts,
-            "estimates": {key: value.to_dict() for key, value in self.estimates.items()},
-            "verdicts": {key: value.to_dict() for key, value in self.verdicts.items()},
             "lights": {
                 label: [vars(light) for light in lights_] for label, lights_ in self.lights.items()
             },

@@ -36,6 +36,8 @@ SETTINGS = (
     "input_dim",
     "chi",
     "cluster_distance",
+    "active_fraction",
+    "persistence_time",
 )
 """Columns that describe what was run; a law holds at fixed values of all of them."""
 
@@ -109,6 +111,7 @@ class MeasurementTable:
             raise ReadTableError("the table holds no rows; it needs one row per trained replica")
         frame = frame.reset_index(drop=True).copy()
         frame = frame.drop(columns=[c for c in SETTINGS if c in frame and frame[c].isna().all()])
+        frame = _one_batch_column(frame)
         _check_columns(frame)
         _check_stop_reasons(frame)
         _check_numbers(frame)
@@ -127,19 +130,7 @@ class MeasurementTable:
         ReadTableError
             If the file cannot be read or fails the checks of :meth:`from_frame`.
         """
-        path = Path(path)
-        if not path.is_file():
-            kind = "is a folder, not a file" if path.is_dir() else "does not exist"
-            raise ReadTableError(f"{path} {kind}; give a comma-separated table")
-        try:
-            frame = pd.read_csv(path, skipinitialspace=True)
-        except pd.errors.EmptyDataError:
-            raise ReadTableError(f"{path} is empty; it needs a header line and rows") from None
-        except (pd.errors.ParserError, UnicodeDecodeError) as error:
-            reason = str(error).strip().splitlines()[-1]
-            raise ReadTableError(f"{path} is not a comma-separated table: {reason}") from None
-        except OSError as error:
-            raise ReadTableError(f"{path} cannot be read: {error.strerror}") from None
+        frame = read_frame(path)
         try:
             return cls.from_frame(frame)
         except ReadTableError as error:
@@ -176,6 +167,29 @@ class MeasurementTable:
         }
 
 
+def read_frame(path: str | Path, n_rows: int | None = None) -> pd.DataFrame:
+    """Read a comma-separated file with a header line, unchecked; `n_rows` rows or all.
+
+    Raises
+    ------
+    ReadTableError
+        If the file cannot be read.
+    """
+    path = Path(path)
+    if not path.is_file():
+        kind = "is a folder, not a file" if path.is_dir() else "does not exist"
+        raise ReadTableError(f"{path} {kind}; give a comma-separated table")
+    try:
+        return pd.read_csv(path, skipinitialspace=True, nrows=n_rows)
+    except pd.errors.EmptyDataError:
+        raise ReadTableError(f"{path} is empty; it needs a header line and rows") from None
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise ReadTableError(f"{path} is not a comma-separated table: {reason}") from None
+    except OSError as error:
+        raise ReadTableError(f"{path} cannot be read: {error.strerror}") from None
+
+
 def plain(value: Any) -> Any:
     """Return a numpy scalar as a Python one, and a whole float as an int: 100.0 -> 100."""
     if isinstance(value, np.generic):
@@ -183,6 +197,17 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return int(value)
     return value
+
+
+def _one_batch_column(frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep the mean batch size B = b P or b itself: the other one follows from P."""
+    if not {"active_fraction", "batch_size", "temperature"} <= set(frame):
+        return frame
+    sizes = pd.to_numeric(frame["batch_size"], errors="coerce")
+    follows = sizes.nunique() > frame["active_fraction"].nunique() or (sizes % 1 > 0).any()
+    if not follows:
+        return frame.drop(columns="active_fraction")
+    return frame.drop(columns=["batch_size", *frame.columns.intersection(["learning_rate"])])
 
 
 def _check_columns(frame: pd.DataFrame) -> None:

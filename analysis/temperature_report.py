@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from analysis import study_figure_data as data
 from analysis import temperature_figures as figures
 from analysis.estimates import Estimate
+from analysis.noise_methods import temperature_methods
+from analysis.report import ReportContext
 from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable
 from analysis.report_tables import verdict_table
 from analysis.temperature_study import METHODS, NO_SINGLE_TEMPERATURE, TemperatureResult
@@ -26,7 +29,7 @@ CONVENTIONS = (
 )
 
 
-def temperature_content(result: TemperatureResult) -> ReportContent:
+def temperature_content(result: TemperatureResult, context: ReportContext) -> ReportContent:
     """Return answers, figures and tables."""
     return ReportContent(
         title="effective temperature",
@@ -41,6 +44,7 @@ def temperature_content(result: TemperatureResult) -> ReportContent:
         ),
         conventions=CONVENTIONS,
         files={"temperatures.csv": result.frame()},
+        methods=temperature_methods(result.table, context),
         conditional=(
             "they hold the spread over seeds (data, start, selections), at the stated number of "
             "weights; the theory is that of infinitely many"
@@ -74,7 +78,10 @@ def _figures(result: TemperatureResult) -> tuple[PlannedFigure, ...]:
                 "fluctuation-response",
                 lambda: figures.plot_fluctuation_response(result),
                 "Displacement against response, in units of their last values; a straight line "
-                "would be one temperature. Points: simulation; lines: mean-field theory.",
+                "would be one temperature. Points: simulation, means over seeds; lines: "
+                "mean-field theory; dashed: the diagonal. B(k): displacement after k steps, χ(k): "
+                "response, L: the length of the window.",
+                lambda: data.fluctuation_data(result),
             )
         )
         planned.append(
@@ -82,7 +89,10 @@ def _figures(result: TemperatureResult) -> tuple[PlannedFigure, ...]:
                 "temperatures",
                 lambda: figures.plot_temperatures(result),
                 "Left: the three slopes of SGD against η(1−b)/b (hollow: T_sec of persistent "
-                "SGD). Right: distance of replicas below capacity. Lines: mean-field theory.",
+                "SGD); dotted: the fitted power law of T_sec. Right: distance of replicas below "
+                "capacity. Error bars: jackknife over seeds, where larger than the symbol; lines: "
+                "mean-field theory.",
+                lambda: data.temperature_data(result),
             )
         )
     if any(figures.has_widths(cells) for cells in result.replicas.values()):
@@ -91,7 +101,9 @@ def _figures(result: TemperatureResult) -> tuple[PlannedFigure, ...]:
                 "width",
                 lambda: figures.plot_width(result),
                 "Four widths of the boundary against the distance of replicas, a measure of the "
-                "noise. Points: simulation; black lines: mean-field theory.",
+                "noise; one colour per η. Points: simulation, standard errors over seeds; black "
+                "lines: mean-field theory. γ = h/√(|w|²/N).",
+                lambda: data.width_data(result),
             )
         )
     return tuple(planned)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis import temperature_verdicts as judge
 from analysis.estimates import Estimate
+from analysis.study_result import plain_numbers
 from analysis.temperature_laws import LogLaw
 from analysis.temperature_table import ReplicaCell, TemperatureCell, TemperatureTable
 from analysis.verdicts import Verdict
@@ -32,6 +33,8 @@ class TemperatureResult:
     """Power laws by key, those that could be fitted."""
     verdicts: dict[str, Verdict]
     n_rows: int = field(default=0)
+    table: pd.DataFrame = field(repr=False, default_factory=pd.DataFrame)
+    """The rows behind it."""
 
     @property
     def estimates(self) -> dict[str, Estimate]:
@@ -79,10 +82,7 @@ class TemperatureResult:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for strict JSON."""
         return {
-            "headline": self.headline().splitlines(),
-            "counts": self.counts,
-            "estimates": {key: value.to_dict() for key, value in self.estimates.items()},
-            "verdicts": {key: value.to_dict() for key, value in self.verdicts.items()},
+            **plain_numbers(self.headline(), self.counts, self.estimates, self.verdicts),
             "quoted_slope": NO_SINGLE_TEMPERATURE,
             "not_stationary": {
                 f"{cell.control.label}, {cell.size}": list(cell.found.stationarity.reasons)
@@ -151,4 +151,5 @@ def analyse_temperatures(table: TemperatureTable) -> TemperatureResult:
             "theory_agrees": theory,
         },
         n_rows=table.n_rows,
+        table=table.frame,
     )

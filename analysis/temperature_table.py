@@ -22,7 +22,7 @@ from analysis.effective_temperature import (
     measure_temperatures,
 )
 from analysis.estimates import Estimate, FloatArray, estimate_from_error
-from analysis.table import ReadTableError
+from analysis.table import ReadTableError, read_frame
 
 REQUIRED = ("point", "seed", "method", "quantity", "load", "learning_rate", "active_fraction")
 FAMILY = {
@@ -159,12 +159,7 @@ class TemperatureTable:
     @classmethod
     def read_csv(cls, path: str | Path) -> TemperatureTable:
         """Read the table of a study."""
-        try:
-            return cls(pd.read_csv(path))
-        except (OSError, ValueError) as error:
-            if isinstance(error, ReadTableError):
-                raise
-            raise ReadTableError(f"cannot read {path}: {error}") from None
+        return cls(read_frame(path))
 
     @property
     def n_rows(self) -> int:

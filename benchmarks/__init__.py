@@ -1,4 +1,4 @@
-"""Speed of trainings on one thread; run by `make bench`."""
+"""Speed of trainings on one thread (`make bench`) and of sweeps (`make bench-sweep`)."""
 
 import os
 

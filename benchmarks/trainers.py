@@ -23,6 +23,7 @@ from numba import njit
 from threadpoolctl import threadpool_limits
 
 from benchmarks import replicas
+from benchmarks.machine import processor, table
 from benchmarks.peers import Run, train_jax, train_torch
 from search_spaces import Point, Seeds, presentation_budget
 from trainers import compile_kernels, train_pack
@@ -181,12 +182,6 @@ def product_bound(width: int, input_dim: int = 64) -> float:
     return 1e6 * min(times) / (repeats * block)
 
 
-def table(header: list[str], rows: list[list[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def peers_table(plan: Plan) -> tuple[str, float]:
     """Compare all programs; return the table and the seconds JAX takes to compile a shape."""
     rows, compiling = [], []
@@ -263,18 +258,10 @@ def stops_paying(rows: str) -> str:
 
 def machine() -> str:
     """Describe processor and versions."""
-    model = platform.processor()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [
-            line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
-        ]
-        model = names[0].split(":")[1].strip() if names else model
-    flags = " with AVX-512" if cpuinfo.exists() and "avx512f" in cpuinfo.read_text() else ""
     packages = ("numba", "numpy", "scipy", "torch", "jax", "jaxlib")
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     return (
-        f"{model}{flags}, {os.cpu_count()} cores of which one is used, {platform.system()}, "
+        f"{processor()}, {os.cpu_count()} cores of which one is used, {platform.system()}, "
         f"Python {platform.python_version()}, {versions}. GPU: not measured."
     )
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from studies.folder import StudyFolder
 from studies.server import comparison_address, free_port, mlflow_server
-from studies.tracking import configuration_runs, store_uri
+from studies.tracking import configuration_runs
+from studies.tracking_uri import store_uri
 
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = ROOT / "docs" / "figures"

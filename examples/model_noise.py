@@ -14,6 +14,13 @@ for step in range(200):
     w -= 0.1 * (w + 0.01 * noise[:, step])
 print(f"tail index of the particles = {fit_stable(w).tail_index[0]:.2f}")
 
+# Power-law dynamics likewise: noise whose variance grows with the distance from the minimum.
+u, rng = np.zeros(4000), np.random.default_rng(0)
+for _ in range(600):
+    u -= 0.1 * (0.5 * u + np.sqrt(1 + 4 * u**2) * rng.standard_normal(u.size))
+kappa = fit_student(u).kappa[0]
+print(f"kappa of the particles = {kappa:.2f}, theory {power_law_kappa(0.5, 0.1, 4.0):.2f}")
+
 exits = simulate_levy(1.5, 0.0856, 1.0, max_time=2000.0, n_paths=500, seed=0)
 print(f"exit time = {exits.mean_time:.0f}, law {levy_escape(1.5, 0.0856, 1.0).mean_time:.0f}")
 

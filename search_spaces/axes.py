@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from search_spaces.choices import InvalidSettingError, check_name
-from search_spaces.point import (
-    boundary_exponent,
-    number_from_text,
-    positive_integer,
-    positive_number,
-)
+from search_spaces.numbers import number_from_text, positive_integer, positive_number
+from search_spaces.point import boundary_exponent
+from search_spaces.selection import read_fraction
 
 INTEGER_AXES = ("n_train", "batch_size", "width", "depth", "input_dim")
-LOG_AXES = (*INTEGER_AXES, "temperature", "learning_rate", "alpha", "cluster_distance")
-NUMBER_AXES = (*LOG_AXES, "chi")
+LOG_AXES = (
+    *INTEGER_AXES, "temperature", "learning_rate", "alpha", "cluster_distance",
+    "persistence_time",
+)  # fmt: skip
+NUMBER_AXES = (*LOG_AXES, "chi", "active_fraction")
 NAME_AXES = ("data", "model", "loss", "activation")
 AXES = (*NUMBER_AXES, *NAME_AXES)
 
@@ -166,6 +166,8 @@ def _checked_value(name: str, value: object) -> Any:
         return positive_integer(name, number_from_text(value))
     if name == "chi":
         return boundary_exponent(name, number_from_text(value))
+    if name == "active_fraction":
+        return read_fraction(name, number_from_text(value))
     if name in NUMBER_AXES:
         return positive_number(name, number_from_text(value))
     if not isinstance(value, str):

@@ -16,7 +16,10 @@ DATA = (*IMAGES, *SYNTHETIC)
 MODELS = ("mlp", "perceptron", "cnn")
 ACTIVATIONS = ("relu", "tanh", "gelu", "linear")
 LOSSES = ("hinge", "quadratic_hinge", "logistic")
-SAMPLINGS = ("without_replacement", "with_replacement", "full_batch")
+FIXED_SIZES = ("without_replacement", "with_replacement", "full_batch")
+SELECTIONS = ("bernoulli", "persistent")
+"""Samplings whose batches vary in size: :mod:`search_spaces.selection`."""
+SAMPLINGS = (*FIXED_SIZES, *SELECTIONS)
 SCHEMES = ("sequential", "jump")
 """`sequential` looks at every batch; `jump` draws the idle time between updates, exact in law."""
 OBSERVABLES = (

@@ -11,9 +11,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from search_spaces.point import significant
+from search_spaces.numbers import significant
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Configuration:
         """Return the arguments of :meth:`create`."""
         return {"experiment": self.experiment, "settings": dict(self.settings)}
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """Hash of the experiment's name and the settings (12 hexadecimal digits)."""
         text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))

@@ -6,12 +6,13 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from search_spaces.axes import LARGEST_GRID, parse_log_range
 from search_spaces.choices import InvalidSettingError, check_name
 from search_spaces.configuration import Configuration
-from search_spaces.point import number_from_text, positive_integer
+from search_spaces.numbers import number_from_text, positive_integer
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,10 @@ class GridSpace:
         InvalidSettingError
             If a combination of values has no meaning.
         """
+        return self._grid
+
+    @cached_property
+    def _grid(self) -> tuple[Configuration, ...]:
         unique: dict[str, Configuration] = {}
         for combination in itertools.product(*self.values.values()):
             values = dict(zip(self.values, combination, strict=True))

@@ -12,12 +12,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from search_spaces.choices import InvalidSettingError, check_name
+from search_spaces.selection import flip_probabilities
 
 MARGIN_LOSSES = ("quadratic_hinge", "logistic", "square")
 TASKS = ("random", "mixture", "teacher")
 """Random labels; two Gaussian clusters; labels of a teacher perceptron."""
-PERSISTENCE_CONVENTIONS = ("active", "idle")
-"""Whether a persistence time is the mean time for which a sample stays active, or idle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,65 +81,3 @@ def _check_number(name: str, value: float, *, positive: bool = False) -> None:
     if not math.isfinite(value) or value < 0 or (positive and value == 0):
         words = "positive" if positive else "zero or positive"
         raise InvalidSettingError(f"{name}={value!r}: must be {words} and finite")
-
-
-def flip_probabilities(
-    active_fraction: float, persistence_time: float | None, learning_rate: float
-) -> tuple[float, float]:
-    """Return P(1 -> 0) and P(0 -> 1) per step of a sample's selection.
-
-    Without a persistence time every step is drawn afresh, which is tau = eta / (1 - b).
-
-    Raises
-    ------
-    InvalidSettingError
-        If b is outside (0, 1], or a sample would flip more than once per step.
-
-    Examples
-    --------
-    >>> flip_probabilities(0.5, None, 0.05), flip_probabilities(0.5, 1.0, 0.05)
-    ((0.5, 0.5), (0.05, 0.05))
-    """
-    b, tau, eta = active_fraction, persistence_time, learning_rate
-    if not 0.0 < b <= 1.0:
-        raise InvalidSettingError(
-            f"active_fraction={b!r}: must be above 0 and at most 1 (1 is full batch)"
-        )
-    if tau is None:
-        return 1.0 - b, b
-    if b == 1.0:
-        raise InvalidSettingError(
-            f"persistence_time={tau!r} has no meaning at active_fraction=1, where every sample is "
-            "always active; leave it out"
-        )
-    shortest = eta * max(1.0, b / (1.0 - b))
-    if not (math.isfinite(tau) and tau >= shortest * (1.0 - 1e-12)):
-        raise InvalidSettingError(
-            f"persistence_time={tau!r}: must be at least {shortest:.6g} for learning_rate={eta:g} "
-            f"and active_fraction={b:g}, or a sample would flip more than once per step; plain "
-            f"SGD is persistence_time={eta / (1.0 - b):.6g}"
-        )
-    return min(1.0, eta / tau), min(1.0, b / (1.0 - b) * eta / tau)
-
-
-def convert_persistence_time(
-    value: float, active_fraction: float, given: str, wanted: str = "active"
-) -> float:
-    """Convert a persistence time between the two conventions in use.
-
-    ``active``: P(1 -> 0) = eta/tau, the mean time active, which is ours; ``idle``:
-    P(0 -> 1) = eta/tau', the mean time idle. tau' = tau (1-b)/b.
-
-    >>> convert_persistence_time(0.3, 0.25, "active", "idle")
-    0.9
-    """
-    for convention in (given, wanted):
-        check_name("persistence_convention", convention, PERSISTENCE_CONVENTIONS)
-    if not 0.0 < active_fraction < 1.0:
-        raise InvalidSettingError(
-            f"active_fraction={active_fraction!r}: persistence needs a value between 0 and 1"
-        )
-    ratio = (1.0 - active_fraction) / active_fraction
-    if given == wanted:
-        return value
-    return round(value * ratio if wanted == "idle" else value / ratio, 12)

@@ -13,7 +13,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 from search_spaces.choices import (
@@ -25,18 +27,13 @@ from search_spaces.choices import (
     OBSERVABLES,
     SAMPLINGS,
     SCHEMES,
+    SELECTIONS,
     InvalidSettingError,
     check_name,
 )
 from search_spaces.defaults import DATA_DEFAULTS, DATA_PARAMETERS, MODEL_DEFAULTS
-
-SMALLEST, LARGEST = 1e-12, 1e30
-LARGEST_INTEGER = 10**15
-
-
-def significant(value: float, digits: int = 12) -> float:
-    """Round to `digits` significant decimal digits, so that 3 * 0.1 and 0.3 are one number."""
-    return float(f"{value:.{digits}g}")
+from search_spaces.numbers import positive_integer, positive_number, significant
+from search_spaces.selection import complete_selection, flip_probabilities, read_mean_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ class Seeds:
         return cls(trainset=seed, testset=seed, init=seed, batch=seed, noise=seed)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Point:
     """Control parameters of one configuration; its replicas differ by their seeds alone.
 
@@ -72,7 +69,7 @@ class Point:
     temperature: float
     """T = eta/B."""
     batch_size: int
-    """B."""
+    """B; with sampling=bernoulli and persistent its mean b P, which need not be whole."""
     alpha: float = 100.0
     """Initialization scale: the predictor is F = alpha (f(w, x) - f(w0, x))."""
     data: str = "digits"
@@ -98,6 +95,10 @@ class Point:
     """Perceptron data: the density of |x_1| near the boundary goes like |x_1|^chi."""
     cluster_distance: float | None = None
     """Mixture data: rho, distance of the two clusters in units of their width."""
+    active_fraction: float | None = None
+    """b, probability that a sample is in a batch, where batches vary in size."""
+    persistence_time: float | None = None
+    """tau, mean time eta t for which a sample stays in the batches (sampling=persistent)."""
     observables: tuple[str, ...] = ()
     """What is measured on request; it does not change the training."""
 
@@ -117,6 +118,12 @@ class Point:
         return significant(self.temperature * self.batch_size)
 
     @property
+    def flips(self) -> tuple[float, float]:
+        """P(1 -> 0) and P(0 -> 1) per step of a sample's selection, where batches vary in size."""
+        assert self.active_fraction is not None
+        return flip_probabilities(self.active_fraction, self.persistence_time, self.learning_rate)
+
+    @cached_property
     def identity(self) -> str:
         """Hash of the parameters (12 hexadecimal digits): the same for equal settings.
 
@@ -125,7 +132,7 @@ class Point:
         """
         values = {
             key: significant(value) if isinstance(value, float) else value
-            for key, value in asdict(self).items()
+            for key, value in self._values().items()
             if key not in _LATER or value != _LATER[key]
         }
         text = json.dumps(values, sort_keys=True, separators=(",", ":"))
@@ -150,11 +157,15 @@ class Point:
             For a value that is not positive and finite, a name that does not exist, B > P, or
             temperature, learning_rate and batch_size that contradict T = eta/B.
         """
-        temperature, batch_size = resolve_temperature(temperature, learning_rate, batch_size)
-        known = {field.name for field in fields(cls)}
-        unknown = sorted(set(others) - known)
+        n_train = positive_integer("n_train", n_train)
+        others, batch_size = complete_selection(others, n_train, batch_size)
+        reader = read_mean_size if others.get("sampling") in SELECTIONS else positive_integer
+        temperature, batch_size = resolve_temperature(
+            temperature, learning_rate, batch_size, reader
+        )
+        unknown = sorted(set(others) - set(_FIELDS))
         if unknown:
-            check_name("setting", unknown[0], sorted(known | {"learning_rate"}))
+            check_name("setting", unknown[0], sorted({*_FIELDS, "learning_rate"}))
         others = _with_defaults(others)
         for name in ("n_test", "width"):
             if name in others:
@@ -163,7 +174,7 @@ class Point:
             others["depth"] = positive_integer("depth", others["depth"])
         others["alpha"] = positive_number("alpha", others["alpha"])
         point = cls(
-            n_train=positive_integer("n_train", n_train),
+            n_train=n_train,
             temperature=temperature,
             batch_size=batch_size,
             max_presentations=positive_integer("max_presentations", max_presentations),
@@ -179,7 +190,10 @@ class Point:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the defining parameters as plain numbers and strings."""
-        return {**asdict(self), "observables": list(self.observables)}
+        return {**self._values(), "observables": list(self.observables)}
+
+    def _values(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _FIELDS}
 
     def columns(self) -> dict[str, Any]:
         """Return the columns of a table that describe the configuration."""
@@ -219,6 +233,13 @@ class Point:
                 f"sampling=full_batch takes all P={self.n_train} points in every step; "
                 f"batch_size={self.batch_size} contradicts it"
             )
+        if self.sampling in SELECTIONS:
+            if self.scheme == "jump":
+                raise InvalidSettingError(
+                    f"scheme=jump draws batches of fixed size; sampling={self.sampling} takes "
+                    "scheme=sequential"
+                )
+            _ = self.flips
 
     def _check_model(self) -> None:
         linear = self.activation == "linear"
@@ -238,6 +259,7 @@ class Point:
                 )
 
 
+_FIELDS = tuple(field.name for field in fields(Point))
 _COLUMNS = (
     "data",
     "model",
@@ -255,7 +277,10 @@ _COLUMNS = (
     "temperature",
     "max_presentations",
 )
-_LATER_COLUMNS = ("bias", "scheme", "input_dim", "chi", "cluster_distance")
+_LATER_COLUMNS = (
+    "bias", "scheme", "input_dim", "chi", "cluster_distance", "active_fraction",
+    "persistence_time",
+)  # fmt: skip
 """Columns only of configurations that depart from what was always done."""
 _HIDDEN_LAYERS = ("width", "depth", "activation")
 _LATER: dict[str, Any] = {
@@ -264,6 +289,8 @@ _LATER: dict[str, Any] = {
     "input_dim": None,
     "chi": None,
     "cluster_distance": None,
+    "active_fraction": None,
+    "persistence_time": None,
     "observables": (),
 }
 
@@ -272,7 +299,9 @@ def _with_defaults(given: dict[str, Any]) -> dict[str, Any]:
     """Return the settings with those of the model and of the data that were not given."""
     settings = {"model": "mlp", **{k: v for k, v in given.items() if v is not None}}
     check_name("model", settings["model"], MODELS)
-    settings = {**MODEL_DEFAULTS[settings["model"]], **settings}
+    # A jump draws the next batch of fixed size that moves the weights.
+    walks = {"scheme": "sequential"} if settings.get("sampling") in SELECTIONS else {}
+    settings = {**MODEL_DEFAULTS[settings["model"]], **walks, **settings}
     check_name("data", settings["data"], DATA)
     law = DATA_DEFAULTS.get(settings["data"], {})
     for name in DATA_PARAMETERS:
@@ -303,9 +332,14 @@ def boundary_exponent(name: str, value: object) -> float:
 
 
 def resolve_temperature(
-    temperature: float | None, learning_rate: float | None, batch_size: int | None
+    temperature: float | None,
+    learning_rate: float | None,
+    batch_size: float | None,
+    read_size: Callable[[str, object], int] = positive_integer,
 ) -> tuple[float, int]:
     """Return (T, B) from any two of temperature, learning_rate and batch_size.
+
+    `read_size` checks a batch size; that of a selection need not be whole.
 
     >>> resolve_temperature(None, 0.4, 4)
     (0.1, 4)
@@ -319,7 +353,7 @@ def resolve_temperature(
     eta = None if learning_rate is None else positive_number("learning_rate", learning_rate)
     if t is not None and eta is not None and batch_size is None:
         return significant(t), _whole_batch_size(t, eta)
-    b = positive_integer("batch_size", batch_size)
+    b = read_size("batch_size", batch_size)
     if t is None and eta is not None:
         return significant(eta / b), b
     assert t is not None
@@ -339,44 +373,3 @@ def _whole_batch_size(temperature: float, learning_rate: float) -> int:
             f"batch_size={ratio:g}; it must be a whole number of at least 1"
         )
     return round(ratio)
-
-
-def positive_number(name: str, value: object) -> float:
-    """Return `value` as a float if it is a positive number of a size that can be computed with."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidSettingError(f"{name}={value!r} is not a number; it must be positive")
-    if not value > 0 or value == math.inf:
-        raise InvalidSettingError(f"{name}={value!r} must be a positive finite number")
-    if not SMALLEST <= value <= LARGEST:
-        raise InvalidSettingError(
-            f"{name}={_short(value)} is out of range; allowed: {SMALLEST:g} to {LARGEST:g}"
-        )
-    return float(value)
-
-
-def positive_integer(name: str, value: object) -> int:
-    """Return `value` as an int if it is a whole number of at least 1."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidSettingError(f"{name}={value!r} must be a whole number of at least 1")
-    if value > LARGEST_INTEGER:
-        raise InvalidSettingError(
-            f"{name}={_short(value)} is out of range; allowed: 1 to {LARGEST_INTEGER:g}"
-        )
-    return value
-
-
-def number_from_text(value: object) -> object:
-    """Return the number that a string spells; YAML 1.1 reads 1e-3, without a point, as text."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
-
-
-def _short(value: float) -> str:
-    text = str(value)
-    return text if len(text) < 30 else f"{text[:10]}... ({len(text)} digits)"

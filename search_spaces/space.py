@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from search_spaces.axes import AXES, NAME_AXES, Axis, ListAxis, LogAxis, parse_axis
@@ -15,16 +16,18 @@ from search_spaces.choices import (
     MODELS,
     SAMPLINGS,
     SCHEMES,
+    SELECTIONS,
     InvalidSettingError,
     check_name,
 )
 from search_spaces.defaults import DATA_DEFAULTS, MODEL_DEFAULTS
-from search_spaces.point import (
-    Point,
-    number_from_text,
-    positive_integer,
-    positive_number,
-    resolve_temperature,
+from search_spaces.numbers import number_from_text, positive_integer, positive_number
+from search_spaces.point import Point, resolve_temperature
+from search_spaces.selection import (
+    PERSISTENCE_CONVENTIONS,
+    mean_batch_size,
+    persistent_budget,
+    read_mean_size,
 )
 from search_spaces.windows import (
     STABLE,
@@ -50,7 +53,7 @@ class SearchSpace:
     ----------
     n_seeds, first_seed
         Every configuration is trained with seeds first_seed .. first_seed + n_seeds - 1.
-    n_test, sampling, dtype, max_presentations, bias, scheme, observables
+    n_test, sampling, dtype, max_presentations, bias, scheme, observables, persistence_convention
         Fixed settings of every point; a budget of None is the default of
         :mod:`search_spaces.windows`, a scheme of None that of the model.
     kernel_diagonal, stable_learning_rate
@@ -79,6 +82,7 @@ class SearchSpace:
         bias: bool = False,
         scheme: str | None = None,
         observables: Sequence[str] = (),
+        persistence_convention: str = "active",
         kernel_diagonal: float | None = None,
         stable_learning_rate: float | None = None,
         **axes: Any,
@@ -95,6 +99,10 @@ class SearchSpace:
             "scheme": scheme if scheme is None else check_name("scheme", scheme, SCHEMES),
             "observables": observables if isinstance(observables, str) else list(observables),
         }
+        if persistence_convention != "active":
+            self.fixed["persistence_convention"] = check_name(
+                "persistence_convention", persistence_convention, PERSISTENCE_CONVENTIONS
+            )
         self.max_presentations = (
             None
             if max_presentations is None
@@ -136,6 +144,10 @@ class SearchSpace:
         InvalidSettingError
             If any combination of the values is invalid, with the values of that combination.
         """
+        return self._grid
+
+    @cached_property
+    def _grid(self) -> tuple[Point, ...]:
         unique: dict[str, Point] = {}
         for values in self._combinations():
             point = self.point(values)
@@ -147,8 +159,13 @@ class SearchSpace:
         values = {name: value for name, value in values.items() if value is not None}
         if self.fixed["sampling"] == "full_batch":
             values.setdefault("batch_size", values["n_train"])
+        if "active_fraction" in values:
+            values["batch_size"] = self.batch_size_of(values)
         temperature, batch_size = resolve_temperature(
-            values.get("temperature"), values.get("learning_rate"), values.get("batch_size")
+            values.get("temperature"),
+            values.get("learning_rate"),
+            values.get("batch_size"),
+            read_mean_size if self.fixed["sampling"] in SELECTIONS else positive_integer,
         )
         settings = {**MODEL_DEFAULTS[values["model"]], **values}
         others = {name: value for name, value in values.items() if name not in NOISE_AXES}
@@ -156,10 +173,28 @@ class SearchSpace:
             temperature=temperature,
             batch_size=batch_size,
             max_presentations=self.max_presentations
-            or _default_budget(settings, temperature, batch_size, self.kernel_diagonal),
+            or self._default_budget(settings, temperature, batch_size),
             **others,
             **self.fixed,
         )
+
+    def batch_size_of(self, values: Mapping[str, Any]) -> int:
+        """Return B of one value per axis; 1 where no axis gives it."""
+        if "active_fraction" in values:
+            return mean_batch_size(values["active_fraction"], values["n_train"])
+        size: int = values.get("batch_size", 1)
+        return size
+
+    def _default_budget(
+        self, settings: Mapping[str, Any], temperature: float, batch_size: int
+    ) -> int:
+        budget = _default_budget(settings, temperature, batch_size, self.kernel_diagonal)
+        tau = settings.get("persistence_time")
+        if tau is None:
+            return budget
+        fraction = batch_size / settings["n_train"]
+        convention = self.fixed.get("persistence_convention", "active")
+        return persistent_budget(budget, temperature * batch_size, fraction, tau, convention)
 
     def is_continuous(self) -> bool:
         """Whether some axis is a range, which a sampler can search between grid values."""
@@ -172,8 +207,8 @@ class SearchSpace:
             if self.window is None:
                 yield values
                 continue
-            settings = {"batch_size": 1, **MODEL_DEFAULTS[values["model"]], **values}
-            scales = (settings["alpha"], settings["depth"], settings["batch_size"])
+            settings = {**MODEL_DEFAULTS[values["model"]], **values}
+            scales = (settings["alpha"], settings["depth"], self.batch_size_of(settings))
             for t in self.window_temperatures(*scales):
                 yield {**values, "temperature": t}
 
@@ -213,6 +248,7 @@ class SearchSpace:
             given.append("temperature")
         if self.fixed["sampling"] == "full_batch" and "batch_size" not in given:
             given.append("batch_size")
+        self._check_selection(given)
         if len(given) < 2:
             raise InvalidSettingError(
                 f"{' and '.join(given) or 'none'} of {', '.join(NOISE_AXES)} given; "
@@ -223,6 +259,21 @@ class SearchSpace:
                 "temperature=window chooses the temperatures itself and cannot be combined "
                 "with learning_rate; give batch_size instead"
             )
+
+    def _check_selection(self, given: list[str]) -> None:
+        """Refuse settings of a selection beside other samplings, and B beside b = B/P."""
+        if "active_fraction" not in self.axes:
+            return
+        if "batch_size" in given:
+            raise InvalidSettingError(
+                "active_fraction and batch_size both give the mean batch B = b P; give one"
+            )
+        if self.fixed["sampling"] not in SELECTIONS:
+            raise InvalidSettingError(
+                "active_fraction belongs to sampling=bernoulli or persistent; "
+                f"sampling={self.fixed['sampling']} takes batch_size"
+            )
+        given.append("batch_size")
 
     def _check_window(self) -> None:
         if "perceptron" in self.axes["model"].values():

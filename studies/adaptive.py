@@ -15,14 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from optuna.distributions import BaseDistribution
-from optuna.trial import TrialState
 
 from analysis.crossing import OPEN, MeasuredCurve, crossing_status, propose
 from search_spaces import Point
-from search_spaces.point import significant
+from search_spaces.numbers import significant
 from studies.curves import Curve, curves_of
-from studies.experiments import read_configuration
-from studies.ledger import RECORD, Ledger
+from studies.ledger import Ledger
 from studies.packs import Pack, Unit, expected_seconds
 from studies.samplers import planned_distributions
 from studies.spec import StudySpec
@@ -86,6 +84,8 @@ class AdaptiveWork:
         for turn in turns:
             self._queue.extend((k, task) for k, task in enumerate(turn) if task is not None)
 
+    awaits_others = False
+
     def __bool__(self) -> bool:
         """Whether anything is left to hand out or to wait for."""
         return bool(self._queue or self._retries or self._out)
@@ -141,17 +141,20 @@ class AdaptiveWork:
             self._progress[k] = self._replay(self._curves[k])
             self._queue.extend((k, task) for task in self._progress[k].missing)
 
+    def settled_elsewhere(self, pack: Pack) -> None:
+        """Go on with the curves of trainings that other drivers did."""
+        if pack:
+            self.settled(pack, 0.0)
+
     def _read_ledger(self) -> None:
-        trials = self._ledger.trials(TrialState.COMPLETE)
-        for trial in trials[self._n_read :]:
-            record = trial.user_attrs[RECORD]
-            identity = read_configuration(record["point"]).identity
-            for seed, row in zip(record["seeds"], record["rows"], strict=True):
+        blocks = self._ledger.blocks_after(self._n_read)
+        for block in blocks:
+            for seed, row in zip(block.seeds, block.rows, strict=True):
                 fitted = row["stop_reason"] == "fitted"
                 # Censored and diverged runs are upper bounds, not values.
                 value = row["relative_weight_change"] if fitted else None
-                self._measured[identity, seed] = value
-        self._n_read = len(trials)
+                self._measured[block.point.identity, seed] = value
+        self._n_read += len(blocks)
 
     def _replay(self, curve: Curve) -> _Progress:
         temperatures: list[float] = []

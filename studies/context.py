@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from analysis.citations import WORKS
 from analysis.report import ReportContext
 from studies import provenance
-from studies.ledger import Ledger
+from studies.ledger import Block, Ledger
+from studies.mlflow_texts import links_to_runs, place_in_mlflow
 from studies.plan import trainings_asked_for, trainings_by_size
 from studies.spec import StudySpec
 
 _PROGRAMS = ("salmon2011random", "numba", "scikit-learn", "ray", "optuna", "mlflow")
 
 
-def report_context(spec: StudySpec, ledger: Ledger, command: str = "") -> ReportContext:
-    """Return the context of the report of a study."""
+def report_context(
+    spec: StudySpec, ledger: Ledger, command: str = "", ids: Mapping[str, str] | None = None
+) -> ReportContext:
+    """Return the context of the report of a study; `ids` are those of its runs in MLflow."""
+    sizes = tuple(trainings_by_size(spec, ledger))
     blocks = ledger.blocks()
     commits = sorted({str(block.provenance.get("commit", "unknown")) for block in blocks})
     seconds = sum(block.provenance.get("seconds", 0.0) for block in blocks)
@@ -38,12 +43,29 @@ def report_context(spec: StudySpec, ledger: Ledger, command: str = "") -> Report
         environment={
             **provenance.environment(),
             "training": f"{seconds:.1f} core seconds in {len(blocks)} trials",
+            **place_in_mlflow(ids or {}),
+            **mixtures(blocks),
         },
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         commit=", ".join(commits),
         citations=_citations(spec),
         files=("table.csv", "provenance.csv", "spec.yaml"),
+        links=links_to_runs(ids or {}, sizes),
     )
+
+
+def mixtures(blocks: Sequence[Block]) -> dict[str, str]:
+    """Name what differs between the rows of a study and can change their last digits."""
+    found = {}
+    for name in ("backend", "code", "architecture", "device", "numpy", "numba", "torch"):
+        counts: Counter[str] = Counter()
+        for block in blocks:
+            made = {"backend": block.rows[0].get("backend"), **block.provenance}
+            counts[str(made.get(name) or "unknown")] += len(block.seeds)
+        if len(counts) > 1:
+            parts = ", ".join(f"{value} ({n} trainings)" for value, n in sorted(counts.items()))
+            found[f"mixed {name}"] = f"{parts}; equal within rounding, not bit for bit"
+    return found
 
 
 def _citations(spec: StudySpec) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from analysis.crossing import (
 )
 from search_spaces import InvalidSettingError
 from search_spaces.choices import nearest
-from search_spaces.point import positive_integer, positive_number, significant
+from search_spaces.numbers import positive_integer, positive_number, significant
 
 Group = tuple[Any, ...]
 

@@ -57,5 +57,5 @@ def temperature_range(space: SearchSpace, settings: dict[str, Any]) -> tuple[flo
 def stable_window(space: SearchSpace, settings: dict[str, Any]) -> tuple[float, float]:
     """Return the ends of the window of a network, which it can be expected to survive."""
     known = {**MODEL_DEFAULTS[settings["model"]], **settings}
-    window = space.window_temperatures(known["alpha"], known["depth"], known.get("batch_size", 1))
+    window = space.window_temperatures(known["alpha"], known["depth"], space.batch_size_of(known))
     return window[0], window[-1]

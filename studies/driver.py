@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from optuna.distributions import BaseDistribution
 
+from studies.cluster import ClusterLostError
 from studies.executors import Executor, Results, WorkerDiedError
 from studies.interrupt import Interrupt
 from studies.ledger import Ledger
@@ -70,6 +71,8 @@ class Driver:
 
     Parameters
     ----------
+    provenance
+        What this driver adds to what each worker says of itself.
     on_unit
         Called after a unit is in the ledger, for tracking.
     """
@@ -80,14 +83,14 @@ class Driver:
         executor: Executor,
         distributions: dict[str, BaseDistribution],
         objective: str,
-        commit: str,
+        provenance: Mapping[str, str],
         on_unit: Listener,
     ) -> None:
         self._ledger = ledger
         self._executor = executor
         self._distributions = distributions
         self._objective = objective
-        self._commit = commit
+        self._provenance = dict(provenance)
         self._on_unit = on_unit
         self._submitted = 0
 
@@ -105,11 +108,23 @@ class Driver:
             if not outcome.interrupted:
                 self._submit(work, budget)
             if self._executor.in_flight == 0:
-                return outcome
+                if outcome.interrupted or not self._may_wait(work, budget):
+                    return outcome
+                progress.say("waiting for what other drivers are training")
+                time.sleep(0.1)
+                continue
             if outcome.interrupted:
                 progress.say("finishing what is running; Ctrl-C again stops at once")
-            for pack, results in self._executor.wait(0.1):
+            try:
+                finished = self._executor.wait(0.1)
+            except ClusterLostError as error:
+                _log.warning("%s; what was finished is saved, the same command continues", error)
+                return outcome
+            for pack, results in finished:
                 self._settle(work, pack, results, progress, outcome)
+
+    def _may_wait(self, work: Work, budget: Budget) -> bool:
+        return work.awaits_others and budget.left(self._submitted) != 0
 
     def _submit(self, work: Work, budget: Budget) -> None:
         while work and self._executor.in_flight < self._executor.capacity:
@@ -136,19 +151,26 @@ class Driver:
                 self._submitted -= sum(len(unit.seeds) for unit in pack)
                 return
             results = [{"error": f"the worker died: {results}"} for _ in pack]
-        seconds = 0.0
+        with self._ledger.together():
+            for unit, result in zip(pack, results, strict=True):
+                self._record(unit, result, outcome)
+        # Finished means on the disk: only now the others may know.
         for unit, result in zip(pack, results, strict=True):
-            if "error" in result:
-                self._ledger.record_failure(unit, result["error"], self._distributions)
-                _log.warning("%s failed: %s", unit.point.identity, result["error"])
-                outcome.failed += len(unit.seeds)
-                continue
-            provenance = {**result["provenance"], "commit": self._commit}
-            self._ledger.record(
-                unit, result["rows"], provenance, self._objective, self._distributions
-            )
-            seconds += provenance.get("seconds", 0.0)
-            outcome.trained += len(unit.seeds)
-            progress.advance(len(unit.seeds))
-            self._on_unit(unit, result["rows"])
-        work.settled(pack, seconds)
+            if "error" not in result:
+                progress.advance(len(unit.seeds))
+                self._on_unit(unit, result["rows"])
+        work.settled(pack, sum(_seconds(result) for result in results))
+
+    def _record(self, unit: Unit, result: dict[str, Any], outcome: Outcome) -> None:
+        if "error" in result:
+            self._ledger.record_failure(unit, result["error"], self._distributions)
+            _log.warning("%s failed: %s", unit.point.identity, result["error"])
+            outcome.failed += len(unit.seeds)
+            return
+        provenance = {**result["provenance"], **self._provenance}
+        self._ledger.record(unit, result["rows"], provenance, self._objective, self._distributions)
+        outcome.trained += len(unit.seeds)
+
+
+def _seconds(result: dict[str, Any]) -> float:
+    return float(result.get("provenance", {}).get("seconds", 0.0))

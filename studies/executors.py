@@ -7,18 +7,20 @@ An executor takes packs with :meth:`Executor.submit` and hands back finished one
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
+import math
 import os
-import socket
+import time
 from abc import ABC, abstractmethod
-from collections import deque
-from pathlib import Path
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from search_spaces import InvalidSettingError
+from studies.cluster import Cluster, offer_token, places, quiet_ray
 from studies.packs import Pack
+from studies.provenance import code_hash
 from studies.worker import Task, run_pack
 
 _log = logging.getLogger(__name__)
@@ -28,6 +30,10 @@ Results = list[dict[str, Any]]
 
 class WorkerDiedError(RuntimeError):
     """The worker of a pack died, after Ray's own retries."""
+
+
+class ForeignCodeError(WorkerDiedError):
+    """The node of a pack, which joined during the run, has no code of ours or another one."""
 
 
 class Executor(ABC):
@@ -96,8 +102,20 @@ class SerialExecutor(Executor):
         self._packs.clear()
 
 
+@dataclass(frozen=True)
+class Lane:
+    """A kind of place where packs are trained, and what a task occupies there."""
+
+    device: str = "cpu"
+    gpus: float = 0
+    """GPUs per task; a fraction lets several tasks share one."""
+
+
 class RayExecutor(Executor):
     """Trains packs as Ray tasks.
+
+    One pack runs and one waits in every place, so that no worker waits for the driver. Places
+    are counted again and again: nodes may join and leave.
 
     Parameters
     ----------
@@ -105,13 +123,15 @@ class RayExecutor(Executor):
         Number of local cores to use; None for all. Not with `address`.
     address
         A running cluster, ``HOST:PORT`` or ``auto``; None starts a private local one.
-    gpus
-        GPUs that a task occupies.
+    lanes
+        Where to train: on CPUs, on GPUs, or both.
+    ship_code
+        Send our code to the nodes of a cluster even if all have it.
 
     Raises
     ------
     InvalidSettingError
-        If the cluster cannot be reached.
+        If the cluster cannot be reached or its nodes cannot run our code.
     """
 
     def __init__(
@@ -120,38 +140,44 @@ class RayExecutor(Executor):
         task: Task = run_pack,
         workers: int | None = None,
         address: str | None = None,
-        gpus: float = 0,
+        lanes: Sequence[Lane] = (Lane(),),
+        ship_code: bool = False,
     ) -> None:
         super().__init__(backend, task)
-        self._gpus = gpus
+        self._lanes = tuple(lanes)
         if address is not None:
-            _offer_token()
+            offer_token()
         import ray
 
         self._ray = ray
         self._cores = workers or os.cpu_count() or 1
-        self._is_local = address is None
+        self._cluster: Cluster | None = None
         if address is None:
             _start_local_ray(ray, self._cores)
         else:
-            _join_cluster(ray, address)
-        self._packs: dict[Any, Pack] = {}
+            self._cluster = Cluster(ray, address, ship_code)
+        self._packs: dict[Any, tuple[Pack, Lane]] = {}
+        self._remotes: dict[Lane, Any] = {}
+        self._remotes: dict[Lane, Any] = {}
+        self._refused: set[Pack] = set()
+        self._rooms: dict[Lane, int] = {}
+        self._counted = -math.inf
 
     @property
     def capacity(self) -> int:
-        # One pack runs and one waits on every core, so that no core waits for the driver.
-        return 2 * max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+        if time.monotonic() - self._counted > 1:
+            self._count()
+        # Even an empty cluster gets work, since some start nodes only when there is any.
+        return max(2, sum(self._rooms.values()))
 
     @property
     def in_flight(self) -> int:
         return len(self._packs)
 
     def submit(self, pack: Pack) -> None:
-        remote = self._ray.remote(_function(self.task)).options(
-            num_cpus=1, num_gpus=self._gpus, max_retries=1
-        )
-        reference = remote.remote([unit.to_payload() for unit in pack], self.backend)
-        self._packs[reference] = pack
+        used = Counter(lane for _, lane in self._packs.values())
+        lane = max(self._lanes, key=lambda each: self._rooms.get(each, 0) - used[each])
+        self._send(pack, lane)
 
     def wait(self, seconds: float) -> list[tuple[Pack, Results | WorkerDiedError]]:
         if not self._packs:
@@ -160,36 +186,79 @@ class RayExecutor(Executor):
         ready, _ = self._ray.wait(references, num_returns=len(references), timeout=0)
         if not ready:
             ready, _ = self._ray.wait(references, num_returns=1, timeout=seconds)
-        if not ready and self._is_local and not self._has_live_node():
-            self._restart()
-        return [(self._packs.pop(reference), self._result(reference)) for reference in ready]
+        if not ready and self._is_cut_off():
+            self._start_again()
+        finished = []
+        for reference in ready:
+            pack, result = self._packs[reference][0], self._result(reference)
+            if isinstance(result, ForeignCodeError) and pack not in self._refused:
+                self._refused.add(pack)
+                self._start_again()
+                break
+            del self._packs[reference]
+            finished.append((pack, result))
+        return finished
 
     def shutdown(self) -> None:
         self._packs.clear()
         self._ray.shutdown()
 
-    def _has_live_node(self) -> bool:
-        return any(node["Alive"] for node in self._ray.nodes())
+    def _count(self) -> None:
+        """Count the places of every lane; a cluster that does not answer keeps those it had."""
+        self._counted = time.monotonic()
+        if self._cluster is None or self._cluster.answers():
+            nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+            for lane in self._lanes:
+                self._rooms[lane] = 2 * sum(places(node, lane.gpus) for node in nodes)
 
-    def _restart(self) -> None:
-        """Start a new local Ray after its only node died, and submit what was in flight.
+    def _send(self, pack: Pack, lane: Lane) -> None:
+        if lane not in self._remotes:
+            function = _function(task_on(self.task, lane))
+            self._remotes[lane] = self._ray.remote(function).options(
+                num_cpus=1, num_gpus=lane.gpus, max_retries=1
+            )
+        payload = [unit.to_payload() for unit in pack]
+        self._packs[self._remotes[lane].remote(payload, self.backend)] = pack, lane
 
-        Ray itself would wait for a node to join for ever.
+    def _is_cut_off(self) -> bool:
+        if self._cluster is not None:
+            return self._cluster.is_cut_off()
+        return not any(node["Alive"] for node in self._ray.nodes())
+
+    def _start_again(self) -> None:
+        """Join anew, or start a new local Ray, and submit what was in flight.
+
+        Ray itself would wait for ever for the node to which this process was attached.
         """
-        _log.warning("the local Ray node died; starting a new one")
-        packs = list(self._packs.values())
+        held = list(self._packs.values())
         self._packs.clear()
-        self._ray.shutdown()
-        _start_local_ray(self._ray, self._cores)
-        for pack in packs:
-            self.submit(pack)
+        self._remotes.clear()
+        if self._cluster is not None:
+            self._cluster.rejoin()
+        else:
+            _log.warning("the local Ray node died; starting a new one")
+            self._ray.shutdown()
+            _start_local_ray(self._ray, self._cores)
+        for pack, lane in held:
+            self._send(pack, lane)
 
     def _result(self, reference: Any) -> Results | WorkerDiedError:
         try:
             results: Results = self._ray.get(reference)
         except (self._ray.exceptions.RayError, OSError) as error:
-            return WorkerDiedError(" ".join(str(error).split())[:300])
-        return results
+            # Tasks catch what a measurement raises: a node that raises could not load them.
+            raised = isinstance(error, self._ray.exceptions.RayTaskError)
+            kind = ForeignCodeError if raised and self._cluster is not None else WorkerDiedError
+            return kind(" ".join(str(error).split())[:300])
+        codes = {each.get("provenance", {}).get("code", code_hash()) for each in results}
+        if self._cluster is None or codes <= {code_hash()}:
+            return results
+        return ForeignCodeError(f"its node runs other code ({', '.join(sorted(codes))})")
+
+
+def task_on(task: Task, lane: Lane) -> Task:
+    """Return a task that measures on the device of a lane."""
+    return task if lane.device == "cpu" else functools.partial(task, device=lane.device)
 
 
 def _function(task: Task) -> Task:
@@ -206,7 +275,7 @@ def _function(task: Task) -> Task:
 def _start_local_ray(ray: Any, cores: int) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # address="local": without it Ray would join any cluster already running on this machine.
-    with _quiet():
+    with quiet_ray():
         ray.init(
             address="local",
             num_cpus=cores,
@@ -215,49 +284,3 @@ def _start_local_ray(ray: Any, cores: int) -> None:
             logging_level=logging.ERROR,
             object_store_memory=200_000_000,
         )
-
-
-def _offer_token() -> None:
-    """Let Ray present its token to a cluster, if this user has one.
-
-    `ray start` asks for a token by default since Ray 2.60, but a driver that joins presents it
-    only if the mode is set before Ray is imported. Clusters without tokens ignore it.
-    """
-    has_token = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ)
-    if has_token or (Path.home() / ".ray" / "auth_token").exists():
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-
-
-def _join_cluster(ray: Any, address: str) -> None:
-    check_reachable(address)
-    try:
-        with _quiet():
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InvalidSettingError(f"no Ray cluster answers at {address}: {reason}") from None
-
-
-def check_reachable(address: str) -> None:
-    """Raise InvalidSettingError unless something listens at ``HOST:PORT`` (``auto`` passes)."""
-    if address == "auto":
-        return
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
-        raise InvalidSettingError(f"address={address!r} is not HOST:PORT, ray://HOST:PORT or auto")
-    try:
-        socket.create_connection((host, int(port)), timeout=5).close()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InvalidSettingError(f"no Ray cluster answers at {address}: {reason}") from None
-
-
-@contextlib.contextmanager
-def _quiet() -> Any:
-    logger = logging.getLogger("ray")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

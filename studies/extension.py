@@ -17,7 +17,7 @@ import pandas as pd
 from analysis import MeasurementTable, locate_critical_temperatures
 from analysis.located_temperature import ABOVE_WINDOW, BELOW_WINDOW
 from search_spaces import InvalidSettingError, ListAxis, LogAxis, Point, SearchSpace
-from search_spaces.point import positive_number, significant
+from search_spaces.numbers import positive_number, significant
 from search_spaces.windows import lattice_temperature
 from studies.curves import Curve, curves_of, stable_window
 from studies.design import GRID

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -16,11 +17,19 @@ from search_spaces import InvalidSettingError
 from studies.resolve import read_yaml
 from studies.spec import StudySpec
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 class LockFolderError(RuntimeError):
     """Another driver owns the folder; the message names its process."""
 
     exit_code = 5
+
+
+class FullDiskError(RuntimeError):
+    """The disk of the folder is full; what was finished is on it."""
+
+    exit_code = 3
 
 
 class StudyFolder:
@@ -30,12 +39,14 @@ class StudyFolder:
         self.path = _absolute(path)
         self.spec = self.path / "spec.yaml"
         self.ledger = self.path / "ledger.journal"
+        self.storage = self.path / "storage.url"
         self.table = self.path / "table.csv"
         self.provenance = self.path / "provenance.csv"
         self.report = self.path / "report.html"
         self.state = self.path / "state.json"
         self.mlflow_db = self.path / "mlflow.db"
         self.artifacts = self.path / "mlartifacts"
+        self.tracked = self.path / "tracked.jsonl"
         self._lock = self.path / "driver.lock"
 
     @classmethod
@@ -66,6 +77,21 @@ class StudyFolder:
             )
         return None
 
+    def held_storage(self) -> str | None:
+        """Return the URL, without a password, of the database that holds the ledger.
+
+        None for a study whose ledger is the journal in the folder.
+        """
+        try:
+            return self.storage.read_text(encoding="utf-8").strip()
+        except OSError:
+            return None
+
+    @property
+    def has_ledger(self) -> bool:
+        """Whether a driver has opened a ledger, here or in a database."""
+        return self.ledger.exists() or self.storage.exists()
+
     def read_spec(self) -> StudySpec:
         """Return the validated spec the folder holds."""
         return StudySpec.from_plain(read_yaml(self.spec))
@@ -95,6 +121,8 @@ class StudyFolder:
         ------
         LockFolderError
             If another process holds it.
+        FullDiskError
+            If the context ends because there is no room for what it writes.
         """
         descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -107,6 +135,13 @@ class StudyFolder:
             os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
             yield
             os.ftruncate(descriptor, 0)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            raise FullDiskError(
+                f"cannot write to {self.path}: {error.strerror}; what was finished is saved, and "
+                "the same command continues when there is room"
+            ) from None
         finally:
             os.close(descriptor)
 
@@ -154,7 +189,8 @@ def _absolute(path: str | Path) -> Path:
 
 def _is_ours(entry: Path) -> bool:
     """Whether a driver killed before it wrote its spec may have left the file."""
-    return entry.name == "driver.lock" or entry.name.startswith(".spec.yaml.")
+    names = ("driver.lock", "storage.url")
+    return entry.name in names or entry.name.startswith((".spec.yaml.", ".storage.url."))
 
 
 def _take(descriptor: int) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.table import read_frame
 from search_spaces.configuration import Configuration
 
 
@@ -57,8 +58,14 @@ def _is_number(value: Any) -> bool:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read the table as it is."""
-    return pd.read_csv(path)
+    """Read the table as it is.
+
+    Raises
+    ------
+    ReadTableError
+        If the file cannot be read.
+    """
+    return read_frame(path)
 
 
 def plain_number(value: Any) -> float | None:

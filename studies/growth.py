@@ -11,8 +11,13 @@ from studies.experiments.training import grows
 from studies.spec import StudySpec
 
 
-def check_growth(before: StudySpec, after: StudySpec) -> None:
+def check_growth(before: StudySpec, after: StudySpec, place: str = "the folder") -> None:
     """Raise unless everything that `before` asked for is part of `after`.
+
+    Parameters
+    ----------
+    place
+        What holds `before`.
 
     Raises
     ------
@@ -25,7 +30,7 @@ def check_growth(before: StudySpec, after: StudySpec) -> None:
             key, old.get(key), new.get(key), before, after
         ):
             raise InvalidSettingError(
-                f"the folder was measured with {key}={old.get(key)!r}; {key}={new.get(key)!r} "
+                f"{place} was measured with {key}={old.get(key)!r}; {key}={new.get(key)!r} "
                 f"would change its meaning. {_remedy(key, old.get(key), new.get(key))}"
             )
 
@@ -34,7 +39,7 @@ def _grows(key: str, old: Any, new: Any, before: StudySpec, after: StudySpec) ->
     if key == "thresholds":
         # An adaptive curve was measured where it crosses the headline.
         return not before.is_adaptive or old[0] == new[0]
-    if key == "backend" and new == "auto":
+    if key == "backend" and new in ("auto", "any"):
         return True
     if key == "objective":
         return before.is_planned

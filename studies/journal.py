@@ -15,35 +15,56 @@ from pathlib import Path
 _RECORD_START = '{"op_code":'
 _CREATE_TRIAL = 4
 _FAILED = 3
+_BLOCK = 65536
 
 
-def repair_journal(path: Path) -> list[str]:
-    """Mend the journal at `path` in place and return one sentence per repair.
+def repair_end(path: Path) -> list[str]:
+    """Remove a stale lock and an unfinished last record; return one sentence per repair.
 
-    A damaged record is kept in ``<path>.damaged``. Where it created a trial, a failed trial takes
-    its place, since later records refer to trials by their position.
+    The fragment is kept in ``<path>.damaged``.
     """
     repairs = []
     lock = path.with_name(path.name + ".lock")
     if lock.is_symlink() or lock.exists():
         lock.unlink()
         repairs.append(f"removed the stale lock {lock.name}")
-    if not path.exists():
-        return repairs
-    data = path.read_bytes()
-    lines = data.split(b"\n")
-    tail = lines.pop()
+    tail = _unfinished(path) if path.exists() else b""
+    if tail:
+        _keep(path, [tail])
+        with path.open("rb+") as file:
+            file.truncate(path.stat().st_size - len(tail))
+            os.fsync(file.fileno())
+        repairs.append(f"dropped an unfinished record of {len(tail)} bytes from {path.name}")
+    return repairs
+
+
+def repair_records(path: Path) -> list[str]:
+    """Mend the records of a journal whose end is whole; return one sentence per repair.
+
+    A damaged record is kept in ``<path>.damaged``. Where it created a trial, a failed trial takes
+    its place, since later records refer to trials by their position.
+    """
+    lines = path.read_bytes().split(b"\n")[:-1]
     mended = [_mend(line) for line in lines]
     damaged = [line for line, good in zip(lines, mended, strict=True) if good != line]
-    if tail:
-        damaged.append(tail)
-        repairs.append(f"dropped an unfinished record of {len(tail)} bytes from {path.name}")
-    if len(damaged) > bool(tail):
-        repairs.append(f"set aside {len(damaged) - bool(tail)} damaged records of {path.name}")
-    if damaged:
-        _keep(path.with_name(path.name + ".damaged"), damaged)
-        _replace(path, b"".join(line + b"\n" for line in mended if line))
-    return repairs
+    if not damaged:
+        return []
+    _keep(path, damaged)
+    _replace(path, b"".join(line + b"\n" for line in mended if line))
+    return [f"set aside {len(damaged)} damaged records of {path.name}"]
+
+
+def _unfinished(path: Path) -> bytes:
+    """Return what follows the last whole line."""
+    tail = b""
+    with path.open("rb") as file:
+        position = file.seek(0, os.SEEK_END)
+        while position > 0 and b"\n" not in tail:
+            begin = max(0, position - _BLOCK)
+            file.seek(begin)
+            tail = file.read(position - begin) + tail
+            position = begin
+    return tail.rpartition(b"\n")[2]
 
 
 def _mend(line: bytes) -> bytes:
@@ -87,7 +108,7 @@ def _failed_trial() -> bytes:
 
 
 def _keep(path: Path, records: list[bytes]) -> None:
-    with path.open("ab") as file:
+    with path.with_name(path.name + ".damaged").open("ab") as file:
         file.writelines(record + b"\n" for record in records)
 
 

@@ -1,8 +1,10 @@
-"""The memory that workers may use, as users write it and as trainers obey it."""
+"""The memory that workers may use, as users write it and as trainers and solvers obey it."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from search_spaces import InvalidSettingError
 
@@ -31,9 +33,28 @@ def read_memory(text: str) -> int:
     return size
 
 
+_bound: int | None = None
+
+
 def allow_memory(size: int | None) -> None:
     """Let the trainings of this process use `size` bytes; None for the default."""
     # Loads numba, which commands that train nothing need not.
     from trainers.memory import set_budget
 
     set_budget(size)
+
+
+@contextmanager
+def bounded_memory(size: int | None) -> Iterator[None]:
+    """Check a study for workers that may use `size` bytes; None for the defaults."""
+    global _bound
+    _bound = size
+    try:
+        yield
+    finally:
+        _bound = None
+
+
+def memory_bound() -> int | None:
+    """Return the bytes that the run being checked allows a worker; None if it does not say."""
+    return _bound

@@ -62,6 +62,10 @@ def expected_seconds(point: Configuration) -> float:
 class Work(Protocol):
     """What is still to be trained, handed out in packs."""
 
+    @property
+    def awaits_others(self) -> bool:
+        """Whether there is nothing to do but wait until other drivers are done."""
+
     def __bool__(self) -> bool:
         """Whether anything is left to hand out or to wait for."""
 
@@ -78,6 +82,13 @@ class Work(Protocol):
         """Note that a pack is in the ledger, after so many seconds of training."""
 
 
+class ShareableWork(Work, Protocol):
+    """Work of which several drivers may each take a part."""
+
+    def settled_elsewhere(self, pack: Pack) -> None:
+        """Note that what was handed out here is in the ledger, but not trained here."""
+
+
 class PackQueue:
     """Planned work, handed out in packs of about equal duration.
 
@@ -91,18 +102,25 @@ class PackQueue:
     together
         Replicas of a configuration that are cheaper together than apart: a unit has so many,
         if there are, even if they take longer than a pack should.
+    start
+        A hash to begin at, so that drivers that share a study begin at different places.
     """
 
     def __init__(
-        self, work: Iterable[tuple[Configuration, Sequence[int]]], together: int = 1
+        self,
+        work: Iterable[tuple[Configuration, Sequence[int]]],
+        together: int = 1,
+        start: str = "",
     ) -> None:
         self._together = together
         items = [(point, tuple(seeds)) for point, seeds in work if seeds]
-        items.sort(key=lambda item: item[0].identity)
+        items.sort(key=lambda item: (item[0].identity < start, item[0].identity))
         self._items = deque(items)
         self._retries: deque[Pack] = deque()
         self._observed = 0.0
         self._expected = 0.0
+
+    awaits_others = False
 
     def __bool__(self) -> bool:
         return bool(self._items or self._retries)
@@ -115,6 +133,9 @@ class PackQueue:
         """Learn how long a pack took."""
         self._expected += sum(expected_seconds(u.point) * len(u.seeds) for u in pack)
         self._observed += seconds
+
+    def settled_elsewhere(self, pack: Pack) -> None:
+        """Learn nothing: how long it took is not known here."""
 
     def take(self, limit: int | None = None) -> Pack:
         """Return the next pack; a configuration is split only if it is too long for one."""

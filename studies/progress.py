@@ -44,9 +44,3 @@ class Progress:
     def say(self, text: str) -> None:
         """Show a short note beside the bar."""
         self._bar.set_postfix_str(text)
-
-
-def announce(phase: str, quiet: bool = False) -> None:
-    """Name a phase that takes seconds, on a terminal only."""
-    if not quiet and sys.stderr.isatty():
-        sys.stderr.write(f"{phase} ...\n")

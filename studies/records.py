@@ -9,48 +9,115 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from studies.experiments import load_experiment
 from studies.ledger import Block
 
+Row = dict[str, Any]
 
-def table_rows(blocks: list[Block]) -> list[dict[str, Any]]:
+
+class Rows(Collection[Row]):
+    """Rows that are made whenever they are asked for, so that never all of them are in memory.
+
+    Parameters
+    ----------
+    blocks
+        What was measured.
+    replicas
+        Place of each row in the blocks: indices of block and seed.
+    settings
+        Columns of a block, the same for all of its rows.
+    measured
+        Columns of the seed at a place in a block.
+    """
+
+    def __init__(
+        self,
+        blocks: list[Block],
+        replicas: list[tuple[int, int]],
+        settings: Callable[[Block], Row],
+        measured: Callable[[Block, int], Row],
+    ) -> None:
+        self._blocks = blocks
+        self._replicas = replicas
+        self._settings = settings
+        self._measured = measured
+
+    def __len__(self) -> int:
+        return len(self._replicas)
+
+    def __contains__(self, row: object) -> bool:
+        return any(row == own for own in self)
+
+    def __iter__(self) -> Iterator[Row]:
+        current, settings = -1, {}
+        for n, k in self._replicas:
+            block = self._blocks[n]
+            if n != current:
+                current, settings = n, self._settings(block)
+            yield {**settings, **self._measured(block, k)}
+
+
+def table_rows(blocks: list[Block]) -> Rows:
     """Return the rows of ``table.csv``, sorted by point and seed, each replica once."""
-    rows: dict[tuple[str, int], dict[str, Any]] = {}
-    for block in blocks:
-        settings = block.point.columns()
-        experiment = load_experiment(block.point.experiment)
-        for seed, measured in zip(block.seeds, block.rows, strict=True):
-            labels = {"seed": seed, **experiment.seed_columns(seed)}
-            # Curves stay in the ledger.
-            flat = {name: v for name, v in measured.items() if not isinstance(v, list)}
-            rows.setdefault((settings["point"], seed), {**settings, **labels, **flat})
-    return [rows[key] for key in sorted(rows)]
+    replicas: dict[tuple[str, int], tuple[int, int]] = {}
+    for n, block in enumerate(blocks):
+        identity = block.point.identity
+        for k, seed in enumerate(block.seeds):
+            replicas.setdefault((identity, seed), (n, k))
+    order = [replicas[key] for key in sorted(replicas)]
+    return Rows(blocks, order, lambda block: block.point.columns(), _measured)
 
 
-def provenance_rows(blocks: list[Block]) -> list[dict[str, Any]]:
+def _measured(block: Block, k: int) -> Row:
+    seed = block.seeds[k]
+    # Curves stay in the ledger.
+    flat = {name: v for name, v in block.rows[k].items() if not isinstance(v, list)}
+    labels = load_experiment(block.point.experiment).seed_columns(seed)
+    return {"seed": seed, **labels, **flat}
+
+
+def provenance_rows(blocks: list[Block]) -> Rows:
     """Return the rows of ``provenance.csv``: who trained which replica, when and with what."""
-    rows = [
-        {
-            "point": block.point.identity,
-            "seed": seed,
-            "trial": block.trial,
-            "finished": round(block.finished, 3),
-            "block_size": len(block.seeds),
-            **block.provenance,
-        }
-        for block in blocks
-        for seed in block.seeds
-    ]
-    return sorted(rows, key=lambda row: (row["point"], row["seed"], row["trial"]))
+    keys = sorted(
+        (block.point.identity, seed, block.trial, n, k)
+        for n, block in enumerate(blocks)
+        for k, seed in enumerate(block.seeds)
+    )
+    order = [(n, k) for *_, n, k in keys]
+    return Rows(blocks, order, lambda block: {"point": block.point.identity}, _trained)
 
 
-def to_csv(rows: list[dict[str, Any]]) -> str:
+def _trained(block: Block, k: int) -> Row:
+    return {
+        "seed": block.seeds[k],
+        "trial": block.trial,
+        "finished": round(block.finished, 3),
+        "block_size": len(block.seeds),
+        "backend": block.rows[k].get("backend", ""),
+        **block.provenance,
+    }
+
+
+def to_csv(rows: Collection[Row]) -> str:
     """Return rows as CSV; columns in the order of first appearance, None as an empty cell."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
+    columns: dict[str, None] = {}
+    # Almost always all rows have the columns of the first one; where not, start again.
+    while (written := _write(rows, columns)) is None:
+        pass
+    return written
+
+
+def _write(rows: Collection[Row], columns: dict[str, None]) -> str | None:
+    """Return rows as CSV, or None at the first one with further columns, which are added."""
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        if not row.keys() <= columns.keys():
+            columns.update(dict.fromkeys(row))
+            return None
+        writer.writerow(map(row.get, columns))
     return buffer.getvalue()

@@ -15,7 +15,8 @@ from typing import Any
 from search_spaces import InvalidSettingError
 from search_spaces.choices import nearest
 from studies.folder import StudyFolder
-from studies.ledger import Block, Ledger
+from studies.ledger import Block
+from studies.stores import open_ledger
 from studies.worker import run_pack
 
 _SHORTEST = 4
@@ -78,7 +79,7 @@ def replay_point(folder: str | Path, point: str, seeds: Sequence[int] = ()) -> R
     """
     existing = StudyFolder.existing(folder)
     spec = existing.read_spec()
-    stored = _stored_rows(Ledger(existing.ledger, spec.study).blocks(), point)
+    stored = _stored_rows(open_ledger(existing, spec.study).blocks(), point)
     configuration = stored.block.point
     chosen = tuple(seeds) or tuple(sorted(stored.rows))
     for seed in chosen:

@@ -114,6 +114,11 @@ def resolve_spec(
     return after
 
 
+def study_name_of(source: str) -> str:
+    """Return the name of the study that a recipe or YAML file describes."""
+    return read_study_name(_load_source(source).get("study", source))
+
+
 def _load_source(source: str) -> dict[str, Any]:
     path = Path(source)
     if path.suffix in (".yaml", ".yml"):

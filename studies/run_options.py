@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -12,15 +12,23 @@ class RunOptions:
 
     executor: str = "ray"
     device: str = "cpu"
-    """Where trainings run: cpu or cuda."""
+    """Where trainings run: cpu, cuda, or any for both."""
     workers: int | None = None
     """Local cores; None for all."""
     address: str | None = None
     """A running Ray cluster instead of a private local one."""
+    storage: str | None = None
+    """Database that holds the ledger; None for the journal, or for what the folder says."""
+    lease: float = 60.0
+    """Seconds after which drivers that share a study take over from one that died."""
+    ship_code: bool = False
+    """Send our code to the cluster's nodes even if all of them have it."""
+    gpus_per_point: float | None = None
+    """GPUs that a task occupies, such as .25; one by default."""
     max_points: int | None = None
     max_hours: float | None = None
     memory: str | None = None
-    """What the trainings of one worker may use, such as ``2GB``; 512MB by default."""
+    """What one worker may use, such as ``2GB``; None for 512MB, and 4GB for mean-field theory."""
     tracking: bool = True
     """Whether to log to MLflow."""
     tracking_uri: str | None = None
@@ -53,6 +61,8 @@ class RunSummary:
     """Path of the report, None if there is none yet."""
     tracked: bool
     """Whether MLflow holds the result."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Wall time of this run by phase, in their order."""
 
     @property
     def is_complete(self) -> bool:

@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import inspect
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search_spaces import InvalidSettingError, ListAxis, LogAxis, SearchSpace
 from search_spaces.choices import ACTIVATIONS, DATA, LOSSES, MODELS
 from studies.experiments import Configuration
-from studies.ledger import REASON, Ledger
+from studies.ledger import Ledger
 from studies.packs import Pack, Unit
 from studies.spec import StudySpec
 
@@ -37,18 +38,18 @@ _MAIN = ("n_train", "temperature", "batch_size", "alpha")
 
 def planned_distributions(points: Sequence[Configuration]) -> dict[str, BaseDistribution]:
     """Return one distribution per main axis and per other setting that varies over `points`."""
-    settings = [point.to_dict() for point in points]
-    names = dict.fromkeys(name for s in settings for name in s if all(name in t for t in settings))
-    varying = [name for name in names if _is_axis([s[name] for s in settings])]
-    main = [name for name in _MAIN if name in names]
-    chosen = dict.fromkeys((*main, *varying))
-    return {name: _spanning(name, [s[name] for s in settings]) for name in chosen}
-
-
-def _is_axis(values: list[Any]) -> bool:
-    """Whether a setting varies and is one that a distribution can hold."""
-    simple = all(isinstance(value, str | int | float) for value in values)
-    return simple and len(set(values)) > 1
+    values: dict[str, dict[Any, None]] = {}
+    counts: Counter[str] = Counter()
+    for point in points:
+        settings = {k: v for k, v in point.to_dict().items() if isinstance(v, str | int | float)}
+        counts.update(settings.keys())
+        for name, value in settings.items():
+            values.setdefault(name, {})[value] = None
+    # Only what every point has, and what a distribution can hold.
+    held = [name for name in values if counts[name] == len(points)]
+    main = [name for name in _MAIN if name in held]
+    varying = [name for name in held if len(values[name]) > 1]
+    return {name: _spanning(name, list(values[name])) for name in dict.fromkeys((*main, *varying))}
 
 
 def _spanning(name: str, values: list[Any]) -> BaseDistribution:
@@ -89,9 +90,19 @@ def _window_axis(space: SearchSpace) -> LogAxis:
         space.window_temperatures(alpha, depth, batch_size)
         for alpha in axes["alpha"].values()
         for depth in axes["depth"].values()
-        for batch_size in axes["batch_size"].values()
+        for batch_size in _batch_sizes(space)
     ]
     return LogAxis(low=min(w[0] for w in windows), high=max(w[-1] for w in windows))
+
+
+def _batch_sizes(space: SearchSpace) -> set[int]:
+    """Return the batch sizes at the ends of the axes that give them."""
+    axis = "active_fraction" if "active_fraction" in space.axes else "batch_size"
+    return {
+        space.batch_size_of({axis: value, "n_train": n_train})
+        for value in space.axes[axis].values()
+        for n_train in space.axes["n_train"].values()
+    }
 
 
 def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
@@ -173,20 +184,17 @@ class _Search:
 
     def ask(self) -> Unit | None:
         """Ask for the next configuration; None if it cannot be trained, which is recorded."""
-        study = self._ledger.study
         if self._alone:
-            study.sampler = make_sampler(self._spec.sampler, self._seed())
+            sampler = make_sampler(self._spec.sampler, self._seed())
         else:
-            study.sampler = _Chosen(self._proposal())
-        trial = study.ask(fixed_distributions=self.distributions)
-        if not self._alone:
-            trial.set_user_attr(SEARCH, self.name)
+            sampler = _Chosen(self._proposal())
+        attrs = {} if self._alone else {SEARCH: self.name}
+        trial = self._ledger.ask(sampler, self.distributions, attrs)
         self.asked += 1
         try:
             return self.unit(trial.number, trial.params)
         except InvalidSettingError as error:
-            trial.set_user_attr(REASON, str(error))
-            study.tell(trial, state=TrialState.PRUNED)
+            self._ledger.close_trial(trial.number, TrialState.PRUNED, str(error))
             return None
 
     def _proposal(self) -> dict[str, Any]:
@@ -271,6 +279,8 @@ class AskedWork:
     def _asked(self) -> int:
         return sum(search.asked for search in self._searches)
 
+    awaits_others = False
+
     def __bool__(self) -> bool:
         return self.unfinished > 0
 
@@ -309,7 +319,7 @@ class AskedWork:
         for trial in self._ledger.trials(TrialState.RUNNING):
             owner = next((search for search in self._searches if search.owns(trial)), None)
             if owner is None:
-                self._ledger.study.tell(trial.number, state=TrialState.FAIL)
+                self._ledger.close_trial(trial.number, TrialState.FAIL)
             else:
                 left.append(owner.unit(trial.number, trial.params))
         return left

@@ -69,4 +69,6 @@ def override_noise(plain: Mapping[str, Any], overrides: Mapping[str, Any]) -> di
         # An experiment that is not a training may have a learning rate and no T = eta/B.
         if displaced in kept:
             kept[displaced] = None
+    if overrides.get("active_fraction") is not None and kept.get("batch_size") is not None:
+        kept["batch_size"] = None  # the mean batch is b P
     return {**kept, **overrides}

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import yaml
@@ -14,7 +15,7 @@ import yaml
 from search_spaces import InvalidSettingError, SearchSpace
 from search_spaces.axes import AXES, ListAxis
 from search_spaces.choices import check_name
-from search_spaces.point import number_from_text, positive_integer, positive_number
+from search_spaces.numbers import number_from_text, positive_integer, positive_number
 from search_spaces.space import NOISE_AXES
 from studies.design import ADAPTIVE, check_adaptive, is_range, read_design
 from studies.experiments import Experiment, Space, load_experiment
@@ -191,6 +192,10 @@ class StudySpec:
 
     def planned(self) -> list[tuple[Any, tuple[int, ...]]]:
         """Return every planned configuration once, with the seeds that any scan asks for."""
+        return list(self._planned)
+
+    @cached_property
+    def _planned(self) -> tuple[tuple[Any, tuple[int, ...]], ...]:
         points: dict[str, Any] = {}
         seeds: dict[str, set[int]] = {}
         for space in self.spaces().values():
@@ -200,7 +205,9 @@ class StudySpec:
         for point in extension_points(self.space, self.extension or ()):
             points.setdefault(point.identity, point)
             seeds.setdefault(point.identity, set()).update(self.space.seeds)
-        return [(point, tuple(sorted(seeds[key]))) for key, point in points.items()]
+        # Equal seeds share one tuple: a plan may hold a hundred thousand configurations.
+        tuples = {frozenset(labels): tuple(sorted(labels)) for labels in seeds.values()}
+        return tuple((point, tuples[frozenset(seeds[key])]) for key, point in points.items())
 
     def points(self) -> tuple[Any, ...]:
         """Return every planned configuration once, the comparison's included."""
@@ -254,12 +261,21 @@ class StudySpec:
         return plain
 
     def to_shown(self) -> dict[str, Any]:
-        """Return the settings that are set, ranges as ``log(LOW, HIGH, PER_DECADE)``."""
+        """Return the settings that matter here, ranges as ``log(LOW, HIGH, PER_DECADE)``."""
         plain = self.to_plain()
+        unused = set(TEXT_KEYS)
+        if self.kind not in ("critical-temperature", "phase-diagram"):
+            unused |= {"thresholds"}
+        if self.kind != "critical-temperature":
+            unused |= {"design", "extension"}
+        if not self.is_adaptive:
+            unused |= {"tolerance"}
+        if self.sampler == "grid":
+            unused |= {"objective", "sampler_seed"}
         return {
             key: _shown(value)
             for key, value in plain.items()
-            if value is not None and key not in TEXT_KEYS
+            if value is not None and key not in unused
         }
 
     @property
@@ -307,7 +323,13 @@ def _shown(value: Any) -> Any:
         return value
     if "low" in value:
         return f"log({', '.join(f'{number:g}' for number in value.values())})"
-    return "; ".join(f"{key}={_shown(item)}" for key, item in value.items())
+    return "; ".join(f"{key}: {_listed(_shown(item))}" for key, item in value.items())
+
+
+def _listed(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(f"{item:g}" if isinstance(item, float) else str(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _comparison_space(values: Mapping[str, Any], space: SearchSpace) -> SearchSpace | None:

@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from studies.curves import curves_of
 from studies.folder import StudyFolder
-from studies.ledger import Ledger
+from studies.ledger import Block
 from studies.plan import trainings_asked_for
+from studies.spec import StudySpec
+from studies.stores import open_ledger
+
+_RECENT = 20
+"""Trials from which the present rate is taken."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A scan of a study, or a curve of an adaptive one."""
+
+    done: int
+    """Its trainings in the ledger."""
+    planned: int | None
+    """Trainings it asks for; None for a curve, which stops when it knows enough."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +42,10 @@ class StudyStatus:
     """Who drives it now."""
     eta_seconds: float | None
     """Time left at the rate of the last trials, None if nobody drives it."""
+    rate: float | None = None
+    """Trainings per second over the last trials, None if nobody drives it."""
+    parts: dict[str, Part] = field(default_factory=dict)
+    """Named scans, or the curves of an adaptive design; empty for a study with one space."""
 
     @property
     def done(self) -> int:
@@ -48,32 +70,77 @@ def read_status(folder: str | Path) -> StudyStatus:
     spec = existing.read_spec()
     driver = existing.owner()
     counts: Counter[str] = Counter()
-    finished: list[tuple[float, int]] = []
+    blocks: list[Block] = []
     failed = 0
     planned = spec.n_trainings()
-    if existing.ledger.exists():
-        ledger = Ledger(existing.ledger, spec.study)
-        for block in ledger.blocks():
+    if existing.has_ledger:
+        ledger = open_ledger(existing, spec.study)
+        blocks = ledger.blocks()
+        for block in blocks:
             counts.update(row.get("stop_reason", "measured") for row in block.rows)
-            finished.append((block.finished, len(block.seeds)))
         failed = sum(len(failure.seeds) for failure in ledger.failures())
         planned = trainings_asked_for(spec, ledger)
-    eta = _eta(finished, planned - sum(counts.values()) - failed) if driver else None
-    return StudyStatus(spec.study, planned, dict(sorted(counts.items())), failed, driver, eta)
+    rate = _rate(blocks) if driver else None
+    left = planned - sum(counts.values()) - failed
+    return StudyStatus(
+        spec.study,
+        planned,
+        dict(sorted(counts.items())),
+        failed,
+        driver,
+        None if rate is None else left / rate,
+        rate,
+        _parts(spec, blocks),
+    )
 
 
-def _eta(finished: list[tuple[float, int]], left: int) -> float | None:
-    recent = sorted(finished)[-20:]
+def _rate(blocks: list[Block]) -> float | None:
+    """Return trainings per second over the last trials."""
+    recent = sorted((block.finished, len(block.seeds)) for block in blocks)[-_RECENT:]
     if len(recent) < 2 or recent[-1][0] <= recent[0][0]:
         return None
-    trainings = sum(size for _, size in recent[1:])
-    return left * (recent[-1][0] - recent[0][0]) / trainings
+    return sum(size for _, size in recent[1:]) / (recent[-1][0] - recent[0][0])
+
+
+def _parts(spec: StudySpec, blocks: list[Block]) -> dict[str, Part]:
+    """Count the trainings of every scan or curve; a point of two scans counts in both."""
+    if spec.is_adaptive:
+        return _curves(spec, blocks)
+    if not spec.scans:
+        return {}
+    seeds: dict[str, set[int]] = {}
+    for block in blocks:
+        seeds.setdefault(block.point.identity, set()).update(block.seeds)
+    parts = {}
+    for name, space in spec.spaces().items():
+        wanted = set(space.seeds)
+        done = [len(wanted & seeds.get(point.identity, set())) for point in space.points()]
+        parts[name] = Part(sum(done), len(done) * len(wanted))
+    return parts
+
+
+def _curves(spec: StudySpec, blocks: list[Block]) -> dict[str, Part]:
+    """Count the trainings of every curve by the settings that tell it from the others."""
+    curves = curves_of(spec.space)
+    varying = [
+        name
+        for name in curves[0].settings
+        if len({str(curve.settings[name]) for curve in curves}) > 1
+    ]
+
+    def label(settings: Mapping[str, Any]) -> str:
+        return ", ".join(f"{name}={settings[name]}" for name in varying) or "curve"
+
+    done = Counter[str]()
+    for block in blocks:
+        done[label(block.point.to_dict())] += len(block.seeds)
+    return {name: Part(done[name], None) for name in (label(c.settings) for c in curves)}
 
 
 def failure_reasons(folder: str | Path) -> list[str]:
     """Return one line per unit of the study in a folder that could not be trained."""
     existing = StudyFolder.existing(folder)
-    ledger = Ledger(existing.ledger, existing.read_spec().study)
+    ledger = open_ledger(existing, existing.read_spec().study)
     return [
         f"{f.point.label}, seeds {f.seeds[0]}..{f.seeds[-1]}: {f.reason}"
         for f in ledger.failures()

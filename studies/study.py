@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import html
-import json
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,18 +12,23 @@ from optuna.distributions import BaseDistribution
 from search_spaces import InvalidSettingError, SearchSpace
 from studies import provenance
 from studies.adaptive import AdaptiveWork, adaptive_distributions
+from studies.data_used import data_used
 from studies.driver import Budget, Driver, Outcome
-from studies.executors import Executor, RayExecutor, SerialExecutor, check_reachable
+from studies.executors import Executor, RayExecutor, SerialExecutor, task_on
 from studies.extension import propose_extension
 from studies.folder import StudyFolder
 from studies.growth import check_growth
 from studies.interrupt import Interrupt
 from studies.kinds import Result, load_kind
 from studies.ledger import Ledger
-from studies.memory import allow_memory, read_memory
-from studies.packs import PackQueue, Unit, Work
+from studies.memory import allow_memory, bounded_memory, read_memory
+from studies.mlflow_runs import StudyResult, StudyRuns
+from studies.mlflow_texts import study_note
+from studies.packs import PackQueue, Work
+from studies.phases import ANALYSIS, REPORT, STARTING, TRACKING, TRAINING, Phases
+from studies.places import ANY, EXECUTORS, check_places, lanes_for, pilot_device
 from studies.plan import trainings_asked_for
-from studies.progress import Progress, announce
+from studies.progress import Progress
 from studies.records import provenance_rows, table_rows, to_csv
 from studies.run_options import RunOptions, RunSummary
 from studies.samplers import (
@@ -37,22 +37,21 @@ from studies.samplers import (
     planned_distributions,
 )
 from studies.spec import StudySpec
-from studies.tracking import (
-    ConfigurationFeed,
-    MlflowTracker,
-    NullTracker,
+from studies.stores import choose_database, drive_ledger, held_by_store, open_ledger, shared
+from studies.study_state import artifacts, fingerprint, is_current, write_state
+from studies.tracked import last_store
+from studies.tracking import ConfigurationFeed, MlflowTracker, NullTracker
+from studies.tracking_uri import (
     absolute_uri,
     check_local_store,
     check_tracking_uri,
     local_uri,
-    without_password,
+    same_store,
 )
 from studies.windows import with_measured_windows
-from studies.worker import Task, device_argument, limited, run_pack
+from studies.worker import Task, limited, run_pack
 
 __all__ = ["EXECUTORS", "RunOptions", "RunSummary", "Study"]
-
-EXECUTORS = ("ray", "serial")
 
 
 class Study:
@@ -66,6 +65,9 @@ class Study:
         What to scan, or a complete :class:`studies.spec.StudySpec`.
     folder
         Where it lives; ``runs/NAME`` by default.
+    storage
+        URL of a database that holds the ledger, ``postgresql+psycopg://USER@HOST/DATABASE`` or
+        ``sqlite:///FILE``; the journal in the folder, or what the folder says, by default.
 
     Raises
     ------
@@ -74,29 +76,43 @@ class Study:
     """
 
     def __init__(
-        self, name: str, space: SearchSpace | StudySpec, folder: str | Path | None = None
+        self,
+        name: str,
+        space: SearchSpace | StudySpec,
+        folder: str | Path | None = None,
+        storage: str | None = None,
     ) -> None:
         if isinstance(space, SearchSpace):
             space = StudySpec.from_plain({"study": name, **space.to_plain()})
         self.spec = space
         self.folder = StudyFolder(folder or Path("runs") / name)
-        held = self.folder.held_spec()
+        self._phases = Phases(quiet=True)
+        self._database = choose_database(self.folder, storage)
+        held = held_by_store(self.folder, self._database, self.spec.study)
         if held is not None:
-            before = StudySpec.from_plain(held)
+            # To plan a large study takes seconds; most often nothing has changed.
+            same = held == self.spec.to_plain()
+            before = self.spec if same else StudySpec.from_plain(held)
             if before.study != self.spec.study:
                 raise InvalidSettingError(
                     f"{self.folder.path} holds the study {before.study!r}, not {name!r}"
                 )
             if self.spec.extension is None:
                 self.spec = replace(self.spec, extension=before.extension)
-            check_growth(before, self.spec)
+            check_growth(before, self.spec, self._place)
+
+    @property
+    def _place(self) -> str:
+        """What holds the spec, for messages."""
+        return "the folder" if self._database is None else f"the study in {self._database.shown}"
 
     @classmethod
     def open(cls, folder: str | Path) -> Study:
         """Return the study that a folder holds."""
         existing = StudyFolder.existing(folder)
         spec = existing.read_spec()
-        return cls(spec.study, spec, existing.path)
+        held = held_by_store(existing, choose_database(existing), spec.study)
+        return cls(spec.study, StudySpec.from_plain(held or spec.to_plain()), existing.path)
 
     def table(self) -> Any:
         """Return what was measured so far: for trainings an `analysis.MeasurementTable`."""
@@ -113,24 +129,34 @@ class Study:
             If another driver owns the folder.
         """
         options = options or RunOptions()
+        self._phases = Phases(options.quiet)
         backend = self.check(options)
         self.spec = replace(self.spec, backend=backend)
         self.folder.create()
-        with self.folder.owned():
-            self.folder.write(self.folder.spec, self.spec.to_yaml())
-            ledger = Ledger(self.folder.ledger, self.spec.study, writable=True)
+        with self.folder.owned(), self._open_ledger(options) as ledger:
             for repair in ledger.repairs:
                 options.say(f"repaired the ledger: {repair}")
             work = self._work(ledger, backend)
-            if not work and self._is_current(ledger, options):
+            if not work and self._shows_all_of(ledger, options):
                 return self._nothing_to_do(ledger, options)
             return self._run(ledger, work, backend, options)
 
+    def _open_ledger(self, options: RunOptions) -> Ledger:
+        if self._database is None:
+            # Before the journal: a folder without a spec is nobody's.
+            self.folder.write(self.folder.spec, self.spec.to_yaml())
+        ledger = drive_ledger(self.folder, self._database, self.spec, options.lease)
+        self._write_spec(ledger, self.spec)
+        return ledger
+
+    def _write_spec(self, ledger: Ledger, spec: StudySpec) -> None:
+        self.spec = ledger.agree(spec)
+        self.folder.write(self.folder.spec, self.spec.to_yaml())
+
     def report(self) -> Path:
         """Analyse the table again and rewrite report, tables and figures."""
-        ledger = Ledger(self.folder.ledger, self.spec.study)
-        command = str(self.folder.read_state().get("command", ""))
-        return self._write_report(self.analyse(), ledger, command)
+        ledger = open_ledger(self.folder, self.spec.study)
+        return self.write_report(self.analyse(), ledger)
 
     def check(self, options: RunOptions) -> str:
         """Refuse what cannot work, before anything is written; return the backend.
@@ -140,22 +166,23 @@ class Study:
         InvalidSettingError
             Saying what cannot work here.
         """
-        allow_memory(None if options.memory is None else read_memory(options.memory))
+        if options.storage is not None:
+            self._database = choose_database(self.folder, options.storage)
+        if self._database is not None:
+            self._database.check()
+        memory = None if options.memory is None else read_memory(options.memory)
+        allow_memory(memory)
         if self.spec.lacks_window:
-            self.spec = with_measured_windows(self.spec, options.device, options.say)
+            self.spec = with_measured_windows(self.spec, pilot_device(options), options.say)
         if not (self.spec.is_planned or self.spec.is_adaptive):
             check_sampler(self.spec)
-        backend = self.spec.experiment.check(
-            self.spec, **device_argument(self.spec.experiment, options.device)
-        )
-        if options.executor not in EXECUTORS:
-            raise InvalidSettingError(
-                f"executor={options.executor!r} is unknown; allowed: {', '.join(EXECUTORS)}"
-            )
-        if options.address is not None:
-            check_reachable(options.address)
+        with bounded_memory(memory):
+            backend = check_places(self.spec, options)
         if options.tracking and options.tracking_uri is not None:
-            check_tracking_uri(options.tracking_uri)
+            last = last_store(self.folder.tracked)
+            # A store that this study was logged to may come back while it goes on.
+            is_new = last is None or not same_store(last[0], absolute_uri(options.tracking_uri))
+            check_tracking_uri(options.tracking_uri, reach=is_new)
         elif options.tracking:
             check_local_store(self.folder)
         self.folder.check_writable()
@@ -171,14 +198,17 @@ class Study:
             (point, [seed for seed in seeds if seed not in done.get(point.identity, ())])
             for point, seeds in self.spec.planned()
         )
-        return PackQueue(missing, getattr(self.spec.experiment, "TOGETHER", {}).get(backend, 1))
+        together = getattr(self.spec.experiment, "TOGETHER", {}).get(backend, 1)
+        # Drivers that share a study begin at different places.
+        start = "" if ledger.claims is None else ledger.claims.number
+        return PackQueue(missing, together, start)
 
     def _run(self, ledger: Ledger, work: Work, backend: str, options: RunOptions) -> RunSummary:
         tracker = self._tracker(options)
         n_seeds = 1 if self.spec.is_adaptive else self.spec.space.n_seeds
-        feed = ConfigurationFeed(self._seeds_by_point(), n_seeds, tracker)
-        for block in ledger.blocks():
-            feed.add(Unit(block.point, block.seeds), block.rows)
+        planned, grows = self._seeds_by_point(), self.spec.is_adaptive
+        feed = ConfigurationFeed(planned, n_seeds, tracker, grows)
+        feed.add_blocks(ledger.blocks())
         outcome, budget = Outcome(), Budget(options.max_points, options.max_hours)
         if work:
             outcome = self._train(ledger, work, backend, options, feed, budget)
@@ -186,6 +216,8 @@ class Study:
             work, left = self._work(ledger, backend), budget.without(outcome.trained)
             more = self._train(ledger, work, backend, options, feed, left)
             outcome = outcome.and_then(more)
+        if ledger.claims is not None:
+            ledger.refresh()
         blocks = ledger.blocks()
         self.folder.write(self.folder.table, to_csv(table_rows(blocks)))
         self.folder.write(self.folder.provenance, to_csv(provenance_rows(blocks)))
@@ -193,13 +225,29 @@ class Study:
             tracker.close()
             reason = "the run was interrupted" if outcome.interrupted else "nothing was measured"
             return self._summary(ledger, outcome, f"no law: {reason}", None)
-        announce("writing the report", options.quiet)
-        result = self.analyse()
-        report = self._write_report(result, ledger, options.command)
-        estimates = result.to_dict()["estimates"]
-        ids = tracker.finish(estimates, _note(self.spec, result), self._artifacts())
-        self._write_state(ids, options, result.headline())
+        with self._phases.phase(ANALYSIS, "analysing"):
+            result = self.analyse()
+        with self._phases.phase(TRACKING, "logging to MLflow" if options.tracking else ""):
+            ids = tracker.settle(lambda: feed.add_blocks(blocks))
+        with self._phases.phase(REPORT, "writing the report"):
+            report = self.write_report(result, ledger, options.command, ids)
+        with self._phases.phase(TRACKING):
+            ids = tracker.finish(self.study_result(result, ledger, ids))
+        kept = ids if options.tracking else None
+        write_state(self.folder, self.spec, result.headline(), options.command, kept)
         return self._summary(ledger, outcome, result.headline(), report)
+
+    def study_result(self, result: Result, ledger: Ledger, ids: Mapping[str, str]) -> StudyResult:
+        """Return what MLflow's parent run shows of a result."""
+        summary = self._summary(ledger, Outcome(), "", None)
+        return StudyResult(
+            fingerprint=fingerprint(self.spec, self.folder.table.read_text(encoding="utf-8")),
+            estimates=result.to_dict()["estimates"],
+            note=study_note(self.spec, result, ids),
+            files=artifacts(self.folder, self.spec),
+            complete=summary.is_complete,
+            data=data_used(block.point for block in ledger.blocks()),
+        )
 
     def _extend(self, ledger: Ledger, outcome: Outcome, backend: str) -> bool:
         """Extend ranges that do not bracket T_c, once; return whether there is more to train."""
@@ -209,8 +257,7 @@ class Study:
             return False
         rows = table_rows(ledger.blocks())
         extension = propose_extension(spec.space, spec.thresholds[0], rows)
-        self.spec = replace(spec, extension=extension)
-        self.folder.write(self.folder.spec, self.spec.to_yaml())
+        self._write_spec(ledger, replace(spec, extension=extension))
         return bool(extension)
 
     def _train(
@@ -224,19 +271,20 @@ class Study:
     ) -> Outcome:
         self.spec.experiment.prepare(self.spec, backend)
         distributions = self._distributions()
-        done = sum(len(block.seeds) for block in ledger.blocks())
+        done = ledger.n_done
         # How many trainings an adaptive design takes is known only at its end.
         planned = None if self.spec.is_adaptive else self.spec.n_trainings()
-        objective, commit = self.spec.objective, provenance.commit()
-        announce(f"starting {options.executor}", options.quiet)
-        executor = _executor(backend, options)
+        objective, made_by = self.spec.objective, provenance.driver(self.spec.digest)
+        with self._phases.phase(STARTING, f"starting {options.executor}"):
+            executor = _executor(backend, options)
         try:
-            driver = Driver(ledger, executor, distributions, objective, commit, feed.add)
+            driver = Driver(ledger, executor, distributions, objective, made_by, feed.add)
             with (
+                self._phases.phase(TRAINING),
                 Interrupt() as interrupt,
                 Progress(planned, done, options.quiet) as progress,
             ):
-                return driver.run(work, progress, budget, interrupt)
+                return driver.run(shared(work, ledger), progress, budget, interrupt)
         finally:
             executor.shutdown()
 
@@ -256,71 +304,38 @@ class Study:
     def _tracker(self, options: RunOptions) -> MlflowTracker | NullTracker:
         if not options.tracking:
             return NullTracker()
-        plain = self.spec.to_plain()
-        settings = {key: value for key, value in plain.items() if value is not None}
-        uri, name = options.tracking_uri, options.experiment_name
-        return MlflowTracker(self.folder, self.spec.study, settings, uri, name)
+        given = options.tracking_uri
+        uri = local_uri(self.folder) if given is None else absolute_uri(given)
+        name = options.experiment_name or self.spec.study
+        return MlflowTracker(StudyRuns(self.folder, self.spec, uri, name), self.folder)
 
     def analyse(self) -> Result:
         """Return what the study's kind makes of its table, e.g. the scaling laws."""
         return load_kind(self.spec.kind).analyse(self.table(), self.spec)
 
-    def _write_report(self, result: Result, ledger: Ledger, command: str) -> Path:
+    def write_report(
+        self,
+        result: Result,
+        ledger: Ledger,
+        command: str = "",
+        ids: Mapping[str, str] | None = None,
+    ) -> Path:
+        """Write report, tables and figures; command and MLflow's ids as known by default."""
         # Drawing takes a second to import, which a run with nothing to train need not pay.
         from analysis.report import write_report
         from studies.context import report_context
 
-        context = report_context(self.spec, ledger, command)
+        state = self.folder.read_state()
+        known = state.get("mlflow", {}) if ids is None else ids
+        command = command or str(state.get("command", ""))
+        context = report_context(self.spec, ledger, command, known)
         content = load_kind(self.spec.kind).content(result, context)
         return write_report(content, self.folder.path, context)
 
-    def _artifacts(self) -> list[Path]:
-        names = (
-            "report.html",
-            "report.json",
-            "references.bib",
-            "table.csv",
-            "spec.yaml",
-            "figures",
-        )
-        tables = load_kind(self.spec.kind).TABLES
-        return [self.folder.path / name for name in (*names, *tables)]
-
-    def _is_tracked(self, options: RunOptions) -> bool:
-        """Whether the MLflow store that is asked for holds the result."""
-        if not options.tracking:
-            return True
-        uri = self.folder.read_state().get("mlflow", {}).get("uri")
-        if options.tracking_uri is not None:
-            return bool(uri == without_password(absolute_uri(options.tracking_uri)))
-        return uri is not None and (
-            uri != local_uri(self.folder) or self.folder.mlflow_db.exists()
-        )
-
-    def _fingerprint(self, table: str) -> str:
-        return hashlib.sha256(f"{self.spec.digest}\n{table}".encode()).hexdigest()
-
-    def _is_current(self, ledger: Ledger, options: RunOptions) -> bool:
+    def _shows_all_of(self, ledger: Ledger, options: RunOptions) -> bool:
         """Whether report and MLflow already show everything that is in the ledger."""
-        state = self.folder.read_state()
         table = to_csv(table_rows(ledger.blocks()))
-        return (
-            state.get("fingerprint") == self._fingerprint(table)
-            and self._is_tracked(options)
-            and all(path.exists() for path in self._artifacts())
-            and self.folder.table.read_text(encoding="utf-8") == table
-        )
-
-    def _write_state(self, ids: Mapping[str, str], options: RunOptions, headline: str) -> None:
-        held = self.folder.read_state().get("mlflow", {})
-        state = {
-            "fingerprint": self._fingerprint(self.folder.table.read_text(encoding="utf-8")),
-            "headline": headline,
-            "command": options.command,
-            "mlflow": dict(ids) if options.tracking else held,
-            "written": time.time(),
-        }
-        self.folder.write(self.folder.state, json.dumps(state, indent=1) + "\n")
+        return is_current(self.folder, self.spec, table, options)
 
     def _nothing_to_do(self, ledger: Ledger, options: RunOptions) -> RunSummary:
         summary = self._summary(
@@ -340,31 +355,22 @@ class Study:
         return RunSummary(
             planned=trainings_asked_for(self.spec, ledger),
             invalid=len(ledger.invalid()),
-            done=sum(len(seeds) for seeds in ledger.done().values()),
+            done=ledger.n_done,
             trained=outcome.trained,
             failed=sum(len(failure.seeds) for failure in ledger.failures()),
             interrupted=outcome.interrupted,
             headline=headline,
             report=str(report) if report is not None else None,
-            tracked=bool(self.folder.read_state().get("mlflow")),
+            tracked="run_id" in self.folder.read_state().get("mlflow", {}),
+            seconds=dict(self._phases.seconds),
         )
 
 
 def _executor(backend: str, options: RunOptions) -> Executor:
     memory = None if options.memory is None else read_memory(options.memory)
     task: Task = limited(run_pack, memory)
-    if options.device != "cpu":
-        task = functools.partial(task, device=options.device)
+    lanes = lanes_for(options.device, options.gpus_per_point)
+    backend = "auto" if backend == ANY else backend
     if options.executor == "serial":
-        return SerialExecutor(backend, task)
-    gpus = 0 if options.device == "cpu" else 1
-    return RayExecutor(backend, task, options.workers, options.address, gpus)
-
-
-def _note(spec: StudySpec, result: Result) -> str:
-    # MLflow reads a note as Markdown, in which HTML would be HTML.
-    title, headline = (
-        html.escape(text, quote=False)
-        for text in (spec.texts.get("title", spec.study), result.headline())
-    )
-    return f"**{title}**\n\n{headline}\n\n```\n{result.summary()}\n```\n"
+        return SerialExecutor(backend, task_on(task, lanes[0]))
+    return RayExecutor(backend, task, options.workers, options.address, lanes, options.ship_code)

@@ -1,98 +1,66 @@
-"""MLflow's side of a study: a parent run with the laws, and one nested run per configuration.
+"""How a sweep logs to MLflow without ever waiting for it.
 
-Only the driver logs, through explicit run ids, in a thread of its own so that training never
-waits for a database. The study's folder is complete without MLflow: if the store fails during a
-sweep, the sweep goes on, and the next run on the same folder logs what is missing.
+Results wait in a bounded queue for a thread that talks to the store. If the store fails, the
+thread tries again with growing pauses, and the sweep goes on; what does not fit into the queue
+comes from the ledger at the end. A run ends after seconds, not minutes, of silence: the folder is
+complete without MLflow, and ``thermometer sync`` uploads what is missing.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import queue
-import re
-import socket
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from search_spaces import InvalidSettingError
+from studies.credentials import redacted
 from studies.experiments import Configuration, load_experiment
 from studies.folder import StudyFolder
+from studies.ledger import Block
+from studies.mlflow_client import import_mlflow, is_refusal, short_requests
+from studies.mlflow_runs import PARENT_TAG, ConfigurationResult, StudyResult, StudyRuns
+from studies.mlflow_texts import number_text
 from studies.packs import Unit
+from studies.tracked import TrackedRuns, last_store
+from studies.tracking_uri import lacks_password, store_uri
 
 _log = logging.getLogger(__name__)
 
-PARENT_TAG = "mlflow.parentRunId"
-STUDY_TAG = "thermometer.study"
-POINT_TAG = "thermometer.point"
-SEEDS_TAG = "thermometer.n_seeds"
-
-_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306}
-
-
-def check_tracking_uri(uri: str) -> None:
-    """Raise InvalidSettingError unless `uri` names a store that can be reached now.
-
-    That is a server or database that listens, or an SQLite file in an existing folder.
-    """
-    shown = without_password(uri)
-    try:
-        parts = urlsplit(uri)
-        scheme = parts.scheme.partition("+")[0]
-        port = parts.port or _PORTS.get(scheme)
-    except ValueError as error:
-        raise InvalidSettingError(f"tracking_uri={shown!r} is not valid: {error}") from None
-    if scheme == "sqlite":
-        path = Path(uri.partition(":///")[2]).absolute()
-        if not path.parent.is_dir():
-            raise InvalidSettingError(f"tracking_uri={shown!r}: {path.parent} is not a folder")
-        return
-    if port is None:
-        raise InvalidSettingError(
-            f"tracking_uri={shown!r} is not http://HOST:PORT, sqlite:///FILE, postgresql://... "
-            "or mysql://..."
-        )
-    try:
-        socket.create_connection((parts.hostname or "", port), timeout=5).close()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InvalidSettingError(
-            f"no MLflow server answers at {parts.hostname}:{port}: {reason}"
-        ) from None
+_WAITING = 10_000
+"""Configurations that may wait for the store; more come from the ledger at the end."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+_SILENCE = 10.0
+"""Seconds without an answer after which the end of a run gives up."""
+_OPENING = 60.0
+"""The same while the store is being opened: a new database first creates its tables."""
+_PATIENCE, _PATIENCE_EACH = 30.0, 0.1
+"""Longest wait at the end of a run for a slow store, and more for each waiting configuration."""
 
 
-def check_local_store(folder: StudyFolder) -> None:
-    """Raise InvalidSettingError if the folder's path cannot stand in a database URL."""
-    for mark in "?%":
-        if mark in str(folder.path):
-            raise InvalidSettingError(
-                f"{folder.path} contains {mark!r}, which MLflow's store cannot have in its path; "
-                "choose another folder with --out, or --no-tracking"
-            )
-
-
-def metric_key(key: str) -> str:
-    """Return an MLflow key for a key of report.json.
-
-    >>> metric_key("a[lazy,c=0.1,alpha=100]")
-    'a_lazy_c0.1_alpha100'
-    """
-    return re.sub(r"[^\w.]+", "_", key.replace("=", "")).strip("_")
+class _AbandonedError(Exception):
+    """The run has ended without the store."""
 
 
 class NullTracker:
     """Logs nothing."""
 
-    def log_configuration(self, point: Configuration, rows: list[dict[str, Any]]) -> None:
+    ids: Mapping[str, str] = {}
+
+    def holds(self, identity: str, n_seeds: int) -> bool:
+        """Say that everything is logged."""
+        return True
+
+    def log(self, result: ConfigurationResult) -> None:
         """Ignore a configuration."""
 
-    def finish(
-        self, estimates: Mapping[str, Mapping[str, Any]], note: str, files: Iterable[Path]
-    ) -> dict[str, str]:
+    def settle(self, again: Callable[[], None]) -> Mapping[str, str]:
+        """Return no ids."""
+        return self.ids
+
+    def finish(self, result: StudyResult) -> dict[str, str]:
         """Return no ids."""
         return {}
 
@@ -101,186 +69,168 @@ class NullTracker:
 
 
 class MlflowTracker:
-    """Logs configurations and the study's result to an MLflow store, in a thread.
+    """Logs configurations and the study's result in a thread.
 
     Parameters
     ----------
-    uri
-        Tracking URI; None for the SQLite store in the study's folder.
-    settings
-        The study's fixed settings, logged as parameters of the parent run.
+    runs
+        The study's runs; used by the thread alone.
     """
 
-    def __init__(
-        self,
-        folder: StudyFolder,
-        study: str,
-        settings: Mapping[str, Any],
-        uri: str | None = None,
-        experiment: str | None = None,
-    ) -> None:
+    def __init__(self, runs: StudyRuns, folder: StudyFolder) -> None:
+        self._runs = runs
+        runs.on_answer(self._beat)
         self._folder = folder
-        self._study = study
-        self._settings = dict(settings)
-        self._uri = local_uri(folder) if uri is None else absolute_uri(uri)
-        self._experiment = experiment or study
-        self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue()
-        self._known: dict[str, tuple[str, str]] = {}
-        self._ids: dict[str, str] = {}
-        self._error: str | None = None
+        self._jobs: queue.Queue[Callable[[], object] | None] = queue.Queue(_WAITING)
+        self._opened = threading.Event()
+        self._ending = threading.Event()
+        self._abandoned = threading.Event()
+        self._deadline = float("inf")
+        self._alive = time.monotonic()
+        self._error = ""
+        self._left_out = False
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
         self._thread.start()
 
-    def log_configuration(self, point: Configuration, rows: list[dict[str, Any]]) -> None:
-        """Log one configuration, all of whose replicas are `rows`, as a nested run."""
-        self._jobs.put(lambda: self._log_configuration(point, rows))
+    @property
+    def ids(self) -> Mapping[str, str]:
+        """MLflow's ids of the study, without any before the store has answered."""
+        return self._runs.ids
 
-    def finish(
-        self, estimates: Mapping[str, Mapping[str, Any]], note: str, files: Iterable[Path]
-    ) -> dict[str, str]:
-        """Log the result to the parent run, wait for the thread, and return MLflow's ids.
+    def holds(self, identity: str, n_seeds: int) -> bool:
+        """Whether a configuration is logged already, as far as the folder knows."""
+        return self._runs.tracked.holds(identity, n_seeds)
 
-        The ids are empty if the store failed; a warning then says why.
+    def log(self, result: ConfigurationResult) -> None:
+        """Log one configuration as soon as the store takes it."""
+        job = lambda: self._runs.log_configuration(result)  # noqa: E731
+        if not self._ending.is_set():
+            try:
+                self._jobs.put_nowait(job)
+            except queue.Full:
+                self._left_out = True
+            return
+        while not self._gives_up():
+            try:
+                return self._jobs.put(job, timeout=0.2)
+            except queue.Full:
+                continue
+
+    def settle(self, again: Callable[[], None]) -> Mapping[str, str]:
+        """Wait until the study has its place in the store, and return MLflow's ids.
+
+        Parameters
+        ----------
+        again
+            Offers everything that is in the ledger once more; called if something was left out.
+
+        Returns
+        -------
+        dict
+            The ids; without `run_id` if the store does not answer.
         """
-        paths = list(files)
-        self._jobs.put(lambda: self._log_result(estimates, note, paths))
-        self._join()
-        return {} if self._error is not None else dict(self._ids)
+        self._begin_to_end()
+        while not self._opened.is_set() and not self._gives_up():
+            self._opened.wait(0.05)
+        if self._left_out or self._runs.reads_anew:
+            again()
+        return self._runs.ids
+
+    def finish(self, result: StudyResult) -> dict[str, str]:
+        """Log what is waiting and the result, and return MLflow's ids.
+
+        The ids lack `run_id` if the store failed, of which a warning then tells.
+        """
+        self._begin_to_end()
+        self._put_last(lambda: self._runs.log_result(result))
+        return self._join()
 
     def close(self) -> None:
         """Log what is waiting and mark the study as interrupted, until a later run finishes it."""
-        self._jobs.put(lambda: self._client.set_terminated(self._ids["run_id"], "KILLED"))
+        self._begin_to_end()
+        self._put_last(self._runs.interrupt)
         self._join()
 
-    def _join(self) -> None:
-        self._jobs.put(None)
-        self._thread.join()
-        if self._error is not None:
-            _log.warning("MLflow logging stopped: %s; run again to log the rest", self._error)
+    def _begin_to_end(self) -> None:
+        now = time.monotonic()
+        if not (self._error and self._ending.is_set()):
+            self._alive = now
+        self._deadline = now + _PATIENCE + _PATIENCE_EACH * self._jobs.qsize()
+        self._ending.set()
+
+    def _put_last(self, job: Callable[[], object]) -> None:
+        for last in (job, None):
+            while not self._gives_up():
+                try:
+                    self._jobs.put(last, timeout=0.2)
+                    break
+                except queue.Full:
+                    continue
+
+    def _join(self) -> dict[str, str]:
+        while self._thread.is_alive() and not self._gives_up():
+            self._thread.join(0.05)
+        ids = dict(self._runs.ids)
+        if self._thread.is_alive() or self._error:
+            ids.pop("run_id", None)
+            _log.warning(self._warning())
+        return ids
+
+    def _gives_up(self) -> bool:
+        """Whether the end of the run has waited long enough; tells the thread to stop."""
+        now = time.monotonic()
+        opening = not self._opened.is_set() and not self._error
+        if now > self._deadline or now - self._alive > (_OPENING if opening else _SILENCE):
+            self._abandoned.set()
+        return self._abandoned.is_set()
+
+    def _warning(self) -> str:
+        reason = f" ({self._error})" if self._error else ""
+        uri = self._runs.ids["uri"]
+        where = " --tracking-uri URI" if lacks_password(uri) else ""
+        return (
+            f"MLflow at {uri} did not take everything{reason}; the results are complete in "
+            f"{self._folder.path}, and 'thermometer sync {shlex.quote(str(self._folder.path))}"
+            f"{where}' uploads what is missing"
+        )
 
     def _work(self) -> None:
-        self._attempt(self._open)
-        while (job := self._jobs.get()) is not None:
-            self._attempt(job)
-
-    def _attempt(self, job: Callable[[], None]) -> None:
-        if self._error is not None:
-            return
-        try:
-            job()
-        except Exception as error:
-            self._error = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-
-    def _open(self) -> None:
-        mlflow = import_mlflow()
-        self._client = mlflow.MlflowClient(tracking_uri=self._uri)
-        found = self._client.get_experiment_by_name(self._experiment)
-        if found is None:
-            # A server knows where its artifacts go; a bare database does not.
-            remote = self._uri.startswith("http")
-            location = None if remote else self._folder.artifacts.as_uri()
-            experiment = self._client.create_experiment(self._experiment, location)
-        else:
-            experiment = found.experiment_id
-        parents = self._client.search_runs(
-            [experiment], f"tags.`{STUDY_TAG}` = '{self._study_key()}'", max_results=1
-        )
-        parent = parents[0] if parents else self._create_parent(experiment)
-        self._ids = {
-            "experiment_id": experiment,
-            "run_id": parent.info.run_id,
-            "uri": without_password(self._uri),
-        }
-        self._known = {
-            run.data.tags[POINT_TAG]: (run.info.run_id, self._progress_of(run))
-            for run in self._children(experiment, parent.info.run_id)
-        }
-
-    def _study_key(self) -> str:
-        return str(self._folder.path).replace("'", "")
-
-    def _create_parent(self, experiment: str) -> Any:
-        tags = {STUDY_TAG: self._study_key(), "mlflow.source.name": "thermometer"}
-        run = self._client.create_run(experiment, tags=tags, run_name=self._study)
-        self._log(run.info.run_id, {}, self._settings)
-        return run
-
-    def _children(self, experiment: str, parent: str) -> Iterable[Any]:
-        token = None
-        while True:
-            page = self._client.search_runs(
-                [experiment], f"tags.`{PARENT_TAG}` = '{parent}'", page_token=token
-            )
-            yield from page
-            token = page.token
-            if not token:
+        with short_requests():
+            if not self._persist(self._runs.open):
                 return
+            self._opened.set()
+            while (job := self._jobs.get()) is not None:
+                if not self._persist(job):
+                    return
 
-    @staticmethod
-    def _progress_of(run: Any) -> str:
-        finished = run.info.status == "FINISHED"
-        return run.data.tags.get(SEEDS_TAG, "") if finished else ""
+    def _persist(self, job: Callable[[], object]) -> bool:
+        """Repeat a job until the store has done or refused it; return False if abandoned."""
+        pause = _FIRST_PAUSE
+        failed_before = self._error
+        while not self._abandoned.is_set():
+            try:
+                job()
+            except _AbandonedError:
+                return False
+            except Exception as error:
+                self._error = redacted(" ".join(f"{type(error).__name__}: {error}".split()))[:160]
+                if self._opened.is_set() and is_refusal(error):
+                    return True
+            else:
+                # What was refused stays refused, whatever succeeds later.
+                self._error = failed_before
+                return True
+            if self._ending.is_set():
+                self._abandoned.wait(min(pause, 1.0))
+            else:
+                self._ending.wait(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        return False
 
-    def _log_configuration(self, point: Configuration, rows: list[dict[str, Any]]) -> None:
-        run_id, n_seeds = self._known.get(point.identity, ("", ""))
-        if n_seeds == str(len(rows)):
-            return
-        experiment = load_experiment(point.experiment)
-        if not run_id:
-            run = self._client.create_run(
-                self._ids["experiment_id"],
-                tags={PARENT_TAG: self._ids["run_id"], POINT_TAG: point.identity},
-                run_name=point.label,
-            )
-            run_id = run.info.run_id
-        columns = point.columns()
-        params = {name: _text(columns[name]) for name in experiment.PARAMS if name in columns}
-        self._log(run_id, experiment.average(rows), params, {SEEDS_TAG: str(len(rows))})
-        self._client.set_terminated(run_id)
-        self._known[point.identity] = (run_id, str(len(rows)))
-
-    def _log_result(
-        self, estimates: Mapping[str, Mapping[str, Any]], note: str, files: list[Path]
-    ) -> None:
-        run_id = self._ids["run_id"]
-        metrics = {}
-        for key, estimate in estimates.items():
-            if "n_train=" in key:
-                continue  # the temperatures of single sizes are in t_c.csv
-            for part, suffix in (("value", ""), ("stderr", "_stderr")):
-                value = estimate.get(part)
-                if isinstance(value, int | float):
-                    metrics[metric_key(key) + suffix] = float(value)
-        report = f"#/experiments/{self._ids['experiment_id']}/runs/{run_id}/artifacts/report.html"
-        note = f"{note}\n[The report]({report})\n"
-        self._log(run_id, metrics, {}, {"mlflow.note.content": note})
-        for path in files:
-            if path.is_dir():
-                self._client.log_artifacts(run_id, str(path), path.name)
-            elif path.exists():
-                self._client.log_artifact(run_id, str(path))
-        self._client.set_terminated(run_id)
-
-    def _log(
-        self,
-        run_id: str,
-        metrics: Mapping[str, float],
-        params: Mapping[str, Any],
-        tags: Mapping[str, str] | None = None,
-    ) -> None:
-        from mlflow.entities import Metric, Param, RunTag
-
-        now = _milliseconds()
-        self._client.log_batch(
-            run_id,
-            metrics=[Metric(key, value, now, 0) for key, value in metrics.items()],
-            params=[Param(key, str(value)) for key, value in params.items()],
-            tags=[RunTag(key, value) for key, value in (tags or {}).items()],
-        )
-
-
-def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, int | float) else str(value)
+    def _beat(self) -> None:
+        if self._abandoned.is_set():
+            raise _AbandonedError
+        self._alive = time.monotonic()
 
 
 class ConfigurationFeed:
@@ -292,84 +242,65 @@ class ConfigurationFeed:
         Number of replicas of each planned configuration, by its identity.
     n_seeds
         The number for all others.
+    grows
+        Whether a configuration that is complete may still get more replicas.
     """
 
     def __init__(
-        self, planned: Mapping[str, int], n_seeds: int, tracker: MlflowTracker | NullTracker
+        self,
+        planned: Mapping[str, int],
+        n_seeds: int,
+        tracker: MlflowTracker | NullTracker,
+        grows: bool = False,
     ) -> None:
         self._planned = planned
         self._n_seeds = n_seeds
         self._tracker = tracker
+        self._grows = grows
         self._rows: dict[str, dict[int, dict[str, Any]]] = {}
 
     def add(self, unit: Unit, rows: list[dict[str, Any]]) -> None:
         """Take the rows of a finished unit."""
-        held = self._rows.setdefault(unit.point.identity, {})
+        identity = unit.point.identity
+        held = self._rows.setdefault(identity, {})
         held.update(zip(unit.seeds, rows, strict=True))
-        if len(held) >= self._planned.get(unit.point.identity, self._n_seeds):
-            replicas = [held[seed] for seed in sorted(held)]
-            self._tracker.log_configuration(unit.point, replicas)
+        if len(held) < self._planned.get(identity, self._n_seeds):
+            return
+        if not self._tracker.holds(identity, len(held)):
+            self._tracker.log(configuration_result(unit.point, held))
+        if not self._grows:
+            del self._rows[identity]
+
+    def add_blocks(self, blocks: Iterable[Block]) -> None:
+        """Take what is in the ledger."""
+        for block in blocks:
+            self.add(Unit(block.point, block.seeds), block.rows)
 
 
-def local_uri(folder: StudyFolder) -> str:
-    """Return the tracking URI of the SQLite store in a study's folder."""
-    return f"sqlite:///{folder.mlflow_db}"
+def configuration_result(
+    point: Configuration, rows: Mapping[int, dict[str, Any]]
+) -> ConfigurationResult:
+    """Return what the run of a configuration shows, from the rows of its seeds."""
+    experiment = load_experiment(point.experiment)
+    columns = point.columns()
+    return ConfigurationResult(
+        identity=point.identity,
+        label=point.label,
+        n_seeds=len(rows),
+        params={n: number_text(columns[n]) for n in experiment.PARAMS if n in columns},
+        metrics=experiment.average([rows[seed] for seed in sorted(rows)]),
+    )
 
 
-def absolute_uri(uri: str) -> str:
-    """Return a tracking URI that means the same in every working folder."""
-    path = uri.removeprefix("sqlite:///")
-    return f"sqlite:///{Path(path).absolute()}" if path != uri else uri
-
-
-def without_password(uri: str) -> str:
-    """Return a URI fit for files and messages.
-
-    >>> without_password("https://user:secret@host:5000/a")
-    'https://user:***@host:5000/a'
-    """
-    return re.sub(r"(://[^/:@]*):[^/@]*@", r"\1:***@", uri)
-
-
-def store_uri(folder: StudyFolder) -> str:
-    """Return the URI of the store that holds the runs of the study in a folder.
-
-    Raises
-    ------
-    InvalidSettingError
-        If the study was not logged to MLflow.
-    """
-    uri = folder.read_state().get("mlflow", {}).get("uri")
-    if uri is None and folder.mlflow_db.exists():
-        return local_uri(folder)
-    if uri is None:
-        raise InvalidSettingError(f"{folder.path} has no MLflow store; run the study first")
-    return str(uri)
-
-
-def configuration_runs(folder: StudyFolder) -> tuple[str, list[str]]:
+def configuration_runs(folder: StudyFolder, uri: str | None = None) -> tuple[str, list[str]]:
     """Return experiment id and ids of the runs of the study's configurations."""
-    client = import_mlflow().MlflowClient(tracking_uri=store_uri(folder))
     ids = folder.read_state().get("mlflow", {})
-    experiment = ids.get("experiment_id", "1")
+    experiment, store = ids.get("experiment_id", "1"), last_store(folder.tracked)
+    if store is not None:
+        tracked = TrackedRuns(folder.tracked, *store)
+        if tracked.parent == ids.get("run_id"):
+            return experiment, [run_id for run_id, n_seeds in tracked.runs.values() if n_seeds]
+    client = import_mlflow().MlflowClient(tracking_uri=uri or store_uri(folder))
     parent = f"= '{ids['run_id']}'" if "run_id" in ids else "LIKE '%'"
     runs = client.search_runs([experiment], f"tags.`{PARENT_TAG}` {parent}", max_results=1000)
     return experiment, [run.info.run_id for run in runs]
-
-
-def import_mlflow() -> Any:
-    """Import MLflow without telemetry and without its messages on standard error."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    import mlflow
-
-    # Importing MLflow configures its loggers anew.
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    return mlflow
-
-
-def _milliseconds() -> int:
-    return int(time.time() * 1000)

@@ -13,8 +13,8 @@ import pandas as pd
 from search_spaces import InvalidSettingError
 from search_spaces.choices import check_name
 from studies.folder import StudyFolder
-from studies.ledger import Ledger
 from studies.records import table_rows
+from studies.stores import open_ledger
 
 _CONDITION = re.compile(r"^\s*(\w+)\s*(==|!=|<=|>=|<|>)\s*(.+?)\s*$")
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
@@ -42,7 +42,7 @@ def configuration_frame(folder: str | Path, where: Sequence[str] = ()) -> pd.Dat
     """
     existing = StudyFolder.existing(folder)
     spec = existing.read_spec()
-    ledger = Ledger(existing.ledger, spec.study)
+    ledger = open_ledger(existing, spec.study)
     rows = pd.DataFrame(table_rows(ledger.blocks()))
     if rows.empty:
         raise InvalidSettingError(f"{folder} holds no finished training yet")

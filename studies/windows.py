@@ -43,6 +43,7 @@ def _measure(
     from trainers.trainer import resolve_backend
 
     point = _typical_point(space)
+    backend = "auto" if backend == "any" else backend
     resolve_backend(point, backend, device)
     say(f"measuring the temperature window of model={point.model} on data={point.data}")
     kernel = float(f"{measure_kernel_diagonal(point):.6g}")

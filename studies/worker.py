@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import socket
 import time
 from collections.abc import Callable
-from importlib import metadata
 from typing import Any
 
 from search_spaces.choices import check_name
 from studies.experiments import Experiment, load_experiment, read_configuration
 from studies.memory import allow_memory
+from studies.provenance import device_name, machine
 
 Payload = list[dict[str, Any]]
 Task = Callable[..., list[dict[str, Any]]]
@@ -75,16 +72,5 @@ def _run_unit(unit: dict[str, Any], backend: str, device: str) -> dict[str, Any]
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}
     seconds = time.perf_counter() - start
-    return {"rows": rows, "provenance": {**_machine(), "seconds": round(seconds, 6)}}
-
-
-def _machine() -> dict[str, Any]:
-    return {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "architecture": platform.machine(),
-        "python": platform.python_version(),
-        "numpy": metadata.version("numpy"),
-        "numba": metadata.version("numba"),
-        "version": metadata.version("sgd-thermometer"),
-    }
+    made = {**machine(), "device": device_name(device), "seconds": round(seconds, 6)}
+    return {"rows": rows, "provenance": made}

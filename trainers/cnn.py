@@ -13,14 +13,14 @@ import math
 import numpy as np
 
 from search_spaces import InvalidSettingError, Point
-from search_spaces.choices import IMAGES
+from search_spaces.choices import IMAGES, SELECTIONS
 from trainers.streams import Purpose, generator
 
 _PATCH = 9
 _KNOWN: dict[str, tuple[object, ...]] = {
     "activation": ("relu",),
     "loss": ("hinge", "quadratic_hinge"),
-    "sampling": ("without_replacement", "with_replacement"),
+    "sampling": ("without_replacement", "with_replacement", *SELECTIONS),
     "scheme": ("sequential",),
     "bias": (False,),
     "observables": ((),),

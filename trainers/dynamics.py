@@ -17,10 +17,12 @@ from collections.abc import Iterator
 
 import torch
 
+from search_spaces.choices import SELECTIONS
 from trainers.event_steps import event_batches
 from trainers.measurement import Measurement
 from trainers.minibatch import batch_indices
 from trainers.models import Replica
+from trainers.persistent_sampling import walk_selections
 from trainers.stopping import DIVERGENCE_CHECK, StopReason, check_interval, step_limit
 from trainers.torch_state import TorchState
 
@@ -73,6 +75,11 @@ def _batches(replica: Replica, state: TorchState) -> Iterator[tuple[int, torch.T
     point = replica.point
     if point.scheme == "jump":
         yield from event_batches(point, replica.batch_seed, state.violators)
+        return
+    if point.sampling in SELECTIONS:
+        drawn = walk_selections(point, replica.batch_seed)
+        for step in range(1, step_limit(point) + 1):
+            yield step, torch.from_numpy(next(drawn))
         return
     n_train = len(replica.y_train)
     for step in range(step_limit(point)):

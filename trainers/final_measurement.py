@@ -14,7 +14,7 @@ from trainers.measurement import Measurement, margin_quantiles
 from trainers.models import Replica
 from trainers.networks import Network, Weights
 from trainers.replica_pack import DIVERGED, FITTED, rounding_unit
-from trainers.stopping import StopReason, divergence_limit
+from trainers.stopping import StopReason, divergence_limit, presentations
 
 BACKEND = "torch-replicas"
 
@@ -82,7 +82,7 @@ def measure(end: End, replica: Replica) -> Measurement:
         weight_norm=math.sqrt(sum(squared_changes(end.weights, None, scales))),
         training_time=point.learning_rate * end.n_steps,
         n_steps=end.n_steps,
-        n_presentations=point.batch_size * end.n_steps,
+        n_presentations=presentations(point, end.n_steps),
         n_updates=end.n_updates,
         n_violators_used=end.n_violators,
         test_error=_error(y_test, f_test - f0_test),

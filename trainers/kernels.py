@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from search_spaces import Point
-from search_spaces.choices import DTYPES
+from search_spaces.choices import DTYPES, SELECTIONS
 from trainers.activations import CODES
 from trainers.event_draws import open_stream
 from trainers.every_step_kernel import run_every_step
@@ -24,7 +24,9 @@ from trainers.look_ahead import LOSS_CODES, smallest_margin
 from trainers.measurement import Measurement, error_fraction, margin_quantiles
 from trainers.minibatch import SAMPLING_CODES
 from trainers.models import Replica, initial_parameters, layer_scales
+from trainers.persistent_sampling import draw_of
 from trainers.preparation import Problem, aligned_copy, outputs, problem_of_replica, workspace
+from trainers.selection_kernel import run_selected, run_selected_every_step
 from trainers.sgd_kernel import (
     ADAPTIVE,
     DIVERGED,
@@ -40,6 +42,7 @@ from trainers.stopping import (
     StopReason,
     check_interval,
     divergence_limit,
+    presentations,
     recorded_steps,
     step_limit,
 )
@@ -107,7 +110,7 @@ def solve(
         n_updates=course.n_updates,
         n_violators_used=course.n_violators,
         training_time=point.learning_rate * course.n_steps,
-        n_presentations=point.batch_size * course.n_steps,
+        n_presentations=presentations(point, course.n_steps),
         training_time_resolution=interval if interval > 1 else None,
         requested=_requested(problem, network, course.code == FITTED and not diverged),
         curve=tuple(curve) if "curves" in point.observables else None,
@@ -130,7 +133,12 @@ def _runner(
         CODES[point.activation],
         problem.amplification,
     )
-    draw = (seed, point.batch_size, SAMPLING_CODES[point.sampling])
+    selects = point.sampling in SELECTIONS
+    draw: tuple = (
+        draw_of(point, problem.batch_seed)
+        if selects
+        else (seed, point.batch_size, SAMPLING_CODES[point.sampling])
+    )
     common = (problem.train, network, start.network, start.squares, workspace(network), law, draw)
     largest, interval = problem.largest, check_interval(point)
     jumps = (open_stream(seed), np.zeros(1, np.int64)) if point.scheme == "jump" else ()
@@ -138,7 +146,10 @@ def _runner(
     def run(before: Course, first: int, last: int) -> Course:
         limits = (first, last, before.n_updates, limit * limit * start.norm_square)
         if point.loss == "logistic":
-            result = run_every_step(*common, limits, largest, interval, last == end)
+            every = run_selected_every_step if selects else run_every_step
+            result = every(*common, limits, largest, interval, last == end)
+        elif selects:
+            result = run_selected(*common, limits, largest, look_ahead, full_check)
         elif jumps:
             result = run_jump(*common, limits, largest, *jumps)
         else:
@@ -164,7 +175,7 @@ def _run_recorded(
             error_fraction(y, outputs(x, network, point.activation).values - f0)
             for x, y, f0 in (problem.train, problem.test)
         ]
-        times = (step, point.learning_rate * step, point.batch_size * step)
+        times = (step, point.learning_rate * step, presentations(point, step))
         curve.append((*times, _relative_change(problem, network), *errors))
         if ended:
             break
@@ -233,17 +244,19 @@ def compile_kernels(
     dtype: str | Iterable[str] = DTYPES,
     losses: Iterable[str] = ("hinge",),
     schemes: Iterable[str] = ("sequential",),
+    sampling: str = "without_replacement",
 ) -> None:
     """Compile the kernels for one or several dtypes into the disk cache.
 
-    Takes about half a minute per dtype the first time and a second afterwards; `jump` and
-    `logistic` take a few seconds more. Several processes may do it at the same time: the cache
-    replaces its files atomically.
+    Takes about half a minute per dtype the first time and a second afterwards; `jump`, `logistic`
+    and batches of varying size take a few seconds more. Several processes may do it at the same
+    time: the cache replaces its files atomically.
     """
     for name in (dtype,) if isinstance(dtype, str) else dtype:
         for loss, scheme in itertools.product(losses, schemes):
             if (loss, scheme) != ("logistic", "jump"):
-                train_replica(_smallest_replica(dtype=name, loss=loss, scheme=scheme))
+                settings = {"dtype": name, "loss": loss, "scheme": scheme, "sampling": sampling}
+                train_replica(_smallest_replica(**settings))
 
 
 def _smallest_replica(**settings: str) -> Replica:

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from search_spaces import InvalidSettingError, Point
+from search_spaces.choices import SELECTIONS
 from trainers.mlp_kernel import block_rows
 from trainers.perceptron_kernel import PRODUCT_BYTES
 
@@ -46,7 +47,8 @@ def training_bytes(point: Point, input_dim: int) -> int:
     size = np.dtype(point.dtype).itemsize
     if point.model == "perceptron":
         return 3 * (point.n_train + point.n_test) * (input_dim * size + 16) + PRODUCT_BYTES
-    width, depth, batch = point.width, point.depth, point.batch_size
+    width, depth = point.width, point.depth
+    batch = point.n_train if point.sampling in SELECTIONS else point.batch_size
     if point.model == "cnn":
         # The inputs are kept twice, as rows and as tensors; a pack takes what is left.
         filters = 9 * width * (3 + (depth - 1) * width)

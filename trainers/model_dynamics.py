@@ -18,7 +18,7 @@ from torch.func import functional_call
 
 from search_spaces import Seeds
 from search_spaces.choices import check_name
-from search_spaces.perceptron_dynamics import flip_probabilities
+from search_spaces.selection import flip_probabilities
 from trainers.persistent_sampling import advance_selection
 from trainers.streams import WORD_MASK, Purpose, generator
 
@@ -73,7 +73,7 @@ class ModelRun:
     ) -> None:
         self.dynamics, self.seeds, self.step = dynamics, (seeds,), 0
         self._model, self._loss = model, loss
-        self._x, self._y = x.double(), y.double() if y.is_floating_point() else y
+        self._x, self._y = (a.double() if a.is_floating_point() else a for a in (x, y))
         self._shapes = {name: p.shape for name, p in model.named_parameters()}
         start = torch.cat([p.detach().double().ravel() for p in model.parameters()])
         self._w = start.cpu().numpy().copy()[None]

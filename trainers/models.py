@@ -3,7 +3,8 @@
 Multilayer perceptron in NTK parametrization (Jacot et al., 2018): layer l maps a to
 z = W a / sqrt(fan-in) + beta b and a = g phi(z), the output is w.a / sqrt(h) + beta b, and all
 entries of W, w and b are N(0, 1) at initialization. The gain g keeps the mean square of the
-activations at 1 for a unit Gaussian z; beta = 0 without biases.
+activations at 1 for a unit Gaussian z; beta = 0 without biases. The perceptron is the read-out
+alone, from w = 0.
 """
 
 from __future__ import annotations
@@ -76,6 +77,8 @@ def prepare_replica(point: Point, seeds: Seeds) -> Replica:
         assert shape is not None
         weights = initial_filters(shape[0], point.width, point.depth, seeds.init)
         return Replica(point, *data, weights, seeds.batch, input_shape=shape)
+    if point.model == "perceptron":
+        return Replica(point, *data, (np.zeros(dataset.input_dim),), seeds.batch)
     sizes = (dataset.input_dim, point.width, point.depth)
     weights, biases = initial_parameters(*sizes, seeds.init, point.bias)
     return Replica(point, *data, weights, seeds.batch, biases)

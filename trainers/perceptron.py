@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from search_spaces import InvalidSettingError, Point, Seeds
+from search_spaces.choices import SELECTIONS
 from trainers.data import dataset_of, signed_inputs
 from trainers.measurement import Measurement, margin_quantiles
 from trainers.perceptron_kernel import (
@@ -23,8 +24,10 @@ from trainers.perceptron_kernel import (
     fill_products,
     run_perceptron,
 )
+from trainers.perceptron_selection import run_selected_perceptron
 from trainers.perceptron_sequential import run_sequential
-from trainers.stopping import StopReason, step_limit
+from trainers.persistent_sampling import draw_of
+from trainers.stopping import StopReason, presentations, step_limit
 from trainers.streams import WORD_MASK
 
 UPDATE_LIMIT = 10**9
@@ -136,21 +139,22 @@ def train_perceptron(
     """
     point = problem.point
     w, trajectory = np.zeros(problem.z.shape[1]), np.zeros((TRAJECTORY, 2))
-    common = (
-        1 / point.alpha,
-        point.temperature,
+    law, end = (
+        (1 / point.alpha, point.temperature),
+        (step_limit(point), max_updates, w, trajectory),
+    )
+    batches = (
         point.batch_size,
         point.sampling == "with_replacement",
         np.uint64(problem.batch_seed & WORD_MASK),
-        step_limit(point),
-        max_updates,
-        w,
-        trajectory,
     )
-    if point.scheme == "jump":
-        result = run_perceptron(problem.z, problem.signals, problem.radius, *common)
+    if point.sampling in SELECTIONS:
+        draw = draw_of(point, problem.batch_seed)
+        result = run_selected_perceptron(problem.z, *law, draw, *end)
+    elif point.scheme == "jump":
+        result = run_perceptron(problem.z, problem.signals, problem.radius, *law, *batches, *end)
     else:
-        result = run_sequential(problem.z, *common)
+        result = run_sequential(problem.z, *law, *batches, *end)
     code, n_steps, n_updates, n_violators, _ = result
     margins, margins_test = margins_of(problem.z, w), margins_of(problem.z_test, w)
     return PerceptronMeasurement(
@@ -160,7 +164,7 @@ def train_perceptron(
         weight_norm=float(np.linalg.norm(w)),
         training_time=point.learning_rate * n_steps,
         n_steps=n_steps,
-        n_presentations=point.batch_size * n_steps,
+        n_presentations=presentations(point, n_steps),
         n_updates=n_updates,
         n_violators_used=n_violators,
         test_error=_error(margins_test),
@@ -191,11 +195,11 @@ def margins_of(z: np.ndarray, w: np.ndarray) -> np.ndarray:
 
 
 def compile_perceptron(dtype: str) -> None:
-    """Compile both loops for a dtype into the disk cache; ten seconds the first time."""
-    for scheme in ("jump", "sequential"):
+    """Compile all loops for a dtype into the disk cache; ten seconds the first time."""
+    for settings in ({"scheme": "jump"}, {"scheme": "sequential"}, {"sampling": "bernoulli"}):
         point = Point.create(
             model="perceptron", n_train=2, n_test=1, input_dim=2, temperature=1.0, batch_size=1,
-            max_presentations=4, dtype=dtype, scheme=scheme,
+            max_presentations=4, dtype=dtype, **settings,
         )  # fmt: skip
         train_perceptron(prepare_perceptron(point, Seeds.shared(0)))
 

@@ -6,12 +6,19 @@ plain SGD is the special case of equal thresholds, with the same numbers. For po
 correlation a u below P(0->1) makes a sample active and a u above 1 - P(1->0) makes it idle
 *whatever it was before*: walking back to the last such number gives the state at any step without
 the history, in about one correlation time.
+
+Trainings weight a sample of the batch by eta/(b P), so that T = eta/B with the mean batch size
+B = b P sets the noise as it does for batches of fixed size.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+
 import numpy as np
 
+from search_spaces import Point
 from trainers.compilation import compiled
 from trainers.streams import WORD_MASK, Purpose, fill_words, philox_block
 
@@ -75,6 +82,42 @@ def is_active(seed, step, sample, n, fraction, deactivation, activation):
             flips += 1
         at -= 1
     return state if flips % 2 == 0 else not state
+
+
+@compiled()
+def open_selection(draw, step, active):
+    """Bring the selection of all samples to the step before `step`, from the seed alone.
+
+    Parameters
+    ----------
+    draw : tuple
+        Seed (uint64), b, P(1 -> 0) and P(0 -> 1).
+    active : bool array (M,)
+        Receives the selection; before step 0 there is none.
+    """
+    seed, fraction, deactivation, activation = draw
+    n = active.shape[0]
+    for k in range(n):
+        active[k] = step > 0 and is_active(
+            seed, step - 1, k, n, fraction, deactivation, activation
+        )
+
+
+def draw_of(point: Point, seed: int) -> tuple[np.uint64, float, float, float]:
+    """Return what defines the selections of a training: seed, b, P(1 -> 0) and P(0 -> 1)."""
+    assert point.active_fraction is not None
+    return np.uint64(seed & WORD_MASK), point.active_fraction, *point.flips
+
+
+def walk_selections(point: Point, seed: int, first: int = 0) -> Iterator[np.ndarray]:
+    """Yield the samples of the batches of steps `first`, `first` + 1, ... for ever."""
+    draw = draw_of(point, seed)
+    active = np.empty(point.n_train, dtype=np.bool_)
+    words = np.empty(point.n_train, dtype=np.uint64)
+    open_selection(draw, first, active)
+    for step in itertools.count(first):
+        advance_selection(draw[0], step, *draw[1:], words, active)
+        yield np.flatnonzero(active)
 
 
 def selection_masks(

@@ -139,13 +139,13 @@ def play_round(pack: PackState, plan: Plan, n_rows: int) -> None:
     places = (offset * plan.batch_size)[:, None] + reach
     ahead = pack.stream.gather(1, places.clamp_(max=pack.stream.shape[1] - 1))
 
-    _look(pack, plan, ahead, ready, n_rows)
+    look(pack, plan, ahead, ready, n_rows)
     batch, at_candidate = _walk(pack, plan, ahead, ready)
     _step(pack, plan, batch, at_candidate)
-    _settle(pack, ready)
+    settle(pack, ready)
 
 
-def _look(
+def look(
     pack: PackState, plan: Plan, ahead: torch.Tensor, ready: torch.Tensor, n_rows: int
 ) -> None:
     """Evaluate the next unknown points of the stream, then any others, and set their status."""
@@ -193,32 +193,85 @@ def _walk(
     status = pack.status.gather(1, ahead).view(shape)
     candidate = (status == CANDIDATE).any(2)
     blocked = candidate | (status == UNKNOWN).any(2)
-    steps = torch.arange(plan.window, device=ahead.device)
+    place, at_candidate = advance_to(pack, plan, candidate, blocked, ready)
+    batch = ahead.view(shape).gather(1, place[..., None].expand(-1, -1, plan.batch_size))
+    return batch[:, 0], at_candidate
+
+
+def advance_to(
+    pack: PackState,
+    plan: Plan,
+    candidate: torch.Tensor,
+    blocked: torch.Tensor,
+    ready: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Advance to the first blocked step of the window.
+
+    Parameters
+    ----------
+    candidate, blocked
+        Whether the batch of each step of the window holds a candidate, or a point that is not
+        known to be safe; shape (R, window).
+
+    Returns
+    -------
+    tuple of tensor
+        Place of that step in the window (R, 1), and whether its batch is to be applied (R,).
+    """
+    steps = torch.arange(plan.window, device=blocked.device)
     first = steps.expand_as(blocked).masked_fill(~blocked, plan.window).amin(1)
     first = torch.minimum(first, pack.limit - pack.position).clamp_(min=0)
     pack.position.add_(first * ready)
     place = first.clamp(max=plan.window - 1)[:, None]
     at_candidate = candidate.gather(1, place)[:, 0] & (first < plan.window)
     at_candidate &= ready & (pack.position < pack.limit)
-    batch = ahead.view(shape).gather(1, place[..., None].expand(-1, -1, plan.batch_size))
-    return batch[:, 0], at_candidate
+    return place, at_candidate
 
 
 def _step(pack: PackState, plan: Plan, batch: torch.Tensor, chosen: torch.Tensor) -> None:
     """Take one step with the batch of every chosen replica: w += T sum slope y grad f."""
     parts = [_forward(pack, plan, places) for places in batch.split(plan.block, 1)]
-    f = torch.cat([f for f, _ in parts], 1)
+    tape = parts[0][1] if len(parts) == 1 else None
+    apply_step(pack, plan, batch, torch.cat([f for f, _ in parts], 1), tape, chosen)
+
+
+def apply_step(
+    pack: PackState,
+    plan: Plan,
+    batch: torch.Tensor,
+    f: torch.Tensor,
+    tape: Tape | None,
+    chosen: torch.Tensor,
+    valid: torch.Tensor | None = None,
+) -> None:
+    """Move the weights by the violators of every chosen replica's batch, and count.
+
+    Parameters
+    ----------
+    batch
+        Points (R, n).
+    f
+        Outputs at them.
+    tape
+        Of the forward pass, where it was one product; otherwise violators are evaluated again.
+    valid
+        Which points are the batch, the first one included; the others repeat it. None for all.
+    """
     y = pack.y.gather(1, batch)
     margin = y * pack.alpha * (f - pack.f0.gather(1, batch))
+    if valid is not None:
+        margin = torch.where(valid, margin, margin[:, :1])
     violator = ~(margin >= 1)
     pulls = violator & (f != 0)
+    if valid is not None:
+        pulls &= valid
     finite = torch.isfinite(margin).all(1)
     moved = chosen & finite & pulls.any(1)
     pulls &= moved[:, None]
     slope = pack.temperature * y * (1 - margin if plan.quadratic else 1)
     slope = slope.masked_fill(~pulls, 0)
-    if len(parts) == 1:
-        _add(pack, plan, plan.network.gradients(pack.weights, parts[0][1], slope), moved)
+    if tape is not None:
+        _add(pack, plan, plan.network.gradients(pack.weights, tape, slope), moved)
     else:
         _add(pack, plan, _sum_gradients(pack, plan, batch, slope, pulls), moved)
 
@@ -271,7 +324,7 @@ def _add(pack: PackState, plan: Plan, gradients: Weights, moved: torch.Tensor) -
         w.add_(gradient.masked_fill_(still, 0), alpha=scale * scale)
 
 
-def _settle(pack: PackState, ready: torch.Tensor) -> None:
+def settle(pack: PackState, ready: torch.Tensor) -> None:
     """Note which replicas are fitted, or can only use up their budget."""
     open_ = ((pack.status == UNKNOWN) | (pack.status == CANDIDATE)).any(1)
     inert = (pack.status == INERT).any(1)

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from search_spaces import InvalidSettingError, Point
+from search_spaces.choices import SELECTIONS
 from trainers.cnn import check_known
 from trainers.final_measurement import End, evaluate, measure, squared_changes
 from trainers.measurement import Measurement
@@ -28,6 +29,12 @@ from trainers.minibatch import batch_indices
 from trainers.models import Replica
 from trainers.networks import Network, build_network
 from trainers.replica_pack import CHECK, DIVERGED, EMPTY, RUNNING, PackState, Plan, play_round
+from trainers.selection_pack import (
+    draw_selections,
+    padded_size,
+    play_selected_round,
+    selected_window,
+)
 from trainers.stopping import divergence_limit, step_limit
 
 ADAPTIVE = 0
@@ -128,10 +135,28 @@ def most_slots(network: Network, point: Point, machine: Machine) -> int:
     """Return how many replicas of a point share a pack, at least one."""
     rows = point.n_train * (network.input_dim + 2) + _BLOCK * network.row_entries
     numbers = rows + 4 * network.n_weights
-    stream = 8 * _WINDOWS_DRAWN * (_WINDOW_DRAWS + point.batch_size)
+    stream = 8 * _WINDOWS_DRAWN * (_WINDOW_DRAWS + int(point.batch_size))
+    if point.sampling in SELECTIONS:
+        stream = _WINDOWS_DRAWN * selected_window(point.n_train) * point.n_train
     size = numbers * np.dtype(point.dtype).itemsize + stream
     memory = budget() if machine.memory_bytes is None else machine.memory_bytes
     return max(1, min(machine.slots, memory // size))
+
+
+def plan_of(point: Point, network: Network, rows_at_once: int) -> Plan:
+    """Return what the replicas of a point have in common."""
+    selects = point.sampling in SELECTIONS
+    block = min(point.n_train if selects else point.batch_size, _BLOCK)
+    return Plan(
+        network=network,
+        batch_size=padded_size(point.n_train, block) if selects else point.batch_size,
+        quadratic=point.loss == "quadratic_hinge",
+        window=selected_window(point.n_train)
+        if selects
+        else max(1, _WINDOW_DRAWS // point.batch_size),
+        block=block,
+        rows_at_once=rows_at_once,
+    )
 
 
 class LookAhead:
@@ -178,16 +203,10 @@ class _Engine:
         row_bytes = self._network.row_entries * self._options["dtype"].itemsize
         rows = max(1, self._machine.product_bytes // row_bytes)
         self._rows_alone = min(64, rows)
-        self._plan = Plan(
-            network=self._network,
-            batch_size=point.batch_size,
-            quadratic=point.loss == "quadratic_hinge",
-            window=max(1, _WINDOW_DRAWS // point.batch_size),
-            block=min(point.batch_size, _BLOCK),
-            rows_at_once=max(1, rows // self._slots),
-        )
+        self._selects = point.sampling in SELECTIONS
+        self._plan = plan_of(point, self._network, max(1, rows // self._slots))
         overhead = self._machine.round_cost / (self._slots * self._network.multiply_adds)
-        self._look_ahead = LookAhead(overhead + 3 * point.batch_size, look_ahead)
+        self._look_ahead = LookAhead(overhead + 3 * int(point.batch_size), look_ahead)
         self._results: dict[int, Measurement] = {}
         self._held: list[tuple[int, Replica] | None] = []
         self._drawn_to: list[int] = []
@@ -200,10 +219,13 @@ class _Engine:
         torch.set_float32_matmul_precision("highest")
         begin = list(itertools.islice(waiting, self._slots))
         slots = len(begin) if self._options["device"].type == "cpu" else self._slots
-        n_drawn = self._plan.window * _WINDOWS_DRAWN * self._plan.batch_size
         n_train = begin[0][1].point.n_train
+        per_step = n_train if self._selects else self._plan.batch_size
+        n_drawn = self._plan.window * _WINDOWS_DRAWN * per_step
         self._held, self._drawn_to = [None] * slots, [0] * slots
         self._pack = PackState.empty(self._network, n_train, n_drawn, slots, self._options)
+        if self._selects:  # flags of all points instead of lists of some
+            self._pack.stream = self._pack.stream.bool()
         with torch.no_grad():
             for slot, task in enumerate(begin):
                 self._load(slot, task)
@@ -245,8 +267,11 @@ class _Engine:
         assert held is not None
         point, seed = held[1].point, held[1].batch_seed
         n_steps = self._plan.window * _WINDOWS_DRAWN
-        shape = (point.n_train, point.batch_size)
-        batches = batch_indices(seed, first, n_steps, *shape, point.sampling)
+        if self._selects:
+            batches = draw_selections(point, seed, first, n_steps)
+        else:
+            shape = (point.n_train, point.batch_size)
+            batches = batch_indices(seed, first, n_steps, *shape, point.sampling)
         self._pack.stream[slot] = torch.from_numpy(batches.reshape(-1))
         self._pack.stream_start[slot] = first
         self._drawn_to[slot] = first + n_steps
@@ -261,9 +286,12 @@ class _Engine:
         moved = int(self._pack.n_updates.sum() - before)
         self._look_ahead.learn(moved, n_rounds * running, rows)
 
+    def _play_round(self, rows: int) -> None:
+        (play_selected_round if self._selects else play_round)(self._pack, self._plan, rows)
+
     def _round(self, rows: int) -> None:
         if self._options["device"].type == "cpu":
-            play_round(self._pack, self._plan, rows)
+            self._play_round(rows)
         elif rows in self._graphs:
             self._graphs[rows].replay()
         else:
@@ -275,11 +303,11 @@ class _Engine:
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(3):
-                play_round(self._pack, self._plan, rows)
+                self._play_round(rows)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._memory):
-            play_round(self._pack, self._plan, rows)
+            self._play_round(rows)
         self._memory = self._memory or graph.pool()
         return graph
 

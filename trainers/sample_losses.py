@@ -18,6 +18,9 @@ from trainers.torch_network import network_output
 
 Parameters = Mapping[str, torch.Tensor]
 
+LARGEST_SET = 2**17
+"""Most samples: a gigabyte for the vectors and gradients of a perceptron in 64 dimensions."""
+
 
 @dataclass(frozen=True)
 class SampleLoss:
@@ -86,7 +89,7 @@ def replica_loss(replica: Replica, labels: torch.Tensor | None = None) -> Sample
     x = torch.tensor(replica.x_train, dtype=dtype)
     y = torch.tensor(replica.y_train, dtype=dtype) if labels is None else labels.to(dtype)
     f0 = predictor(replica_parameters(replica), x)
-    penalty = _LOSSES[point.loss]
+    penalty = MARGIN_LOSSES[point.loss]
 
     def evaluate(parameters: Parameters, indices: torch.Tensor) -> torch.Tensor:
         f = predictor(parameters, x[indices])
@@ -127,14 +130,19 @@ def check_describable(point: Point) -> None:
     Raises
     ------
     InvalidSettingError
-        Naming model and activation.
+        For an activation without one, or more than LARGEST_SET samples.
     """
+    if point.n_train > LARGEST_SET:
+        raise InvalidSettingError(
+            f"n_train={point.n_train}: sample losses hold all samples at once and know at most "
+            f"{LARGEST_SET}"
+        )
     if point.model == "cnn":
         check_cnn(point)
-    elif point.model != "mlp" or point.activation not in GAINS:
+    elif point.model == "mlp" and point.activation not in GAINS:
         raise InvalidSettingError(
-            f"model={point.model}, activation={point.activation}: sample losses know cnn, and "
-            f"mlp with {', '.join(GAINS)}; give other networks as a torch module"
+            f"model={point.model}, activation={point.activation}: sample losses know "
+            f"{', '.join(GAINS)}; give other networks as a torch module"
         )
 
 
@@ -187,8 +195,9 @@ def module_loss(
     return SampleLoss(start, len(y), evaluate)
 
 
-_LOSSES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+MARGIN_LOSSES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "hinge": lambda margin: torch.relu(1 - margin),
     "quadratic_hinge": lambda margin: torch.relu(1 - margin) ** 2 / 2,
     "logistic": lambda margin: torch.nn.functional.softplus(-margin),
 }
+"""l(m) by the names of :data:`search_spaces.choices.LOSSES`."""

@@ -38,7 +38,16 @@ def divergence_limit(alpha: float) -> float:
 
 def step_limit(point: Point) -> int:
     """Return the number of whole batches in the budget of presentations, at least one."""
-    return max(1, point.max_presentations // point.batch_size)
+    size = point.batch_size
+    if isinstance(size, int):
+        return max(1, point.max_presentations // size)
+    # 180 presentations are 100 batches of 1.8, whatever floating-point division says.
+    return max(1, math.floor(point.max_presentations / size * (1 + 1e-12)))
+
+
+def presentations(point: Point, n_steps: int) -> int:
+    """Return B n_steps = t*/T, rounded where the mean size of a batch is not whole."""
+    return round(point.batch_size * n_steps)
 
 
 def check_interval(point: Point) -> int:
@@ -50,7 +59,7 @@ def check_interval(point: Point) -> int:
     """
     if point.loss != "logistic":
         return 1
-    return math.ceil(point.n_train / point.batch_size)
+    return math.ceil(point.n_train / point.batch_size * (1 - 1e-12))
 
 
 def recorded_steps(limit: int) -> list[int]:

@@ -14,6 +14,7 @@ from trainers.stopping import (
     StopReason,
     check_interval,
     divergence_limit,
+    presentations,
     recorded_steps,
     step_limit,
 )
@@ -107,7 +108,7 @@ class TorchState:
             weight_norm=float(np.linalg.norm(layer_norms(self.weights))),
             training_time=point.learning_rate * n_steps,
             n_steps=n_steps,
-            n_presentations=point.batch_size * n_steps,
+            n_presentations=presentations(point, n_steps),
             n_updates=n_updates,
             n_violators_used=n_violators,
             **self._errors(),
@@ -132,7 +133,7 @@ class TorchState:
         }
 
     def _record(self, step: int) -> None:
-        times = (step, self.point.learning_rate * step, self.point.batch_size * step)
+        times = (step, self.point.learning_rate * step, presentations(self.point, step))
         change, errors = self.relative_weight_change(), self._errors()
         self._curve.append((*times, change, errors["train_error"], errors["test_error"]))
 

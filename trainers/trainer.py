@@ -81,8 +81,12 @@ def train_pack(
     return [results[k] for k in range(len(tasks))]
 
 
-def resolve_backend(point: Point, backend: str = "auto", device: str = "cpu") -> str:
+def resolve_backend(
+    point: Point, backend: str = "auto", device: str = "cpu", is_here: bool = True
+) -> str:
     """Return the name of the backend that trains `point` on a device.
+
+    `is_here` is whether the device must be one of this machine.
 
     Raises
     ------
@@ -101,7 +105,7 @@ def resolve_backend(point: Point, backend: str = "auto", device: str = "cpu") ->
             f"backend={backend} does not train model={point.model} on device={device}; "
             f"allowed: auto, {', '.join(allowed)}"
         )
-    if device == "cuda":
+    if device == "cuda" and is_here:
         from trainers.replicas import check_device
 
         check_device(device)

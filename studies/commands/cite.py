@@ -24,10 +24,10 @@ def _keys(folder: Path) -> tuple[str, ...]:
     from analysis.report import cited_keys
     from studies.context import report_context
     from studies.kinds import load_kind
-    from studies.ledger import Ledger
+    from studies.stores import open_ledger
     from studies.study import Study
 
     study = Study.open(folder)
-    context = report_context(study.spec, Ledger(study.folder.ledger, study.spec.study))
+    context = report_context(study.spec, open_ledger(study.folder, study.spec.study))
     content = load_kind(study.spec.kind).content(study.analyse(), context)
     return cited_keys(content, context)

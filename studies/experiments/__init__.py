@@ -7,6 +7,7 @@ module of this package loads neither torch nor numba; measuring does.
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,8 @@ EXPERIMENTS = (
     "large-batch-noise",
 )
 """Names of the experiments; each is a module, with underscores."""
+
+_added: dict[str, Experiment] = {}
 
 
 class Configuration(Protocol):
@@ -138,7 +141,19 @@ def load_experiment(name: str) -> Experiment:
     InvalidSettingError
         For an unknown name.
     """
+    if name in _added:
+        return _added[name]
     check_name("experiment", name, EXPERIMENTS)
+    return _module(name)
+
+
+def add_experiment(name: str, experiment: Experiment) -> None:
+    """Make an experiment of your own known in this process; a task has to do so in its worker."""
+    _added[name] = experiment
+
+
+@functools.cache
+def _module(name: str) -> Experiment:
     return cast(Experiment, importlib.import_module(f"{__name__}.{name.replace('-', '_')}"))
 
 

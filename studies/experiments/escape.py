@@ -6,16 +6,15 @@ its configurations. A row is one block of paths; theory is added by the analysis
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from search_spaces import InvalidSettingError
-from search_spaces.choices import check_name
 from search_spaces.configuration import Configuration
 from search_spaces.grid import GridSpace, Setting
-from search_spaces.point import positive_integer, positive_number
+from search_spaces.numbers import positive_integer, positive_number
 from studies.escape_blocks import BOXES, DIRECTIONS, SCHEDULES, network_point, run_block
 from studies.grid_experiment import (
     average_numbers,
@@ -24,6 +23,7 @@ from studies.grid_experiment import (
     read_table,
     seed_columns,
 )
+from studies.sampled_networks import one_of, read_not_negative, read_text
 
 if TYPE_CHECKING:
     from studies.spec import StudySpec
@@ -43,18 +43,6 @@ USED = {
 """Settings of each kind of dynamics beside n_paths."""
 
 
-def _name(*allowed: str) -> Callable[[str, Any], str]:
-    return lambda name, raw: check_name(name, raw, allowed)
-
-
-def _text(name: str, raw: Any) -> str:
-    return str(raw)
-
-
-def _not_negative(name: str, raw: Any) -> float:
-    return 0.0 if raw == 0 else positive_number(name, raw)
-
-
 def _tail_index(name: str, raw: Any) -> float:
     value = positive_number(name, raw)
     if value >= 2:
@@ -63,23 +51,23 @@ def _tail_index(name: str, raw: Any) -> float:
 
 
 SETTINGS = (
-    Setting("dynamics", "levy", _name(*USED)),
+    Setting("dynamics", "levy", one_of(*USED)),
     Setting("n_paths", 500, positive_integer),
     Setting("tail_index", 1.5, _tail_index),
     Setting("mean_time", 400.0, positive_number),
-    Setting("box", "four", _name(*BOXES)),
-    Setting("schedule", "constant", _name(*SCHEDULES)),
+    Setting("box", "four", one_of(*BOXES)),
+    Setting("schedule", "constant", one_of(*SCHEDULES)),
     Setting("n_steps", 4000, positive_integer),
-    Setting("convention", "ito", _name("ito", "stratonovich", "paper")),
-    Setting("sigma_h", 8.0, _not_negative),
+    Setting("convention", "ito", one_of("ito", "stratonovich", "paper")),
+    Setting("sigma_h", 8.0, read_not_negative),
     Setting("barrier", 0.1, positive_number),
     Setting("curvature", 0.1, positive_number),
     Setting("learning_rate", 0.1, positive_number),
     Setting("batch_size", 1, positive_integer),
     Setting("share", 1.0, positive_number),
-    Setting("activation", "relu", _text),
+    Setting("activation", "relu", read_text),
     Setting("epoch", 30, positive_integer),
-    Setting("direction", "top", _name(*DIRECTIONS)),
+    Setting("direction", "top", one_of(*DIRECTIONS)),
     Setting("width_factor", 1.0, positive_number),
     Setting("dt", 0.01, positive_number),
 )

@@ -11,7 +11,7 @@ import numpy as np
 from search_spaces import InvalidSettingError, Point, Seeds
 from search_spaces.configuration import Configuration
 from search_spaces.grid import GridSpace, Setting
-from search_spaces.point import positive_integer, positive_number
+from search_spaces.numbers import positive_integer, positive_number
 from studies.grid_experiment import (
     as_text,
     average_numbers,
@@ -21,6 +21,13 @@ from studies.grid_experiment import (
     read_table,
     seed_columns,
 )
+from studies.sampled_networks import (
+    check_networks,
+    data_of,
+    network_point,
+    network_settings,
+    settle_network,
+)
 
 if TYPE_CHECKING:
     from studies.spec import StudySpec
@@ -28,12 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["grows", "read", "read_table", "seed_columns"]
 
 
-def _name(name: str, raw: Any) -> str:
-    return str(raw)
-
-
-def _not_negative(name: str, raw: Any) -> Any:
-    return raw if raw == 0 else positive_number(name, raw)
+def _epoch(name: str, raw: Any) -> float:
+    return 0 if raw == 0 else positive_number(name, raw)
 
 
 def _count(name: str, raw: Any) -> int:
@@ -41,28 +44,19 @@ def _count(name: str, raw: Any) -> int:
 
 
 SETTINGS = (
-    Setting("data", "digits", _name),
-    Setting("model", "mlp", _name),
-    Setting("activation", "relu", _name),
-    Setting("loss", "logistic", _name),
-    Setting("width", 32, positive_integer),
-    Setting("depth", 2, positive_integer),
-    Setting("alpha", 1.0, positive_number),
-    Setting("n_train", 1024, positive_integer),
+    *network_settings(width=32, depth=2, n_train=1024),
     Setting("learning_rate", 0.5, positive_number),
     Setting("train_batch_size", 16, positive_integer),
     Setting("n_batches", 2000, positive_integer),
     Setting("per_layer", 100, positive_integer),
     Setting("n_resamples", 0, _count),
-    Setting("epoch", [0, 2, 30], _not_negative),
+    Setting("epoch", [0, 2, 30], _epoch),
     Setting("batch_size", [4, 16, 64], positive_integer),
     Setting("layer", [1, 2, 3], positive_integer),
 )
 KEYS = (*(setting.name for setting in SETTINGS), "n_seeds", "first_seed")
 SHOWN = ("loss", "epoch", "batch_size", "layer")
 PARAMS = ("loss", "epoch", "batch_size", "layer", "width", "depth", "learning_rate", "data")
-
-_POINT = ("data", "model", "activation", "loss", "width", "depth", "alpha", "n_train")
 
 
 def space(**settings: Any) -> GridSpace:
@@ -71,6 +65,7 @@ def space(**settings: Any) -> GridSpace:
 
 
 def _build(values: dict[str, Any]) -> Mapping[str, Any]:
+    values = settle_network(values, SETTINGS)
     if values["layer"] > values["depth"] + 1:
         raise InvalidSettingError(
             f"layer={values['layer']} does not exist: depth={values['depth']} has layers 1 to "
@@ -88,23 +83,12 @@ def _build(values: dict[str, Any]) -> Mapping[str, Any]:
 
 def _point(values: Mapping[str, Any]) -> Point:
     """Return the network that is trained."""
-    return Point.create(
-        **{name: values[name] for name in _POINT},
-        learning_rate=values["learning_rate"],
-        batch_size=values["train_batch_size"],
-        max_presentations=10**9,
-    )
+    return network_point(values, values["train_batch_size"])
 
 
 def check(spec: StudySpec) -> str:
     """Refuse networks without a torch description and data sets that are too small."""
-    from trainers.data import check_size, dataset_of
-    from trainers.sample_losses import check_describable
-
-    for configuration in spec.points():
-        point = _point(dict(configuration.settings))
-        check_describable(point)
-        check_size(point, dataset_of(point).size)
+    check_networks(_point(dict(configuration.settings)) for configuration in spec.points())
     return "torch"
 
 
@@ -258,5 +242,4 @@ def average(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 def conditional_on(spec: StudySpec) -> str:
     """Return the data."""
-    names = dict.fromkeys(dict(c.settings)["data"] for c in spec.points())
-    return f"the data {' and '.join(names)}"
+    return data_of(spec.points())

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from search_spaces import Point
-from search_spaces.choices import check_name
 from search_spaces.configuration import Configuration
 from search_spaces.grid import GridSpace, Setting
-from search_spaces.point import positive_integer, positive_number
+from search_spaces.numbers import positive_integer, positive_number
 from studies.grid_experiment import (
     average_numbers,
     grows,
@@ -18,6 +17,15 @@ from studies.grid_experiment import (
     read,
     read_table,
     seed_columns,
+)
+from studies.sampled_networks import (
+    check_networks,
+    data_of,
+    network_point,
+    network_settings,
+    one_of,
+    read_not_negative,
+    settle_network,
 )
 
 if TYPE_CHECKING:
@@ -28,54 +36,22 @@ __all__ = ["grows", "read", "read_table", "seed_columns"]
 ARMS = ("large", "small", "gaussian", "sign", "isotropic", "scaled_rate")
 
 
-def _name(*allowed: str) -> Callable[[str, Any], str]:
-    return lambda name, raw: check_name(name, raw, allowed)
-
-
-def _text(name: str, raw: Any) -> str:
-    return str(raw)
-
-
-def _share(name: str, raw: Any) -> float:
-    return 0.0 if raw == 0 else positive_number(name, raw)
-
-
 SETTINGS = (
-    Setting("data", "digits", _text),
-    Setting("model", "mlp", _text),
-    Setting("activation", "relu", _text),
-    Setting("loss", "logistic", _text),
-    Setting("width", 32, positive_integer),
-    Setting("depth", 1, positive_integer),
-    Setting("alpha", 1.0, positive_number),
-    Setting("n_train", 500, positive_integer),
+    *network_settings(width=32, depth=1, n_train=500),
     Setting("n_test", 700, positive_integer),
     Setting("n_validation", 100, positive_integer),
     Setting("large", 256, positive_integer),
     Setting("small", 8, positive_integer),
     Setting("rate_factor", 4.0, positive_number),
-    Setting("label_noise", 0.2, _share),
+    Setting("label_noise", 0.2, read_not_negative),
     Setting("learning_rate", 1.0, positive_number),
-    Setting("schedule", "constant", _name("constant", "cosine")),
+    Setting("schedule", "constant", one_of("constant", "cosine")),
     Setting("n_steps", 1500, positive_integer),
-    Setting("arm", list(ARMS), _name(*ARMS)),
+    Setting("arm", list(ARMS), one_of(*ARMS)),
 )
 KEYS = (*(setting.name for setting in SETTINGS), "n_seeds", "first_seed")
 SHOWN = ("label_noise", "learning_rate", "schedule", "n_steps", "arm")
 PARAMS = (*SHOWN, "large", "small", "n_train", "data", "model", "loss")
-
-_POINT = (
-    "data",
-    "model",
-    "activation",
-    "loss",
-    "width",
-    "depth",
-    "alpha",
-    "n_train",
-    "n_test",
-    "learning_rate",
-)
 
 
 def space(**settings: Any) -> GridSpace:
@@ -84,17 +60,14 @@ def space(**settings: Any) -> GridSpace:
 
 
 def _build(values: dict[str, Any]) -> Mapping[str, Any]:
+    values = settle_network(values, SETTINGS)
     _point(values)
     return values
 
 
 def _point(values: Mapping[str, Any]) -> Point:
     """Return the network; raises if the large batch exceeds the data."""
-    return Point.create(
-        **{name: values[name] for name in _POINT},
-        batch_size=values["large"],
-        max_presentations=10**9,
-    )
+    return network_point(values, values["large"], "n_test")
 
 
 def _comparison(values: Mapping[str, Any]) -> Any:
@@ -106,14 +79,10 @@ def _comparison(values: Mapping[str, Any]) -> Any:
 
 def check(spec: StudySpec) -> str:
     """Refuse what cannot be run, before anything is."""
-    from trainers.data import check_size, dataset_of
-    from trainers.sample_losses import check_describable
-
     for configuration in spec.points():
         comparison = _comparison(dict(configuration.settings))
         comparison.check()
-        check_describable(comparison.point)
-        check_size(comparison.point, dataset_of(comparison.point).size)
+        check_networks([comparison.point])
     return "torch"
 
 
@@ -153,5 +122,4 @@ def average(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 def conditional_on(spec: StudySpec) -> str:
     """Return the data."""
-    names = dict.fromkeys(dict(c.settings)["data"] for c in spec.points())
-    return f"the data {' and '.join(names)}"
+    return data_of(spec.points())

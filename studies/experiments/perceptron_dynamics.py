@@ -21,14 +21,14 @@ from search_spaces import InvalidSettingError
 from search_spaces.choices import check_name
 from search_spaces.configuration import Configuration
 from search_spaces.grid import GridSpace, Setting
+from search_spaces.numbers import positive_integer, positive_number
 from search_spaces.perceptron_dynamics import (
     MARGIN_LOSSES,
-    PERSISTENCE_CONVENTIONS,
     TASKS,
     PerceptronDynamics,
-    convert_persistence_time,
 )
-from search_spaces.point import positive_integer, positive_number
+from search_spaces.selection import PERSISTENCE_CONVENTIONS, convert_persistence_time
+from studies.memory import memory_bound
 from studies.perceptron_rows import (
     DYNAMICS,
     dynamics_of,
@@ -133,12 +133,16 @@ def read(plain: dict[str, Any]) -> Configuration:
 
 
 def check(spec: StudySpec) -> str:
-    """Refuse theory that needs too much memory and windows that are too short."""
+    """Refuse what needs too much memory and windows that are too short."""
+    allowed = memory_bound()
     for scan in spec.spaces().values():
+        limit = min(scan.values["memory"]) if allowed is None else allowed / 1e9
         for configuration in scan.points():
             if configuration["method"] == "mean_field":
-                _check_memory(configuration, min(scan.values["memory"]))
-            elif configuration["quantity"] == "temperature":
+                _check_memory(configuration, limit)
+                continue
+            _check_simulation(configuration, limit)
+            if configuration["quantity"] == "temperature":
                 _check_window(configuration)
     return check_name("backend", "numba" if spec.backend == "auto" else spec.backend, BACKENDS)
 
@@ -148,7 +152,21 @@ def _check_memory(configuration: Configuration, limit: float) -> None:
     try:
         check_memory(problem, **solver_sizes(configuration), limit=limit)
     except SolveDynamicsError as error:
-        raise InvalidSettingError(str(error)) from None
+        raise InvalidSettingError(
+            f"{error}; n_copies sets the samples, --memory the limit"
+        ) from None
+
+
+def _check_simulation(configuration: Configuration, limit: float) -> None:
+    """Refuse data beyond `limit` gigabytes: M times N numbers of four bytes per seed."""
+    n, load = configuration["n_weights"], configuration["load"]
+    needed = 4e-9 * load * n**2
+    if needed > limit:
+        raise InvalidSettingError(
+            f"n_weights={n} at load={load:g} needs {needed:.3g} GB of data, more than the "
+            f"limit of {limit:g} GB; n_weights={math.isqrt(int(limit / (4e-9 * load)))} fits, and "
+            "--memory sets the limit"
+        )
 
 
 def _check_window(configuration: Configuration) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from analysis import MeasurementTable
 from analysis.averages import average_replicas
 from search_spaces import Point, SearchSpace, Seeds
 from search_spaces.axes import AXES, LogAxis, parse_axis
+from search_spaces.choices import SELECTIONS
 from search_spaces.windows import expected_presentations, onset_temperature, read_window
 from studies.curves import curves_of
 
@@ -26,12 +27,15 @@ KEYS = (
     "bias",
     "scheme",
     "observables",
+    "persistence_convention",
     "kernel_diagonal",
     "stable_learning_rate",
     "n_seeds",
     "first_seed",
 )
 DEVICES = ("cpu", "cuda")
+_FIXED_SIZE = "without_replacement"
+_SEED_COLUMNS = tuple(f"seed_{field.name}" for field in fields(Seeds))
 TOGETHER = {"torch-replicas": 8}
 """Replicas that share a set of tensors: eight take about twice the time of one."""
 SHOWN = ("alpha", "n_train", "temperature", "batch_size", "learning_rate")
@@ -69,21 +73,24 @@ def read(plain: dict[str, Any]) -> Point:
     return Point.from_dict(plain)
 
 
-def check(spec: StudySpec, device: str = "cpu") -> str:
+def check(spec: StudySpec, device: str = "cpu", is_here: bool = True) -> str:
     """Refuse what no backend can train, data sets that are too small, points that do not fit.
 
-    Returns the backend of all points, or `auto` if they have different ones.
+    `is_here` is whether this machine trains, and must have the device. Returns the backend of
+    all points, or `auto` if they have different ones.
     """
     from trainers.data import check_size, dataset_of
     from trainers.memory import check_memory
     from trainers.trainer import resolve_backend
 
-    backends = set()
+    backends, backend = set(), "auto" if spec.backend == "any" else spec.backend
     for point in _sample_points(spec):
-        backends.add(resolve_backend(point, spec.backend, device))
+        backends.add(resolve_backend(point, backend, device, is_here))
         data = dataset_of(point)
         check_size(point, data.size)
         check_memory([(point, data.input_dim)])
+    if spec.backend == "any":
+        return spec.backend
     return backends.pop() if len(backends) == 1 else "auto"
 
 
@@ -109,7 +116,7 @@ def prepare(spec: StudySpec, backend: str) -> None:
     from trainers.kernels import compile_kernels
     from trainers.perceptron import compile_perceptron
 
-    if backend not in ("numba", "auto"):
+    if backend not in ("numba", "auto", "any"):
         return
     for space in spec.spaces().values():
         dtype, losses = space.fixed["dtype"], sorted(map(str, space.axes["loss"].values()))
@@ -117,7 +124,9 @@ def prepare(spec: StudySpec, backend: str) -> None:
         if "perceptron" in models:
             compile_perceptron(dtype)
         if "mlp" in models:
-            compile_kernels(dtype, losses, [space.fixed["scheme"] or "sequential"])
+            sampling = "bernoulli" if space.fixed["sampling"] in SELECTIONS else _FIXED_SIZE
+            schemes = [space.fixed["scheme"] or "sequential"]
+            compile_kernels(dtype, losses, schemes, sampling)
 
 
 def measure(
@@ -171,7 +180,7 @@ def _perceptron_seconds(point: Point) -> float:
 
 def seed_columns(seed: int) -> dict[str, int]:
     """Return the five seeds of a replica."""
-    return {f"seed_{name}": value for name, value in asdict(Seeds.shared(seed)).items()}
+    return dict.fromkeys(_SEED_COLUMNS, seed)
 
 
 def average(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:

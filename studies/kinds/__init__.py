@@ -53,6 +53,8 @@ class Kind(Protocol):
     """Name of the experiment that the study runs, of :mod:`studies.experiments`."""
     TABLES: tuple[str, ...]
     """Names of the CSV files that its report writes beside the page."""
+    COMPARE: str
+    """What to look at in MLflow's plots, as Markdown."""
 
     def analyse(
         self,

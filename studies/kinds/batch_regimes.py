@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "training"
 TABLES = ("b_star.csv",)
+COMPARE = (
+    "Look at: the scatter of `batch_size` against `relative_weight_change` at one `temperature`, "
+    "flat up to B*; the contour of it over `batch_size` and `learning_rate`."
+)
 
 
 def analyse(

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "training"
 TABLES = ("t_c.csv",)
+COMPARE = (
+    "Look at: the scatter of `temperature` against `relative_weight_change`, which crosses c at "
+    "T_lazy(c), and against `test_error`; parallel coordinates of `n_train`, `temperature` and "
+    "`test_error`."
+)
 
 
 def analyse(

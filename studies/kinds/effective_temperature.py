@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "perceptron-dynamics"
 TABLES = ("temperatures.csv",)
+COMPARE = (
+    "Look at: the scatter of `learning_rate` against `temperature_secant` at one "
+    "`active_fraction`; parallel coordinates of `method`, `learning_rate` and `persistence_time`, "
+    "where simulation and mean-field theory must agree."
+)
 
 
 def analyse(
@@ -31,4 +36,4 @@ def content(result: TemperatureResult, context: ReportContext) -> ReportContent:
     # Drawing takes a second to import, which a run with nothing to train need not pay.
     from analysis.temperature_report import temperature_content
 
-    return temperature_content(result)
+    return temperature_content(result, context)

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "escape"
 TABLES = ("theory.csv",)
+COMPARE = (
+    "Look at: one value of `dynamics` at a time; for `levy` the scatter of `tail_index` against "
+    "`simulated_time`, for `well` that of `sigma_h` against `log_time`."
+)
 
 
 def analyse(
@@ -27,4 +31,4 @@ def content(result: ClaimResult, context: ReportContext) -> ReportContent:
     """Return the report of escapes."""
     from analysis.escape_report import escape_content
 
-    return escape_content(result)
+    return escape_content(result, context)

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "gradient-noise"
 TABLES = ("parameters.csv", "layers.csv")
+COMPARE = (
+    "Look at: the scatter of `batch_size` against `median_tail_index` at each `epoch`; parallel "
+    "coordinates of `epoch`, `batch_size` and `layer`."
+)
 
 
 def analyse(
@@ -27,4 +31,4 @@ def content(result: ClaimResult, context: ReportContext) -> ReportContent:
     """Return the report of gradient noise."""
     from analysis.gradient_noise_report import gradient_noise_content
 
-    return gradient_noise_content(result)
+    return gradient_noise_content(result, context)

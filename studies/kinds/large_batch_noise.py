@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "large-batch-noise"
 TABLES = ("arms.csv",)
+COMPARE = (
+    "Look at: parallel coordinates of `arm`, `label_noise`, `learning_rate` and `test_error`; "
+    "each arm against `small` at equal other settings."
+)
 
 
 def analyse(
@@ -27,4 +31,4 @@ def content(result: ClaimResult, context: ReportContext) -> ReportContent:
     """Return the report of the comparison."""
     from analysis.large_batch_report import large_batch_content
 
-    return large_batch_content(result)
+    return large_batch_content(result, context)

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "training"
 TABLES = ("t_opt.csv",)
+COMPARE = (
+    "Look at: the scatter of `temperature` against `test_error` at one `alpha`, lowest at T_opt; "
+    "the contour of `test_error` over `temperature` and `alpha`."
+)
 
 
 def analyse(

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "training"
 TABLES = ("exponents.csv",)
+COMPARE = (
+    "Look at: the scatter of `n_train` against `training_time` and `signal_to_noise`; parallel "
+    "coordinates of `n_train`, `temperature`, `batch_size` and `signal_to_noise`."
+)
 
 
 def analyse(

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "training"
 TABLES = ("phase_diagram.csv",)
+COMPARE = (
+    "Look at: the contour of `test_error` over `temperature` and `alpha`, and of "
+    "`relative_weight_change` over the same axes."
+)
 
 
 def analyse(

@@ -68,7 +68,7 @@ def test_page(tmp_path: Path, results) -> None:
     assert "steeper &lt;b&gt;$" in text
     assert "<b>$" not in text
     assert text.count("<svg") == 2
-    assert "alpha" in text
+    assert "α" in text
     assert set(pd.read_csv(tmp_path / "t_c.csv")["study"]) == set(results)
     numbers = json.loads((tmp_path / "report.json").read_text())
     assert numbers["verdicts"]["equal_exponents"]["status"] == "contradicted"

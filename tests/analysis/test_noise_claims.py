@@ -8,7 +8,7 @@ from analysis.claim_ledger import AnalyseTableError, mean_over_seeds
 from analysis.escape_study import analyse_escapes
 from analysis.gradient_noise import analyse_gradient_noise, parameter_frame
 from analysis.large_batch_study import analyse_large_batches
-from analysis.report import write_report
+from analysis.report import ReportContext, write_report
 
 
 def layers(index_at, heavy=1.0, used=20):
@@ -56,7 +56,7 @@ def test_an_index_that_rises_with_the_batch_contradicts_stability(tmp_path):
     assert result.estimates["excluded[epoch=5,B=4]"].value == pytest.approx(0.2)
     from analysis.gradient_noise_report import gradient_noise_content
 
-    page = write_report(gradient_noise_content(result), tmp_path).read_text()
+    page = write_report(gradient_noise_content(result, ReportContext()), tmp_path).read_text()
     assert "it rises as for noise of finite variance" in page
 
 
@@ -76,7 +76,7 @@ def test_a_table_in_which_every_parameter_is_excluded_says_so(tmp_path):
     assert set(statuses(result).values()) == {"not established"}
     from analysis.gradient_noise_report import gradient_noise_content
 
-    assert write_report(gradient_noise_content(result), tmp_path).exists()
+    assert write_report(gradient_noise_content(result, ReportContext()), tmp_path).exists()
 
 
 def test_parameters_unfold_one_per_row():

@@ -146,7 +146,7 @@ def test_no_exponent_from_two_alphas():
 def test_report(result, tmp_path):
     context = ReportContext(study="optimal-temperature")
     page = write_report(optimal_content(result, context), tmp_path, context).read_text()
-    assert "T_opt ~ α^k, k = 0." in page
+    assert "T<sub>opt</sub> ~ α<sup>k</sup>, k = 0." in page
     assert len(pd.read_csv(tmp_path / "t_opt.csv")) == 3
     drawn = {path.stem for path in (tmp_path / "figures").iterdir()}
     assert drawn == {"minima", "optimal-temperature"}

@@ -81,11 +81,11 @@ def test_answer_is_on_the_page(written: Path) -> None:
     for text in (
         "Power law: <strong>established</strong>",
         "conditional on these 1797 images",
-        "T_lazy(0.1)",
-        "P = 64..1024, 5 sizes, 16 replicas per point",
+        "T<sub>lazy</sub>(0.1)",
+        "P = 64–1024, 5 sizes, 16 replicas per point",
         "only T = η/B matters: yes",
         "thermometer run critical-temperature",
-        "exponent not determined: T_lazy(0.2) is valid at 3 sizes",
+        "exponent not determined: T<sub>lazy</sub>(0.2) is valid at 3 sizes",
         "Tc &gt; Tmax_stable at P=64: no crossing of relative_weight_change = 0.2",
     ):
         assert text in " ".join(page.split())
@@ -102,7 +102,7 @@ def test_page_is_self_contained(written: Path) -> None:
     assert "https://example.org/" in addresses
     assert "https://doi.org/10.1038/s41586-020-2649-2" in addresses
     # Whatever is not an address of the web is a file beside the page.
-    beside = {address for address in addresses if not address.startswith("https://")}
+    beside = {each for each in addresses if not each.startswith(("https://", "#"))}
     assert {"t_c.csv", "figures/stability.csv", "references.bib"} <= beside
     assert all((written.parent / address).is_file() for address in beside)
     assert not re.search(r"@import|url\((?!#)", written.read_text())
@@ -244,7 +244,7 @@ def test_many_laws_are_all_in_the_tables(
     result = analyse_scaling(MeasurementTable.from_frame(frame), (0.1,), n_bootstrap=50)
     page = write_scaling_report(result, tmp_path).read_text()
     assert "Figures show the first 3 of 5 laws" in page
-    assert "a[lazy,c=0.1,data=set 4&lt;b&gt;]" in page
+    assert "a[lazy,c=0.1,data=set 4&lt;b&gt;]" in page.replace(",<wbr>", ",")
     assert "<b>]" not in page
     assert (tmp_path / "figures" / "weight-change-data=set-0-b-.pdf").is_file()
 

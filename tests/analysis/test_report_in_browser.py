@@ -66,7 +66,7 @@ def page(browser, report: Path):
 
 def test_content_is_there(page) -> None:
     text = page.evaluate("document.body.innerText")
-    assert "T_lazy(0.1) = " in text
+    assert "Tlazy(0.1) = " in text
     assert "conditional on these 1797 images" in text
     assert page.evaluate("document.querySelectorAll('figure svg').length") == 7
     small = page.evaluate(

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.report import draw_figures
+from analysis.report import ReportContext, draw_figures
 from analysis.table import ReadTableError
 from analysis.temperature_report import temperature_content
 from analysis.temperature_study import analyse_temperatures
@@ -113,7 +113,7 @@ def test_drifting_runs_give_no_temperature_and_no_law():
 
 
 def test_the_report_says_which_slope_it_quotes(result):
-    content = temperature_content(result)
+    content = temperature_content(result, ReportContext())
     assert "no single temperature" in content.answers[0].note
     assert "T_sec" in content.answers[0].note
     assert [figure.name for figure in draw_figures(content.figures)] == [
@@ -125,7 +125,7 @@ def test_the_report_says_which_slope_it_quotes(result):
 def test_a_table_without_a_single_temperature_still_has_a_report():
     frame = table(drift=0.5).frame
     found = analyse_temperatures(TemperatureTable(frame[frame["active_fraction"] == 0.5].iloc[:1]))
-    content = temperature_content(found)
+    content = temperature_content(found, ReportContext())
     assert [figure.name for figure in draw_figures(content.figures)]
     assert content.answers[0].status == NOT_ESTABLISHED
 

@@ -6,7 +6,7 @@ from search_spaces import InvalidSettingError
 from search_spaces.choices import check_name
 from search_spaces.configuration import Configuration
 from search_spaces.grid import GridSpace, Setting
-from search_spaces.point import positive_integer, positive_number
+from search_spaces.numbers import positive_integer, positive_number
 
 
 def noise(name, value):

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from postgres import REQUIRED, find_programs, running_server
 from small_study import command_environment
 
 
@@ -57,3 +58,14 @@ def start_thermometer():
         if process.poll() is None:
             os.killpg(process.pid, 9)
         process.communicate()
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """Run PostgreSQL for the session; without it, skip, or fail where it is required."""
+    programs = find_programs()
+    if programs is None:
+        reason = "no PostgreSQL is installed"
+        (pytest.fail if os.environ.get(REQUIRED) == "required" else pytest.skip)(reason)
+    with running_server(programs) as server:
+        yield server

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from small_study import command_environment
 
 from studies.cli import _run
 
@@ -204,3 +205,75 @@ def test_shell_completes_commands_and_studies(run_thermometer, tmp_path, monkeyp
         monkeypatch.setenv("COMP_CWORD", position)
         done = run_thermometer(tmp_path)
         assert set(done.stdout.split()) == expected, done.stderr
+
+
+def test_bash_completes_through_the_script_it_is_given(tmp_path):
+    """Bash sources click's script and asks it what follows ``thermometer run crit``."""
+    (tmp_path / "thermometer").write_text(
+        f'#!/bin/sh\nexec "{sys.executable}" -m studies "$@"\n', encoding="utf-8"
+    )
+    (tmp_path / "thermometer").chmod(0o755)
+    script = (
+        'eval "$(_THERMOMETER_COMPLETE=bash_source thermometer)"; '
+        "COMP_WORDS=(thermometer run crit); COMP_CWORD=2; "
+        '_thermometer_completion thermometer; echo "${COMPREPLY[@]}"; complete -p thermometer'
+    )
+    environment = command_environment()
+    environment["PATH"] = f"{tmp_path}:{environment['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, env=environment, check=True
+    )
+    reply, registered = done.stdout.splitlines()
+    assert reply == STUDY
+    assert "_thermometer_completion" in registered
+
+
+def test_a_run_closes_with_a_table_and_scripts_get_an_object(in_folder, capsys):
+    (in_folder / "tiny.yaml").write_text(TINY)
+    arguments = ["run", "tiny.yaml", "--executor", "serial", "--no-tracking"]
+    assert _run(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "trainings  4 of 4 done: 4 fitted"
+    assert lines[1].startswith("this run   4 trainings, ")
+    assert lines[2].startswith("wall time  starting ")
+    assert "table.csv, provenance.csv, report.html, report.json, figures in runs/tiny" in lines[-4]
+
+    assert _run([*arguments, "n_seeds=2", "--json"]) == 0
+    captured = capsys.readouterr()
+    closing = json.loads(captured.out)
+    assert closing["counts"] == {"fitted": 8}
+    assert closing["trained"] == 4
+    assert closing["trainings_per_second"] > 0
+    assert list(closing["seconds"]) == ["starting", "training", "analysis", "MLflow", "report"]
+    assert set(closing["files"]) >= {"table.csv", "report.html", "report.json", "figures"}
+    for number in closing["numbers"].values():
+        assert set(number) == {"value", "stderr", "interval95"}
+
+    assert _run([*arguments, "n_seeds=2", "--quiet"]) == 0
+    quiet = capsys.readouterr()
+    assert not any(line.startswith("trainings") for line in quiet.out.splitlines())
+    assert quiet.err == ""
+
+
+def test_status_counts_scans_and_is_silent_when_asked(in_folder, capsys):
+    scans = "scans:\n  cold: {}\n  more: {n_seeds: 2, n_train: 16}\n"
+    (in_folder / "tiny.yaml").write_text(TINY + scans)
+    assert _run(["run", "tiny.yaml", "--executor", "serial", "--no-tracking", "--quiet"]) == 0
+    capsys.readouterr()
+    assert _run(["status", "runs/tiny", "--json"]) == 0
+    now = json.loads(capsys.readouterr().out)
+    assert now["parts"] == {
+        "cold": {"done": 4, "planned": 4},
+        "more": {"done": 4, "planned": 4},
+    }
+    assert now["rate"] is None  # nobody drives it
+    assert _run(["status", "runs/tiny", "--quiet"]) == 0
+    assert capsys.readouterr().out == ""
+    assert _run(["fit", "runs/tiny", "--quiet"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
+    assert _run(["show", "runs/tiny", "--format", "csv", "--quiet"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 4
+    assert _run(["report", "runs/tiny", "--json"]) == 0
+    written = json.loads(capsys.readouterr().out)
+    assert written["report"].endswith("report.html")
+    assert "weight-change.pdf" in written["figures"]

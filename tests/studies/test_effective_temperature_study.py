@@ -1,6 +1,7 @@
 """The study `effective-temperature` from recipe to report, small and in this process."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -77,6 +78,22 @@ def test_a_theory_beyond_memory_names_what_fits():
     asked = spec(scans=None, method="mean_field", n_copies=50000, memory=1)
     with pytest.raises(InvalidSettingError, match=r"limit of 1 GB; n_steps=\d+ fits"):
         asked.experiment.check(asked)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"method": "mean_field", "n_copies": 60000}, r"limit of 1 GB; n_steps=\d+ fits"),
+        ({"n_weights": 20000}, r"needs 6\.4 GB of data, .*; n_weights=7905 fits, and --memory"),
+    ],
+)
+def test_the_memory_of_a_run_bounds_theory_and_simulation(tmp_path, settings, words):
+    study = Study("large", spec(scans=None, **settings), tmp_path / "large")
+    options = RunOptions(executor="serial", tracking=False, quiet=True, memory="1GB")
+    with pytest.raises(InvalidSettingError, match=words):
+        study.check(options)
+    assert study.check(replace(options, memory="60GB")) == "numba"
+    assert not (tmp_path / "large").exists()
 
 
 @pytest.mark.parametrize("preset", ["quick", "standard", "paper"])

@@ -78,7 +78,7 @@ def drive(ledger, executor):
         (p, [s for s in SPACE.seeds if s not in done.get(p.identity, ())]) for p in points
     )
     driver = Driver(
-        ledger, executor, planned_distributions(points), "test_error", "none", lambda *_: None
+        ledger, executor, planned_distributions(points), "test_error", {}, lambda *_: None
     )
     with Interrupt() as interrupt, Progress(24, quiet=True) as progress:
         return driver.run(queue, progress, Budget(), interrupt)

@@ -7,7 +7,11 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from studies.journal import repair_journal
+from studies.journal import repair_end, repair_records
+
+
+def repair_journal(path):
+    return repair_end(path) + repair_records(path)
 
 
 def open_study(path):

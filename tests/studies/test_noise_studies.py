@@ -8,6 +8,8 @@ import pytest
 
 from search_spaces import InvalidSettingError
 from studies import RunOptions, Study
+from studies.cli import main
+from studies.recognition import kind_of_columns
 from studies.resolve import resolve_spec
 
 GRADIENTS = {
@@ -143,3 +145,71 @@ def test_presets_resolve():
             assert np.isfinite(
                 sum(spec.experiment.expected_seconds(point) for point in spec.points())
             )
+
+
+@pytest.mark.parametrize(
+    ("model", "others"),
+    [
+        ("perceptron", {"data": "perceptron", "layer": 1, "loss": ["hinge", "logistic"]}),
+        ("mlp", {"activation": "gelu", "loss": "quadratic_hinge"}),
+        ("cnn", {"width": 3, "depth": 1, "loss": "hinge", "n_train": 64}),
+    ],
+)
+def test_gradient_noise_takes_every_model(model, others):
+    settings = GRADIENTS | {"model": model, "epoch": 2, "batch_size": 8, "n_batches": 100}
+    settings |= {"width": 32, "depth": 2} if model == "perceptron" else {}
+    spec = resolve_spec("gradient-noise", settings | {"n_seeds": 1} | others)
+    assert spec.experiment.check(spec) == "torch"
+    for configuration in spec.points():
+        (row,) = spec.experiment.measure(configuration, [0], "torch")
+        assert row["n_sampled"] > 0
+        assert row["gradient_norm"] > 0
+        assert 0 <= row["test_error"] < 0.6
+
+
+def test_arms_of_a_perceptron_and_what_it_refuses():
+    settings = ARMS | {"model": "perceptron", "data": "perceptron", "loss": "hinge", "width": 32}
+    spec = resolve_spec("large-batch-noise", settings | {"learning_rate": 30})
+    assert spec.experiment.check(spec) == "torch"
+    errors = {
+        c["arm"]: spec.experiment.measure(c, [1], "torch")[0]["test_error"]
+        for c in spec.points()
+        if c["label_noise"] == 0
+    }
+    assert len(errors) == 6
+    assert max(errors.values()) < 0.35  # 64 points in 64 dimensions, half is chance
+    with pytest.raises(InvalidSettingError, match="width=8 has no meaning for model=perceptron"):
+        resolve_spec("large-batch-noise", settings | {"width": 8})
+    large = resolve_spec("large-batch-noise", settings | {"n_train": 10**6})
+    with pytest.raises(InvalidSettingError, match="sample losses hold all samples at once"):
+        large.experiment.check(large)
+
+
+def test_a_plain_table_is_recognised_by_its_columns(tmp_path, capsys):
+    def fit(table):
+        with pytest.raises(SystemExit) as stop:
+            main(["fit", str(table)])
+        return stop.value.code, capsys.readouterr()
+
+    study, summary, _ = run(
+        "large-batch-noise", tmp_path / "l", ARMS | {"arm": ["large", "small"]}
+    )
+    plain = tmp_path / "mine.csv"
+    study.table().to_csv(plain, index=False)
+    code, said = fit(plain)
+    assert code == 0
+    assert summary.headline in said.out
+    pd.DataFrame({"a": [1], "b": [2]}).to_csv(plain, index=False)
+    code, said = fit(plain)
+    assert code == 2
+    assert "mine.csv has none of the columns of a study (it has a, b)" in said.err
+    assert "--quantity: critical-temperature, phase-diagram" in said.err
+    code, said = fit(tmp_path / "none.csv")
+    assert (code, said.err.count("\n")) == (2, 1)
+    assert "does not exist" in said.err
+    for kind in ("gradient-noise", "effective-temperature", "escape-times"):
+        with pytest.raises(SystemExit):
+            main(["fit", str(plain), "--quantity", kind])
+        assert "column" in capsys.readouterr().err
+    assert kind_of_columns("t", ["method", "quantity", "load"]) == "effective-temperature"
+    assert kind_of_columns("t", ["n_train", "seed"]) == "critical-temperature"

@@ -48,7 +48,9 @@ def test_table_has_one_row_per_replica(finished):
     assert (abs(ratio / table["temperature"] - 1) < 1e-9).all()
     provenance = pd.read_csv(home / "study/provenance.csv")
     assert len(provenance) == N_SMALL
-    assert {"host", "commit", "numpy", "seconds"} <= set(provenance.columns)
+    names = ["host", "commit", "code", "spec", "version", "backend", "device", "numba", "torch"]
+    assert {*names, "ray", "optuna", "seconds"} <= set(provenance.columns)
+    assert provenance.notna().all(axis=None)
 
 
 def test_optuna_opens_the_ledger(finished):

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from search_spaces import Point, Seeds
-from search_spaces.choices import DTYPES, LOSSES, SAMPLINGS, SCHEMES
+from search_spaces.choices import DTYPES, FIXED_SIZES, LOSSES, SCHEMES
 from trainers import preparation, train, train_pack
 from trainers.dynamics import train_reference
 from trainers.kernels import train_replica
@@ -27,7 +27,7 @@ def problems(draw, dtype="float64", losses=LOSSES):
     """Draw settings of a training of few, stable steps."""
     n_train = draw(st.integers(1, 20))
     loss = draw(st.sampled_from(losses))
-    sampling = draw(st.sampled_from(SAMPLINGS))
+    sampling = draw(st.sampled_from(FIXED_SIZES))
     batch_size = n_train if sampling == "full_batch" else draw(st.integers(1, n_train))
     alpha = 10 ** draw(st.floats(-1.5, 2.5))
     # Steps of a loss that bends are stable for eta alpha K < 2. The quadratic hinge approaches

@@ -4,11 +4,8 @@ import numpy as np
 import pytest
 
 from search_spaces import InvalidSettingError
-from search_spaces.perceptron_dynamics import (
-    PerceptronDynamics,
-    convert_persistence_time,
-    flip_probabilities,
-)
+from search_spaces.perceptron_dynamics import PerceptronDynamics
+from search_spaces.selection import convert_persistence_time, flip_probabilities
 from trainers.persistent_sampling import is_active, selection_masks
 
 CASES = {

@@ -50,6 +50,14 @@ class Split(NamedTuple):
     test: Part
 
 
+class SplitSizes(NamedTuple):
+    """What a split depends on beside the seeds, where there is no point."""
+
+    n_train: int
+    n_test: int
+    data: str
+
+
 class Dataset(ABC):
     """Labelled inputs to learn; see :func:`trainers.data.load_dataset`."""
 
@@ -97,7 +105,7 @@ class GeneratedDataset(Dataset):
         )
 
 
-def check_size(point: Point, size: int | None) -> None:
+def check_size(point: Point | SplitSizes, size: int | None) -> None:
     """Raise InvalidSettingError unless `size` points suffice for training and test set."""
     if size is not None and point.n_train + point.n_test > size:
         raise InvalidSettingError(

@@ -13,7 +13,7 @@ import numpy as np
 
 from search_spaces import InvalidSettingError, Point, Seeds
 from trainers.alignment import aligned_empty
-from trainers.data.dataset import Dataset, Part, Split, check_size
+from trainers.data.dataset import Dataset, Part, Split, SplitSizes, check_size
 from trainers.streams import Purpose, generator
 
 _LARGEST_TABLE = 2**20
@@ -58,6 +58,16 @@ class FiniteDataset(Dataset):
         inputs.setflags(write=False)
         return inputs
 
+    @cached_property
+    def digest(self) -> str:
+        """Hash of images and labels (16 hexadecimal digits), the same on every machine."""
+        content = blake2b(
+            str((self._pixels.dtype.str, self._pixels.shape)).encode(), digest_size=8
+        )
+        for values in (self._pixels, self.labels):
+            content.update(np.ascontiguousarray(values).data)
+        return content.hexdigest()
+
     def rows(self, indices: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """Return the inputs of some images, shape (len(indices), d).
 
@@ -94,7 +104,9 @@ class FiniteDataset(Dataset):
         return Part(*self._tables[dtype], rows=indices)
 
 
-def split_indices(size: int, point: Point, seeds: Seeds) -> tuple[np.ndarray, np.ndarray]:
+def split_indices(
+    size: int, point: Point | SplitSizes, seeds: Seeds
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the indices of training and test points among `size` points.
 
     The test set depends on `seeds.testset` and n_test alone; the others, in an order that

@@ -1,0 +1,86 @@
+"""A training that costs a given time and nothing else, as an experiment of its own.
+
+It multiplies matrices a fixed number of times, without a pause, so that all programs that are
+compared do the same work; what it returns depends on its one parameter.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from search_spaces.configuration import Configuration
+from studies.experiments import Experiment, add_experiment
+from studies.worker import run_pack
+
+NAME = "busy"
+PARAMS = ("x", "products")
+SHOWN = PARAMS
+
+
+def work(x: float, products: int) -> float:
+    """Multiply 64x64 matrices so many times; return a number between 0 and 1."""
+    matrix = np.full((64, 64), x / 64)
+    kept = np.eye(64)
+    for _ in range(products):
+        kept = matrix @ kept
+        kept /= 1 + kept[0, 0]
+    return float(abs(kept[0, 0]) % 1)
+
+
+def products_in(milliseconds: float) -> int:
+    """Return how many products take so long on this machine, as the best of several attempts."""
+    n, best = 2000, float("inf")
+    for _ in range(7):
+        begin = time.thread_time()
+        work(0.5, n)
+        best = min(best, time.thread_time() - begin)
+    return max(1, round(1e-3 * milliseconds * n / best))
+
+
+def configuration(x: float, products: int, seconds: float) -> Configuration:
+    """Return a training."""
+    return Configuration.create(NAME, {"x": x, "products": products, "seconds": seconds})
+
+
+def read(plain: dict[str, Any]) -> Configuration:
+    """Return the configuration of a record."""
+    settings = dict(plain)
+    return Configuration.create(settings.pop("experiment"), settings)
+
+
+def measure(
+    configuration: Configuration, seeds: Sequence[int], backend: str
+) -> list[dict[str, Any]]:
+    """Return one row per seed."""
+    return [{"score": work(configuration["x"], configuration["products"])} for _ in seeds]
+
+
+def expected_seconds(configuration: Configuration) -> float:
+    """Return the time of one training."""
+    return float(configuration["seconds"])
+
+
+def seed_columns(seed: int) -> dict[str, int]:
+    """Return no further columns."""
+    return {}
+
+
+def average(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return the mean score."""
+    return {"score": sum(row["score"] for row in rows) / len(rows)}
+
+
+def busy_pack(payload: list[dict[str, Any]], backend: str) -> list[dict[str, Any]]:
+    """Train a pack in a worker."""
+    know_busy()
+    return run_pack(payload, backend)
+
+
+def know_busy() -> None:
+    """Make the experiment known in this process."""
+    add_experiment(NAME, cast(Experiment, sys.modules[__name__]))

@@ -1,0 +1,39 @@
+"""Effective temperature of SGD in a torch model of your own: displacement against response."""
+
+import numpy as np
+import torch
+
+from analysis.effective_temperature import FluctuationRecord, measure_temperatures
+from search_spaces import Seeds
+from trainers.model_dynamics import ModelDynamics, ModelRun
+from trainers.response import measure_windows
+
+torch.manual_seed(0)
+x = torch.randn(400, 10)
+y = torch.sin(x[:, 0]) + 0.5 * torch.randn(400)
+model = torch.nn.Sequential(torch.nn.Linear(10, 6), torch.nn.Tanh(), torch.nn.Linear(6, 1))
+
+
+def squares(outputs, targets):
+    return 0.5 * (outputs[:, 0] - targets) ** 2
+
+
+for name, noise in {
+    "SGD, b = 0.1": {"active_fraction": 0.1},
+    "persistent SGD, b = 0.1, tau = 0.5": {"active_fraction": 0.1, "persistence_time": 0.5},
+    "bath of temperature 1e-3": {"langevin_temperature": 1e-3},
+}.items():
+    dynamics = ModelDynamics(learning_rate=0.1, ridge=0.05, objective="mean", **noise)
+    records = []
+    for seed in range(2):
+        run = ModelRun(model, squares, x, y, dynamics, Seeds.shared(seed))
+        run.advance(800)
+        records.append(measure_windows(run, 200, 3, 1e-2))
+    record = FluctuationRecord.from_windows(
+        displacement=np.array([r.displacement for r in records]),
+        response=np.array([r.response for r in records]),
+        loss=np.array([r.observables["loss"] for r in records]),
+        norm=np.array([r.observables["norm"] for r in records]),
+    )
+    slopes = measure_temperatures(record).slopes
+    print(f"{name}: T_sec = {slopes['secant']:.2g}, T_short = {slopes['short']:.2g}")

@@ -1,0 +1,150 @@
+"""Where a study's MLflow store is: its URI, whether it can be reached, which store it names."""
+
+from __future__ import annotations
+
+import re
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from search_spaces import InvalidSettingError
+from studies.credentials import redacted_uri
+from studies.folder import StudyFolder
+
+_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306}
+
+
+def check_tracking_uri(uri: str, reach: bool = True) -> None:
+    """Raise InvalidSettingError unless `uri` names a store that can be reached now.
+
+    That is a server or database that listens, or an SQLite file in an existing folder.
+
+    Parameters
+    ----------
+    reach
+        Whether to ask a server; a study that was logged there before goes on without it.
+    """
+    shown = redacted_uri(uri)
+    try:
+        parts = urlsplit(uri)
+        scheme = parts.scheme.partition("+")[0]
+        port = parts.port or _PORTS.get(scheme)
+    except ValueError:
+        # The words of urlsplit repeat what stands in place of the port: part of a password.
+        raise InvalidSettingError(
+            f"tracking_uri={shown!r} is not valid: its port is not a number from 0 to 65535"
+        ) from None
+    if scheme == "sqlite":
+        path = Path(uri.partition(":///")[2]).absolute()
+        if not path.parent.is_dir():
+            raise InvalidSettingError(f"tracking_uri={shown!r}: {path.parent} is not a folder")
+        return
+    if port is None:
+        raise InvalidSettingError(
+            f"tracking_uri={shown!r} is not http://HOST:PORT, sqlite:///FILE, postgresql://... "
+            "or mysql://..."
+        )
+    if reach:
+        _check_reachable(parts.hostname or "", port, shown)
+
+
+def _check_reachable(host: str, port: int, shown: str) -> None:
+    """Raise InvalidSettingError unless something listens."""
+    try:
+        socket.create_connection((host, port), timeout=5).close()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        # A slash in a password makes part of it a host.
+        named = f"{host}:{port}" if host and host in shown else shown
+        raise InvalidSettingError(f"no MLflow server answers at {named}: {reason}") from None
+
+
+def check_local_store(folder: StudyFolder) -> None:
+    """Raise InvalidSettingError if the folder's path cannot stand in a database URL."""
+    for mark in "?%":
+        if mark in str(folder.path):
+            raise InvalidSettingError(
+                f"{folder.path} contains {mark!r}, which MLflow's store cannot have in its path; "
+                "choose another folder with --out, or --no-tracking"
+            )
+
+
+def local_uri(folder: StudyFolder) -> str:
+    """Return the tracking URI of the SQLite store in a study's folder."""
+    return f"sqlite:///{folder.mlflow_db}"
+
+
+def absolute_uri(uri: str) -> str:
+    """Return a tracking URI that means the same in every working folder."""
+    path = uri.removeprefix("sqlite:///")
+    return f"sqlite:///{Path(path).absolute()}" if path != uri else uri
+
+
+def is_web(uri: str) -> bool:
+    """Whether a store is a tracking server, which browsers reach and which keeps artifacts."""
+    return uri.lower().startswith(("http://", "https://"))
+
+
+def same_store(one: str, other: str) -> bool:
+    """Whether two URIs name one store, whoever logs in.
+
+    >>> same_store("http://me:secret@host:5000/", "http://***@host:5000")
+    True
+    """
+    return _place(one) == _place(other)
+
+
+def _place(uri: str) -> str:
+    """Return a URI without user, password, secrets and a last slash."""
+    return re.sub(r"://[^/]*@", "://", redacted_uri(uri)).rstrip("/")
+
+
+def lacks_password(uri: str) -> bool:
+    """Whether a stored URI is incomplete because its password is not stored.
+
+    >>> lacks_password("postgresql://me:***@db/x")
+    True
+    """
+    return "***" in uri
+
+
+def with_password(stored: str, given: str | None) -> str:
+    """Return the URI of a store: what the user gives, else what is stored.
+
+    Raises
+    ------
+    InvalidSettingError
+        If neither has its password.
+    """
+    uri = stored if given is None else given
+    if lacks_password(uri):
+        raise InvalidSettingError(
+            f"the password of {redacted_uri(uri)} is not stored; give the whole URI with "
+            "--tracking-uri"
+        )
+    return uri
+
+
+def web_address(uri: str) -> str | None:
+    """Return the address under which a browser finds the store, None unless it is a server.
+
+    >>> web_address("http://me:secret@host:5000/")
+    'http://host:5000'
+    """
+    return _place(uri) if is_web(uri) else None
+
+
+def store_uri(folder: StudyFolder) -> str:
+    """Return the URI, without password, of the store that holds the runs of a study.
+
+    Raises
+    ------
+    InvalidSettingError
+        If the study was not logged to MLflow.
+    """
+    uri = folder.read_state().get("mlflow", {}).get("uri")
+    if uri is None and folder.mlflow_db.exists():
+        return local_uri(folder)
+    if uri is None:
+        raise InvalidSettingError(f"{folder.path} has no MLflow store; run the study first")
+    return str(uri)

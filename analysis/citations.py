@@ -9,7 +9,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from analysis.works import WORKS, Work
+from analysis.work import Work
+from analysis.works import WORKS
 
 __all__ = ["SOFTWARE", "WORKS", "CiteWorkError", "Work", "bibtex", "works"]
 

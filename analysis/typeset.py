@@ -49,7 +49,9 @@ _INDEX = re.compile(
     r"_(lazy|noise|test|sec|short|long|opt|edge|eff|star|perp|max|min|c|L|H|h|g|j|G|S|0|1|2)"
     r"((?:,(?:up|down))?)(?![\w])"
 )
-_POWER = re.compile(rf"\^(\(-?[^()\s]+\)|-?{_NUMBER}(?:/\d+)?|-?(?:{_LETTERS}|[a-zα-ω])\b)")
+_POWER = re.compile(
+    rf"\^(\([-−]?[^()\s]+\)|[-−]?{_NUMBER}(?:/\d+)?|[-−]?(?:{_LETTERS}|[a-zα-ω])\b)"
+)
 _GREEK_WORD = re.compile(rf"(?<![\w&\[])({_LETTERS})(?![\w\[])")
 _MINUS = re.compile(r"(?<![\w)\]&#>-])-(?=[\d.])")
 _RAISED = re.compile(r"<sup>([^<]*)</sup>")

@@ -100,7 +100,7 @@ class Cluster:
         if self._home is None or now - self._checked < 2:
             return False
         self._checked = now
-        if not _answers(*self._head):
+        if not self.answers():
             self._unreachable_since = self._unreachable_since or now
             if now - self._unreachable_since > _PATIENCE:
                 raise ClusterLostError(f"the Ray cluster at {self._address} does not answer")
@@ -108,6 +108,10 @@ class Cluster:
         self._unreachable_since = None
         alive = {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}
         return self._home not in alive and bool(alive)
+
+    def answers(self) -> bool:
+        """Whether the head of the cluster can be reached; Ray's own calls would wait for it."""
+        return self._home is None or _answers(*self._head)
 
     def _connect(self) -> None:
         offer_token()

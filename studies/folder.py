@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -16,11 +17,19 @@ from search_spaces import InvalidSettingError
 from studies.resolve import read_yaml
 from studies.spec import StudySpec
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 class LockFolderError(RuntimeError):
     """Another driver owns the folder; the message names its process."""
 
     exit_code = 5
+
+
+class FullDiskError(RuntimeError):
+    """The disk of the folder is full; what was finished is on it."""
+
+    exit_code = 3
 
 
 class StudyFolder:
@@ -112,6 +121,8 @@ class StudyFolder:
         ------
         LockFolderError
             If another process holds it.
+        FullDiskError
+            If the context ends because there is no room for what it writes.
         """
         descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -124,6 +135,13 @@ class StudyFolder:
             os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
             yield
             os.ftruncate(descriptor, 0)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            raise FullDiskError(
+                f"cannot write to {self.path}: {error.strerror}; what was finished is saved, and "
+                "the same command continues when there is room"
+            ) from None
         finally:
             os.close(descriptor)
 

@@ -14,7 +14,7 @@ _ROOT_HALF = math.sqrt(0.5)
 _DENSITY_AT_ZERO = 1 / math.sqrt(2 * math.pi)
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=True, counted=False)
 def activate_rows(rows, n, activation, biases, layer):
     """Replace the first `n` rows (n, h) of fields by their activations; NaN stays NaN."""
     number = rows.dtype.type
@@ -39,7 +39,7 @@ def activate_rows(rows, n, activation, biases, layer):
                 rows[r, j] = z * half * (one + math.erf(z * number(_ROOT_HALF)))
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=True, counted=False)
 def activate(values, derivatives, activation, biases, layer):
     """Replace fields (h,) by activations; write phi' unless relu, whose sign tells it."""
     number = values.dtype.type
@@ -65,7 +65,7 @@ def activate(values, derivatives, activation, biases, layer):
             derivatives[j] = below + z * density
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=True, counted=False)
 def positive_indices(values, active):
     """List the indices of the non-zero (or NaN) entries of `values`; return how many."""
     n = 0
@@ -76,7 +76,7 @@ def positive_indices(values, active):
     return n
 
 
-@compiled()
+@compiled(counted=False)
 def all_indices(n, active):
     """List the indices 0..n-1; return n."""
     for j in range(n):

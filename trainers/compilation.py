@@ -35,12 +35,16 @@ class _SourceCache(FunctionCache):
         return (*super()._index_key(sig, codegen), source_fingerprint())
 
 
-def compiled(*, fastmath: bool = False, inline: str = "never") -> Callable:
-    """Return the decorator of a kernel; `fastmath` grants FASTMATH."""
+def compiled(*, fastmath: bool = False, inline: str = "never", counted: bool = True) -> Callable:
+    """Return the decorator of a kernel; `fastmath` grants FASTMATH.
+
+    Without `counted`, references to arrays are not counted, which costs as much as a product of
+    a few rows where dozens of arrays are passed on. Such a kernel must not make arrays.
+    """
 
     def decorate(function: Callable) -> Callable:
         flags = set(FASTMATH) if fastmath else False
-        dispatcher = njit(nogil=True, fastmath=flags, inline=inline)(function)
+        dispatcher = njit(nogil=True, fastmath=flags, inline=inline, _nrt=counted)(function)
         # Without a writable folder, kernels are compiled anew in every process.
         with contextlib.suppress(RuntimeError):
             dispatcher._cache = _SourceCache(function)

@@ -7,7 +7,7 @@ rounding lets one tell. Inert points are violators without a gradient: they neve
 weights, but as long as there is one the training is not fitted.
 
 Compiled functions take groups of arrays as tuples: a *network* (:mod:`trainers.mlp_kernel`), a
-*sample* (x, y, f0) of n points, a *workspace* (rows, buffers, outputs) of the block path, and a
+*sample* (x, y, f0) of n points, a *workspace* of the block path, and a
 *law* (alpha, T, code of the loss, code of the activation, amplification of rounding errors).
 """
 
@@ -20,9 +20,10 @@ from trainers.compilation import compiled
 from trainers.mlp_kernel import (
     add_gradient,
     back_propagate,
-    block_outputs,
     fixed_output,
+    listed_outputs,
 )
+from trainers.tiles import ROWS
 
 SAFE, QUEUED, INERT, CANDIDATE, VIOLATOR = 0, 1, 2, 3, 4
 VERSION = 8
@@ -33,11 +34,12 @@ LOSS_CODES = {"hinge": HINGE, "quadratic_hinge": QUADRATIC_HINGE, "logistic": LO
 """Codes by the names of :data:`search_spaces.choices.LOSSES`."""
 
 
-@compiled()
+@compiled(counted=False)
 def queue_ahead(batches, row, end, target, version, status, queue):
     """Queue the unknown points of the next batches, at least `target` of them if possible.
 
-    Stops behind a batch that holds a known candidate, because the weights may move there.
+    Stops behind a batch that holds a known candidate, because the weights may move there. Points
+    of later batches complete the last tile, which costs the same whether it is full or not.
 
     Returns
     -------
@@ -57,10 +59,19 @@ def queue_ahead(batches, row, end, target, version, status, queue):
             elif status[p] >= known + CANDIDATE:
                 found = True
         row += 1
+    later = row
+    while later < end and n_queue % ROWS != 0:
+        for j in range(batches.shape[1]):
+            p = batches[later, j]
+            if status[p] < known and n_queue % ROWS != 0:
+                status[p] = known + QUEUED
+                queue[n_queue] = p
+                n_queue += 1
+        later += 1
     return n_queue, row
 
 
-@compiled()
+@compiled(counted=False)
 def queue_unknown(version, status, queue):
     """Queue every point that is unknown at the present weights; return how many."""
     n_queue = 0
@@ -71,7 +82,7 @@ def queue_unknown(version, status, queue):
     return n_queue
 
 
-@compiled()
+@compiled(counted=False)
 def next_candidate(batches, row, end, version, status):
     """Return the first row in [row, end) whose batch holds a candidate, or `end`."""
     candidate = VERSION * version + CANDIDATE
@@ -83,7 +94,7 @@ def next_candidate(batches, row, end, version, status):
     return row
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=True, counted=False)
 def classify(queue, n_queue, sample, law, tolerance, version, status, network, workspace):
     """Evaluate the queued points and mark each of them safe, candidate or violator.
 
@@ -97,16 +108,12 @@ def classify(queue, n_queue, sample, law, tolerance, version, status, network, w
     """
     x, y, f0 = sample
     alpha, activation = law[0], law[3]
-    rows, buffers, outputs = workspace
-    block = rows.shape[0]
+    outputs = workspace[2]
+    block = outputs.shape[0] - outputs.shape[0] % ROWS
     candidates, certain = 0, 0
     for start in range(0, n_queue, block):
         n = min(block, n_queue - start)
-        for r in range(n):
-            p = queue[start + r]
-            for j in range(x.shape[1]):
-                rows[r, j] = x[p, j]
-        square = block_outputs(rows, n, network, activation, buffers, outputs)
+        square = listed_outputs(x, queue[start:], n, network, activation, workspace)
         if not square <= tolerance[1]:
             tolerance[1] = square
         width = tolerance[0] * np.sqrt(tolerance[1])
@@ -125,7 +132,7 @@ def classify(queue, n_queue, sample, law, tolerance, version, status, network, w
     return candidates, certain
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=True, counted=False)
 def settle(sample, law, version, status, network, arrays):
     """Decide all candidates on the fixed path; return the number of violators."""
     x, y, f0 = sample
@@ -156,7 +163,7 @@ def step_arrays(sample, network, activation, batch_size):
     )
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=True, counted=False)
 def apply_batch(batch, sample, law, version, status, network, squares, arrays):
     """Take one step: w += (eta/B) sum over the batch of slope y grad f.
 
@@ -201,7 +208,7 @@ def apply_batch(batch, sample, law, version, status, network, squares, arrays):
         back_propagate(network, activation, traces[k], deltas[k], active)
     for k in range(n):
         p = members[k]
-        add_gradient(slopes[k], squares, x[p], traces[k], deltas[k], network)
+        add_gradient(slopes[k], squares, x[p], traces[k], deltas[k], network, active)
     return n
 
 

@@ -1,7 +1,8 @@
 """Compiled arithmetic of the multilayer perceptron: outputs, gradients and updates.
 
-Two paths compute the same output. The *block path* evaluates many points in matrix products; it
-is fast, and its rounding depends on how many points share a product. The *fixed path* evaluates
+Two paths compute the same output. The *block path* evaluates many points in matrix products, of
+a BLAS or, a few listed points at a time, in tiles (:mod:`trainers.tiles`); it is fast, and its
+rounding may depend on how many points share a product. The *fixed path* evaluates
 one point in loops whose order depends on nothing else. Only the fixed path enters the dynamics;
 the block path only rules out points that are farther from the margin than its rounding error.
 
@@ -21,6 +22,9 @@ import scipy.linalg.cython_blas  # noqa: F401
 
 from trainers.activations import RELU, activate, activate_rows, all_indices, positive_indices
 from trainers.compilation import compiled
+from trainers.registers import VECTOR_BYTES
+from trainers.row_sums import add_to_rows, sum_rows
+from trainers.tiles import ROWS, multiply_listed
 
 _MAX_BLOCK = 128
 _SMALL_PRODUCT = 10**6
@@ -40,13 +44,21 @@ def block_rows(width: int) -> int:
     return min(rows, _MAX_BLOCK) if rows >= 8 else _MAX_BLOCK
 
 
-@compiled()
-def overhead_rows(n_weights, width):
-    """Return how many rows cost as much as what a chain of products costs on top of its rows.
+@compiled(counted=False)
+def fits_tiles(width, itemsize):
+    """Return whether tiles beat a BLAS: a vector is full, and a row of weights is not too long."""
+    return VECTOR_BYTES <= width * itemsize <= 2048
 
-    That is the time of 50 000 multiply-adds (0.8 us), or, when the weights are packed at every
-    product, that of 50 rows.
+
+@compiled(counted=False)
+def overhead_rows(n_weights, width, itemsize):
+    """Return how many rows cost as much as what a look-ahead costs on top of its rows.
+
+    That is the time of 25 000 multiply-adds (0.4 us) in tiles; in products of a BLAS twice that
+    or, when the weights are packed at every product, that of 50 rows.
     """
+    if fits_tiles(width, itemsize):
+        return 2.5e4 / n_weights
     return 50.0 if 8 * width**2 > _SMALL_PRODUCT else 5e4 / n_weights
 
 
@@ -82,7 +94,47 @@ def block_outputs(rows, n, network, activation, buffers, outputs):
     return _weigh(current, n, out, biases, outputs)
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=True, counted=False)
+def listed_outputs(x, listed, n, network, activation, workspace):
+    """Evaluate f at the first `n` listed rows of `x`, in tiles where they pay.
+
+    Parameters
+    ----------
+    x : array (N, d)
+    listed : int64 array (n or more,)
+    workspace : tuple
+        From :func:`trainers.preparation.workspace`; receives f in its third entry.
+
+    Returns
+    -------
+    float
+        As :func:`block_outputs`.
+    """
+    first, hidden, out, biases = network
+    rows, buffers, outputs, order = workspace
+    if not fits_tiles(out.shape[0], out.itemsize):
+        for r in range(n):
+            for j in range(x.shape[1]):
+                rows[r, j] = x[listed[r], j]
+        return block_outputs(rows, n, network, activation, buffers, outputs)
+    for r in range(n):
+        order[0, r] = listed[r]
+    for r in range(n, n + ROWS):
+        order[0, r] = listed[n - 1]
+    rectified = activation == RELU and biases.shape[0] == 0
+    current, other = buffers[0], buffers[1]
+    multiply_listed(x, order[0], n, first, current, rectified)
+    for layer in range(hidden.shape[0]):
+        if not rectified:
+            activate_rows(current, n, activation, biases, layer)
+        multiply_listed(current, order[1], n, hidden[layer], other, rectified)
+        current, other = other, current
+    if not rectified:
+        activate_rows(current, n, activation, biases, hidden.shape[0])
+    return _weigh(current, n, out, biases, outputs)
+
+
+@compiled(fastmath=True, counted=False)
 def _weigh_rectified(fields, n, out, outputs):
     """Compute outputs = relu(fields) @ out; return the largest |relu(fields)|^2 of a row."""
     zero = out.dtype.type(0)
@@ -101,7 +153,7 @@ def _weigh_rectified(fields, n, out, outputs):
     return largest
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=True, counted=False)
 def _weigh(values, n, out, biases, outputs):
     """Compute outputs = values @ out + bias; return the largest |values|^2 of a row."""
     zero = out.dtype.type(0)
@@ -134,30 +186,7 @@ def evaluate_all(x, network, activation, workspace, results):
     return largest
 
 
-@compiled(fastmath=True)
-def layer_forward(values, active, n_active, matrix, result):
-    """Compute result = values @ matrix from the listed entries of `values`, in order."""
-    zero = result.dtype.type(0)
-    width = result.shape[0]
-    for o in range(width):
-        result[o] = zero
-    k = 0
-    while k + 4 <= n_active:
-        j0, j1, j2, j3 = active[k], active[k + 1], active[k + 2], active[k + 3]
-        a0, a1, a2, a3 = values[j0], values[j1], values[j2], values[j3]
-        for o in range(width):
-            pair = a0 * matrix[j0, o] + a1 * matrix[j1, o]
-            result[o] += pair + (a2 * matrix[j2, o] + a3 * matrix[j3, o])
-        k += 4
-    while k < n_active:
-        j0 = active[k]
-        a0 = values[j0]
-        for o in range(width):
-            result[o] += a0 * matrix[j0, o]
-        k += 1
-
-
-@compiled(fastmath=True)
+@compiled(fastmath=True, counted=False)
 def layer_backward(matrix, upper, active, n_active, result):
     """Compute result = matrix @ upper for the listed entries of `result`, 0 for the others."""
     zero = result.dtype.type(0)
@@ -182,7 +211,7 @@ def layer_backward(matrix, upper, active, n_active, result):
         k += 1
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=True, counted=False)
 def fixed_output(x, network, activation, trace, active):
     """Evaluate f at one point on the fixed path.
 
@@ -196,11 +225,11 @@ def fixed_output(x, network, activation, trace, active):
     first, hidden, out, biases = network
     activations, derivatives = trace[0], trace[trace.shape[0] - 1]
     n = positive_indices(x, active)
-    layer_forward(x, active, n, first, activations[0])
+    sum_rows(x, active, n, first, activations[0])
     activate(activations[0], derivatives[0], activation, biases, 0)
     for layer in range(hidden.shape[0]):
         n = positive_indices(activations[layer], active)
-        layer_forward(activations[layer], active, n, hidden[layer], activations[layer + 1])
+        sum_rows(activations[layer], active, n, hidden[layer], activations[layer + 1])
         activate(activations[layer + 1], derivatives[layer + 1], activation, biases, layer + 1)
     f = out.dtype.type(0)
     last = activations[hidden.shape[0]]
@@ -211,7 +240,7 @@ def fixed_output(x, network, activation, trace, active):
     return f
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=True, counted=False)
 def back_propagate(network, activation, trace, deltas, active):
     """Compute deltas (L, h) = df/dz of every hidden layer, from the trace of the point."""
     hidden, out = network[1], network[2]
@@ -234,20 +263,8 @@ def back_propagate(network, activation, trace, deltas, active):
             deltas[layer, j] *= derivatives[layer, j]
 
 
-@compiled(fastmath=True)
-def add_outer(matrix, step, values, delta):
-    """Add step * outer(values, delta) to `matrix`, row by row."""
-    zero = values.dtype.type(0)
-    for j in range(values.shape[0]):
-        if values[j] == zero:
-            continue
-        factor = step * values[j]
-        for o in range(delta.shape[0]):
-            matrix[j, o] += factor * delta[o]
-
-
-@compiled(fastmath=True)
-def add_gradient(step, squares, x, trace, deltas, network):
+@compiled(fastmath=True, counted=False)
+def add_gradient(step, squares, x, trace, deltas, network, active):
     """Add step * grad f of one sample to the scaled parameters.
 
     `squares` (5,) holds the squared scales of the first, the other hidden and the output layer,
@@ -255,10 +272,13 @@ def add_gradient(step, squares, x, trace, deltas, network):
     """
     first, hidden, out, biases = network
     activations = trace[0]
-    add_outer(first, step * squares[0], x, deltas[0])
+    n = positive_indices(x, active)
+    add_to_rows(step * squares[0], x, active, n, deltas[0], first)
     for layer in range(hidden.shape[0]):
         factor = step * squares[1]
-        add_outer(hidden[layer], factor, activations[layer], deltas[layer + 1])
+        values = activations[layer]
+        n = positive_indices(values, active)
+        add_to_rows(factor, values, active, n, deltas[layer + 1], hidden[layer])
     factor = step * squares[2]
     last = activations[hidden.shape[0]]
     for j in range(out.shape[0]):
@@ -270,7 +290,7 @@ def add_gradient(step, squares, x, trace, deltas, network):
         biases[deltas.shape[0], 0] += step * squares[4]
 
 
-@compiled(fastmath=True)
+@compiled(fastmath=True, counted=False)
 def squared_distance(a, b):
     """Return the sum of (a - b)^2 over flat arrays, in double precision."""
     total = 0.0

@@ -56,6 +56,6 @@ for name, module, batch_size in (
           f"{np.median(index):.2f} ± {1.25 * index.std() / len(index) ** 0.5:.2f}")  # fmt: skip
     axes.ecdf(index, label=name)
 
-axes.set(xlabel="tail index of a parameter (2: Gaussian)", ylabel="share of parameters")
+axes.set(xlabel="tail index (2: Gaussian; 0.5: end of the scale)", ylabel="share of parameters")
 axes.legend()
 figure.savefig("is_your_noise_heavy_tailed.svg")

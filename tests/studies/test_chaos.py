@@ -5,16 +5,19 @@ The long form is `make chaos`, which writes docs/verification/chaos.md; the shor
 
 import os
 import signal
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import arms
 import chaos
 import pytest
 from mlflow_process import MlflowProcess
 from ray_nodes import MARK, Nodes, kill, marked
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/verification/chaos.md"
-SWEEP = chaos.Sweep((64, 96, 128, 256), (0.003, 0.03, 0.3), n_seeds=512)
+SWEEP = arms.Sweep((64, 128, 192), (0.003, 0.03, 0.3), n_seeds=384)
 JOURNAL = {
     "kill -9": 16,
     "worker": 30,
@@ -89,7 +92,7 @@ def database_arms(nodes):
             time.sleep(2)
             database.start()
 
-        yield [chaos.Arm("postgresql", DATABASE, database.create, database.rows, outage)]
+        yield [arms.Arm("postgresql", DATABASE, database.create, database.rows, outage)]
 
 
 def check_nothing_is_left(nodes: Nodes) -> None:
@@ -118,13 +121,23 @@ def await_none(find, seconds: float = 60) -> None:
 @pytest.mark.chaos
 def test_campaign(home, nodes, server, undisturbed, database_arms):
     n_events, seed = int(os.environ.get("EVENTS", "100")), int(os.environ.get("SEED", "0"))
-    arms = [chaos.Arm("journal", JOURNAL), *database_arms]
-    tallies = {}
-    for k, arm in enumerate(arms):
-        share = n_events // len(arms) + (k < n_events % len(arms))
-        tallies[arm.name] = chaos.Campaign(home, nodes, server, SWEEP, undisturbed, arm, seed).run(
-            share
+    minutes = float(os.environ.get("MINUTES", "inf"))
+    every = [arms.Arm("journal", JOURNAL), *database_arms]
+    calm = threading.Lock()
+
+    def run(arm: arms.Arm, share: int) -> arms.Tally:
+        campaign = chaos.Campaign(
+            home / arm.name, nodes, server, SWEEP, undisturbed, arm, seed, calm
         )
+        return campaign.run(share, 60 * minutes)
+
+    # All at once, on the same nodes and the same MLflow server.
+    with ThreadPoolExecutor() as pool:
+        running = {
+            arm.name: pool.submit(run, arm, n_events // len(every) + (k < n_events % len(every)))
+            for k, arm in enumerate(every)
+        }
+    tallies = {name: future.result() for name, future in running.items()}
     check_nothing_is_left(nodes)
     write_page(tallies, seed)
     assert [wrong for tally in tallies.values() for wrong in tally.wrong] == []

@@ -244,7 +244,7 @@ def test_a_run_closes_with_a_table_and_scripts_get_an_object(in_folder, capsys):
     assert closing["counts"] == {"fitted": 8}
     assert closing["trained"] == 4
     assert closing["trainings_per_second"] > 0
-    assert list(closing["seconds"]) == ["starting", "training", "analysis", "report", "MLflow"]
+    assert list(closing["seconds"]) == ["starting", "training", "analysis", "MLflow", "report"]
     assert set(closing["files"]) >= {"table.csv", "report.html", "report.json", "figures"}
     for number in closing["numbers"].values():
         assert set(number) == {"value", "stderr", "interval95"}

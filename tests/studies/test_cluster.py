@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import arms
 import chaos
 import pandas as pd
 import pytest
@@ -174,14 +175,14 @@ def test_code_of_the_driver_goes_to_nodes_with_another(nodes, tmp_path):
 
 def test_six_accidents(nodes, tmp_path, run_thermometer):
     """Run the short form of `make chaos`."""
-    sweep = chaos.Sweep((128, 256), (0.003, 0.03, 0.3), n_seeds=384)
+    sweep = arms.Sweep((128, 256), (0.003, 0.03, 0.3), n_seeds=384)
     arguments = ["--executor", "serial", "--no-tracking", "--out", "study"]
     done = run_thermometer(tmp_path, "run", *sweep.settings, *arguments)
     assert done.returncode == 0, done.stderr
     undisturbed = (tmp_path / "study/table.csv").read_bytes()
     kinds = ("kill -9", "worker", "node", "SIGTERM", "truncated ledger", "disk full")
-    arm = chaos.Arm("journal", dict.fromkeys(kinds, 1))
-    campaign = chaos.Campaign(tmp_path / "chaos", nodes, None, sweep, undisturbed, arm, seed=1)
+    arm = arms.Arm("journal", dict.fromkeys(kinds, 1))
+    campaign = chaos.Campaign(tmp_path / "chaos", nodes, None, sweep, undisturbed, arm, 1)
     tally = campaign.run(6)
     assert tally.events.total() == 6
     assert tally.wrong == []

@@ -33,6 +33,30 @@ def ray_command(words: list[str]):
     return command, rest
 
 
+def write_programs(folder: Path) -> Path:
+    """Make the programs that the page calls, as if they were installed."""
+    programs = folder / "bin"
+    programs.mkdir()
+    for name, module in PROGRAMS.items():
+        (programs / name).write_text(f'#!/bin/sh\nexec {sys.executable} -m {module} "$@"\n')
+        (programs / name).chmod(0o755)
+    return programs
+
+
+def page_environment(programs: Path, home: Path, mark: str) -> dict[str, str]:
+    """Return the environment of somebody who has no Ray yet."""
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("RAY_")}
+    return {
+        **kept,
+        "HOME": str(home),
+        "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "RAY_raylet_start_wait_time_s": "240",  # on a busy machine
+        "THERMOMETER_ENV": str(programs.parent),
+        MARK: mark,
+    }
+
+
 def test_every_command_is_bash_that_ray_understands():
     script = "\n".join(commands())
     assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
@@ -57,6 +81,49 @@ def test_ready_files_are_valid():
     assert subprocess.run(["bash", "-n", folder / "slurm.sh"], check=False).returncode == 0
 
 
+SLURM = {
+    # Runs the command here, whatever the options before it ask for.
+    "srun": 'while [[ $1 == --* ]]; do shift; done; exec "$@"',
+    "scontrol": "echo first; echo second",
+}
+
+
+@pytest.mark.verify
+@pytest.mark.timeout(1500)
+def test_the_slurm_script_runs_a_study_in_place_of_slurm(tmp_path):
+    """Run its logic on real Ray nodes; only SLURM's own programs are stand-ins."""
+    mark = f"slurm-{os.getpid()}"
+    programs = write_programs(tmp_path)
+    for name, text in SLURM.items():
+        (programs / name).write_text(f"#!/bin/bash\n{text}\n")
+        (programs / name).chmod(0o755)
+    settings = ["n_train=[64,128]", "temperature=[0.01,0.1,1]", "n_seeds=8", "--no-tracking"]
+    settings += ["comparison_batch_size=null", "comparison_temperature=null", "--out", "study"]
+    environment = {
+        **page_environment(programs, tmp_path, mark),
+        "SLURM_JOB_ID": str(os.getpid()),
+        "SLURM_JOB_NODELIST": "two",
+        "SLURM_CPUS_PER_TASK": "1",
+    }
+    script = ROOT / "examples/cluster/slurm.sh"
+    try:
+        done = subprocess.run(
+            ["bash", script, "critical-temperature", *settings],
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=1400,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert (tmp_path / "study/report.html").exists()
+    finally:
+        for pid in marked(mark):
+            kill(pid)
+
+
 @pytest.mark.verify
 @pytest.mark.timeout(3000)
 def test_the_page_works_when_followed_literally(tmp_path):
@@ -65,21 +132,7 @@ def test_the_page_works_when_followed_literally(tmp_path):
     others = {name: f"/tmp/{mark}" if "/" in name else str(free_port()) for name in set(
         NAMES.findall(PAGE.read_text(encoding="utf-8"))
     )}  # fmt: skip
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    for name, module in PROGRAMS.items():
-        (programs / name).write_text(f'#!/bin/sh\nexec {sys.executable} -m {module} "$@"\n')
-        (programs / name).chmod(0o755)
-    home = tmp_path / "home"
-    home.mkdir()
-    environment = {
-        **{name: text for name, text in os.environ.items() if not name.startswith("RAY_")},
-        "HOME": str(home),
-        "PATH": f"{programs}:{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-        "RAY_raylet_start_wait_time_s": "240",  # on a busy machine
-        MARK: mark,
-    }
+    environment = page_environment(write_programs(tmp_path), tmp_path, mark)
     text = "\n".join(commands())
     for name, other in others.items():
         text = text.replace(name, other)

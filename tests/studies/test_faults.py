@@ -2,13 +2,16 @@
 
 import json
 import os
+import shutil
 import signal
+import subprocess
 import time
 from collections import Counter
 from pathlib import Path
 
 import mlflow
 import pytest
+from accidents import full_disk, mount_small_disk
 
 STUDY = "critical-temperature"
 LONGER = (
@@ -192,6 +195,30 @@ def test_truncated_ledger_and_stale_lock(tmp_path, run_thermometer, undisturbed)
     assert done.returncode == 0, done.stderr
     assert "repaired the ledger: removed the stale lock" in done.stdout
     assert "repaired the ledger: dropped an unfinished record" in done.stdout
+    check(tmp_path, undisturbed, before)
+
+
+def test_full_disk_ends_the_driver_in_one_sentence(tmp_path, run_thermometer, undisturbed):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    refusal = mount_small_disk(disk)
+    if refusal is not None:
+        pytest.skip(refusal)
+    arguments = ["--executor", "serial", "--no-tracking", "--out", "disk/study"]
+    try:
+        done = run_thermometer(tmp_path, "run", STUDY, *LONGER, *arguments, "--max-points", "200")
+        assert done.returncode == 3
+        before = recorded(disk / "study")
+        with full_disk(disk, blocks_left=1):
+            full = run_thermometer(tmp_path, "run", STUDY, *arguments)
+        assert full.returncode == 3
+        assert "disk/study: No space left on device; what was finished is saved" in full.stderr
+        assert len(full.stderr.strip().splitlines()) == 1
+        done = run_thermometer(tmp_path, "run", STUDY, *arguments)
+        assert done.returncode == 0, done.stderr
+        shutil.copytree(disk / "study", tmp_path / "study")
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
     check(tmp_path, undisturbed, before)
 
 

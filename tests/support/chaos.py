@@ -8,6 +8,7 @@ strike after a random number of further trainings, or at a random moment of a dr
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import random
 import signal
@@ -16,80 +17,15 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
 from accidents import cut_last_record, full_disk, mount_small_disk, ray_workers
+from arms import RESUMABLE, Arm, Sweep, Tally
 from ledgers import DatabaseReader, JournalReader
 from mlflow_process import MlflowProcess
 from ray_nodes import Nodes, kill
-
-STUDY = "critical-temperature"
-RESUMABLE = {0, 3, 4, 130}
-"""Exit codes after which the same command is expected to continue."""
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """What every study of a campaign trains."""
-
-    n_train: tuple[int, ...]
-    temperature: tuple[float, ...]
-    n_seeds: int
-
-    @property
-    def n_configurations(self) -> int:
-        """Number of MLflow runs below the study's."""
-        return len(self.n_train) * len(self.temperature)
-
-    @property
-    def n_trainings(self) -> int:
-        """Number of rows of its table."""
-        return self.n_configurations * self.n_seeds
-
-    @property
-    def settings(self) -> tuple[str, ...]:
-        """Arguments of ``thermometer run``."""
-        return (
-            STUDY,
-            f"n_train={list(self.n_train)}",
-            f"temperature={list(self.temperature)}",
-            f"n_seeds={self.n_seeds}",
-            "comparison_batch_size=null",
-            "comparison_temperature=null",
-        )
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One way to store a study, and how often which accident happens to it."""
-
-    name: str
-    weights: Mapping[str, int]
-    create: Callable[[str], str] | None = None
-    """Makes a database and returns its URL for --storage; None for the journal."""
-    query: Callable[[str, str], list[tuple]] | None = None
-    """Asks a database."""
-    outage: Callable[[], None] | None = None
-    """Kills the database and starts it again."""
-
-
-@dataclass
-class Tally:
-    """What happened."""
-
-    events: Counter[str] = field(default_factory=Counter)
-    skipped: dict[str, str] = field(default_factory=dict)
-    drivers: int = 0
-    exits: Counter[str] = field(default_factory=Counter)
-    rounds: int = 0
-    trainings: int = 0
-    mended: int = 0
-    """Trainings whose record an event destroyed in the file, and which were repeated for it."""
-    wrong: list[str] = field(default_factory=list)
-    """Every departure from what must hold."""
 
 
 class Campaign:
@@ -105,6 +41,8 @@ class Campaign:
         The MLflow server to which all studies are logged; None for a store in each folder.
     undisturbed
         The table of the study to which nothing happened.
+    calm
+        Held while the MLflow server is away, or must not go; campaigns beside each other share it.
     """
 
     def __init__(
@@ -116,7 +54,9 @@ class Campaign:
         undisturbed: bytes,
         arm: Arm,
         seed: int,
+        calm: threading.Lock | None = None,
     ) -> None:
+        home.mkdir(exist_ok=True)
         self._home = home
         self._nodes = nodes
         self._server = server
@@ -125,15 +65,21 @@ class Campaign:
         self._arm = arm
         self._random = random.Random(f"{arm.name} {seed}")
         self._driver: subprocess.Popen | None = None
-        self._mending: list[threading.Thread] = []
+        self._calm = calm or threading.Lock()
+        self._quiet = threading.Lock()
+        self._outages = (self._calm, self._quiet)
         self.tally = Tally()
 
-    def run(self, n_events: int) -> Tally:
-        """Let `n_events` accidents happen, finish the last study, and check everything."""
-        while self.tally.events.total() < n_events:
+    def run(self, n_events: int, seconds: float = math.inf) -> Tally:
+        """Let `n_events` accidents happen, finish the last study, and check everything.
+
+        No more happen after so many seconds.
+        """
+        self._n_events, self._end = n_events, time.monotonic() + seconds
+        while not self._is_enough():
             self._begin_round()
             try:
-                self._disturb(n_events)
+                self._disturb()
                 self._check_round()
             finally:
                 self._end_round()
@@ -166,13 +112,14 @@ class Campaign:
         if self._driver is not None and self._driver.poll() is None:
             os.killpg(self._driver.pid, signal.SIGKILL)
             self._driver.wait()
-        for thread in self._mending:
-            thread.join()
-        self._mending.clear()
+        self._await_services()
         if self._mounted:
             subprocess.run(["umount", "--lazy", str(self._folder.parent)], check=True)
 
-    def _disturb(self, n_events: int) -> None:
+    def _is_enough(self) -> bool:
+        return self.tally.events.total() >= self._n_events or time.monotonic() > self._end
+
+    def _disturb(self) -> None:
         deadline = time.monotonic() + 1800
         while True:
             assert time.monotonic() < deadline, f"{self._folder} is not finished in half an hour"
@@ -181,23 +128,24 @@ class Campaign:
                 return
             if code is not None:
                 self._start_driver()
-            if self.tally.events.total() >= n_events:
+            if self._is_enough():
                 time.sleep(0.2)
                 continue
             self._await_moment()
             self._strike()
 
     def _await_moment(self) -> None:
-        """Wait for some trainings more, or for a moment within the start of a driver."""
+        """Wait until more is in the ledger, or for a moment within the start of a driver."""
         if self._random.random() < 0.2:
             time.sleep(self._random.uniform(0, 8))
             return
-        wanted = len(self._look()) + self._random.randint(1, 60)
-        deadline = time.monotonic() + 90
-        while len(self._look()) < wanted and time.monotonic() < deadline:
-            if self._driver is None or self._driver.poll() is not None:
+        assert self._driver is not None
+        before, deadline = self._reader.size(), time.monotonic() + 90
+        while self._reader.size() == before and time.monotonic() < deadline:
+            if self._driver.poll() is not None:
                 return
-            time.sleep(0.1)
+            time.sleep(0.2)
+        self._look()
 
     def _look(self) -> Counter:
         """Return what is recorded now; nothing that was there before may be missing."""
@@ -271,15 +219,29 @@ class Campaign:
         return any(reason in log for reason in reasons)
 
     def _await_services(self) -> None:
-        """A driver is started again when the servers are back, as people do."""
-        for thread in self._mending:
-            thread.join()
-        self._mending.clear()
+        """Wait for the servers, as people do before they start a driver again."""
+        for outage in self._outages:
+            with outage:
+                pass
 
-    def _mend(self, work: Callable[[], object]) -> None:
-        thread = threading.Thread(target=work)
-        thread.start()
-        self._mending.append(thread)
+    def _break(
+        self, outage: threading.Lock, accident: Callable[[], object], mend: Callable
+    ) -> bool:
+        """Let an accident happen to what all arms share, unless one is being mended already."""
+        if not outage.acquire(blocking=False):
+            return False
+        accident()
+
+        def repair() -> None:
+            try:
+                mend()
+            except Exception as error:
+                self._complain(f"the campaign itself failed: {error}")
+            finally:
+                outage.release()
+
+        threading.Thread(target=repair).start()
+        return True
 
     # The events.
 
@@ -306,11 +268,7 @@ class Campaign:
             self._note(f"{name}; {len(self._seen)} trainings, driver {self._driver.poll()}")
 
     def _is_possible(self, name: str) -> bool:
-        if name == "disk full":
-            return self._mounted
-        if name in ("node", "MLflow server", "database"):
-            return not self._mending
-        return True
+        return self._mounted if name == "disk full" else True
 
     def _kill_9(self) -> None:
         self._driver.kill()
@@ -334,24 +292,27 @@ class Campaign:
         workers = ray_workers(self._nodes.mark)
         return bool(workers) and kill(self._random.choice(workers))
 
-    def _kill_node(self) -> None:
-        self._nodes.kill(self._random.choice(self._nodes.nodes[1:]))
-        self._mend(self._nodes.add)
+    def _kill_node(self) -> bool:
+        def accident() -> None:
+            self._nodes.kill(self._random.choice(self._nodes.nodes[1:]))
 
-    def _kill_server(self) -> None:
-        assert self._server is not None
-        self._server.kill()
-        pause = self._random.uniform(0, 10)
+        return self._break(self._nodes.outage, accident, self._nodes.add)
 
-        def again() -> None:
+    def _kill_server(self) -> bool:
+        server, pause = self._server, self._random.uniform(0, 10)
+        assert server is not None
+
+        def mend() -> None:
             time.sleep(pause)
-            self._server.start()
+            server.launch()
+            while not server.answers():
+                time.sleep(0.5)
 
-        self._mend(again)
+        return self._break(self._calm, server.kill, mend)
 
-    def _kill_database(self) -> None:
+    def _kill_database(self) -> bool:
         assert self._arm.outage is not None
-        self._mend(self._arm.outage)
+        return self._break(self._quiet, lambda: None, self._arm.outage)
 
     def _truncate_ledger(self) -> bool:
         """End the driver in the middle of a write."""
@@ -382,9 +343,9 @@ class Campaign:
         self.tally.trainings += len(recorded)
         if (self._folder / "table.csv").read_bytes() != self._undisturbed:
             self._complain("the table differs from the undisturbed one")
-        self._await_services()
-        self._upload()
-        runs = self._runs()
+        with self._calm:
+            self._upload()
+            runs = self._runs()
         points = Counter(run.data.tags.get("thermometer.point") for run in runs)
         if len(runs) != self._sweep.n_configurations + 1 or max(points.values()) > 1:
             self._complain(f"MLflow holds {len(runs)} runs: {points}")

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 TESTED_ELSEWHERE = {
-    "docs/howto/cluster.md": "the cluster's own test executes it on two machines' worth of Ray",
+    "docs/howto/cluster.md": "tests/studies/test_cluster_howto.py executes it",
 }
 """Pages, with the reason why their commands are only parsed here."""
 
@@ -25,6 +25,7 @@ NOT_EXECUTED = {
     r" --address\b": "needs a running Ray cluster",
     r" --tracking-uri (https?|postgresql|mysql)": "needs a server",
     r"(postgresql|mysql)(\+\w+)?://": "needs a database server",
+    r"^(pip|apt|apt-get|conda|docker|sbatch|srun)\b": "installs or submits something",
     r"^make\b": "sets up an environment of its own; .ci/run makes all targets",
 }
 """Patterns of commands, with the reason why they are only parsed."""
@@ -94,6 +95,11 @@ class Command:
 _HERE = ("--executor", "serial", "--no-tracking", "--quiet")
 
 
+def is_tested_elsewhere(page: Path) -> bool:
+    """Whether a page has a test of its own."""
+    return page.relative_to(ROOT).as_posix() in TESTED_ELSEWHERE
+
+
 def commands(page: Path) -> list[Command]:
     """Return the lines of a page's console blocks that follow a prompt."""
     lines = "\n".join(_blocks(page, "console")).replace("\\\n> ", "").splitlines()
@@ -103,15 +109,16 @@ def commands(page: Path) -> list[Command]:
 
 def python_blocks(page: Path) -> list[str]:
     """Return the blocks of Python of a page, small."""
-    blocks = _blocks(page, "python")
+    blocks = [] if is_tested_elsewhere(page) else _blocks(page, "python")
     for long, short in SHORTER_PYTHON.items():
         blocks = [block.replace(long, short) for block in blocks]
     return blocks
 
 
 def shell_blocks(page: Path) -> list[str]:
-    """Return the blocks that a shell reads."""
-    return _blocks(page, "bash")
+    """Return the blocks that a shell reads and a test may execute."""
+    blocks = [] if is_tested_elsewhere(page) else _blocks(page, "bash")
+    return [b for b in blocks if not any(re.search(p, b, re.MULTILINE) for p in NOT_EXECUTED)]
 
 
 def _blocks(page: Path, language: str) -> list[str]:

@@ -48,12 +48,18 @@ class MlflowProcess:
         """Wait until it answers."""
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
-            try:
-                with _OPENER.open(f"{self.uri}/health", timeout=2):
-                    return self
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.2)
+            if self.answers():
+                return self
+            time.sleep(0.2)
         raise RuntimeError((self._folder / "server.log").read_text()[-2000:])
+
+    def answers(self) -> bool:
+        """Whether it answers now."""
+        try:
+            with _OPENER.open(f"{self.uri}/health", timeout=2):
+                return True
+        except (urllib.error.URLError, OSError):
+            return False
 
     def signal(self, number: int) -> None:
         """Send a signal to the server and its workers."""

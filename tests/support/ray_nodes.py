@@ -6,12 +6,15 @@ the mark, so that a test can kill one kind of process, and can say afterwards th
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -35,7 +38,8 @@ class Nodes:
         # Paths of Unix sockets must be short.
         self._sessions = Path("/tmp") / self.mark
         self.nodes: list[subprocess.Popen] = []
-        self._started = 0
+        self.outage = threading.Lock()
+        """Held while a node that was killed is being replaced."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -47,6 +51,7 @@ class Nodes:
             "PYTHONPATH": path,
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_worker_niceness": str(os.nice(0)),
             "RAY_raylet_start_wait_time_s": "240",
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": self.mark,
@@ -59,22 +64,35 @@ class Nodes:
             self.add(count, **options)
 
     def add(self, cpus: int = 1, gpus: int = 0) -> subprocess.Popen:
-        """Start a node and wait until it is up."""
+        """Start a node and wait until it is up.
+
+        On a busy machine Ray's own time limits end a node that is still starting; then once more.
+        """
         arguments = [f"--num-cpus={cpus}", f"--num-gpus={gpus}", "--object-store-memory=80000000"]
-        if self._started == 0:
+        if self.nodes:
+            arguments += [f"--address={self.address}"]
+        else:
             arguments += [
                 "--head",
                 f"--port={self.address.rpartition(':')[2]}",
                 f"--temp-dir={self._sessions}",
-                f"--ray-client-server-port={free_port()}",
                 "--include-dashboard=false",
             ]
-        else:
-            arguments += [f"--address={self.address}"]
-        self._started += 1
-        log = self._home / f"node-{self._started}.log"
+            if importlib.util.find_spec("grpc") is not None:
+                arguments += [f"--ray-client-server-port={free_port()}"]
+        for _ in range(5):
+            log = self._home / f"node-{time.monotonic_ns()}.log"
+            node = self._launch(arguments, log)
+            while node.poll() is None:
+                if "Ray runtime started" in log.read_text():
+                    self.nodes.append(node)
+                    return node
+                time.sleep(0.1)
+        raise RuntimeError(f"no Ray node: {log.read_text()[-2000:]}")
+
+    def _launch(self, arguments: list[str], log: Path) -> subprocess.Popen:
         with log.open("w") as file:
-            node = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *arguments],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -82,13 +100,6 @@ class Nodes:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + 300
-        while "Ray runtime started" not in log.read_text():
-            if node.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"no Ray node: {log.read_text()[-2000:]}")
-            time.sleep(0.1)
-        self.nodes.append(node)
-        return node
 
     def kill(self, node: subprocess.Popen) -> None:
         """Kill everything that runs on a node at once, as if its plug was pulled."""
@@ -103,6 +114,7 @@ class Nodes:
         for node in self.nodes:
             node.wait()
         self.nodes.clear()
+        shutil.rmtree(self._sessions, ignore_errors=True)
 
 
 def marked(mark: str) -> dict[int, str]:

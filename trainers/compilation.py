@@ -36,7 +36,11 @@ class _SourceCache(FunctionCache):
 
 
 def compiled(*, fastmath: bool = False, inline: str = "never", counted: bool = True) -> Callable:
-    """Return the decorator of a kernel; `fastmath` grants FASTMATH."""
+    """Return the decorator of a kernel; `fastmath` grants FASTMATH.
+
+    Without `counted`, references to arrays are not counted, which costs as much as a product of
+    a few rows where dozens of arrays are passed on. Such a kernel must not make arrays.
+    """
 
     def decorate(function: Callable) -> Callable:
         flags = set(FASTMATH) if fastmath else False

@@ -7,7 +7,7 @@ rounding lets one tell. Inert points are violators without a gradient: they neve
 weights, but as long as there is one the training is not fitted.
 
 Compiled functions take groups of arrays as tuples: a *network* (:mod:`trainers.mlp_kernel`), a
-*sample* (x, y, f0) of n points, a *workspace* (rows, buffers, outputs) of the block path, and a
+*sample* (x, y, f0) of n points, a *workspace* of the block path, and a
 *law* (alpha, T, code of the loss, code of the activation, amplification of rounding errors).
 """
 

@@ -1,7 +1,8 @@
 """Compiled arithmetic of the multilayer perceptron: outputs, gradients and updates.
 
-Two paths compute the same output. The *block path* evaluates many points in matrix products; it
-is fast, and its rounding depends on how many points share a product. The *fixed path* evaluates
+Two paths compute the same output. The *block path* evaluates many points in matrix products, of
+a BLAS or, a few listed points at a time, in tiles (:mod:`trainers.tiles`); it is fast, and its
+rounding may depend on how many points share a product. The *fixed path* evaluates
 one point in loops whose order depends on nothing else. Only the fixed path enters the dynamics;
 the block path only rules out points that are farther from the margin than its rounding error.
 
@@ -44,13 +45,21 @@ def block_rows(width: int) -> int:
 
 
 @compiled(counted=False)
-def overhead_rows(n_weights, width):
-    """Return how many rows cost as much as what a chain of products costs on top of its rows.
+def fits_tiles(width, itemsize):
+    """Return whether tiles beat a BLAS: a vector is full, and a row of weights is not too long."""
+    return VECTOR_BYTES <= width * itemsize <= 2048
 
-    That is the time of 50 000 multiply-adds (0.8 us), or, when the weights are packed at every
-    product, that of 50 rows.
+
+@compiled(counted=False)
+def overhead_rows(n_weights, width, itemsize):
+    """Return how many rows cost as much as what a look-ahead costs on top of its rows.
+
+    That is the time of 25 000 multiply-adds (0.4 us) in tiles; in products of a BLAS twice that
+    or, when the weights are packed at every product, that of 50 rows.
     """
-    return 50.0 if 8 * width**2 > _SMALL_PRODUCT else 2.5e4 / n_weights
+    if fits_tiles(width, itemsize):
+        return 2.5e4 / n_weights
+    return 50.0 if 8 * width**2 > _SMALL_PRODUCT else 5e4 / n_weights
 
 
 @compiled(fastmath=True)
@@ -85,15 +94,22 @@ def block_outputs(rows, n, network, activation, buffers, outputs):
     return _weigh(current, n, out, biases, outputs)
 
 
-@compiled(counted=False)
-def fits_tiles(width, itemsize):
-    """Return whether tiles beat a BLAS at few rows: a vector is full and weights stay in cache."""
-    return VECTOR_BYTES <= width * itemsize <= 2 * 1024
-
-
 @compiled(fastmath=True, counted=False)
 def listed_outputs(x, listed, n, network, activation, workspace):
-    """Evaluate f at the first `n` listed rows of `x`; parameters as :func:`block_outputs`."""
+    """Evaluate f at the first `n` listed rows of `x`, in tiles where they pay.
+
+    Parameters
+    ----------
+    x : array (N, d)
+    listed : int64 array (n or more,)
+    workspace : tuple
+        From :func:`trainers.preparation.workspace`; receives f in its third entry.
+
+    Returns
+    -------
+    float
+        As :func:`block_outputs`.
+    """
     first, hidden, out, biases = network
     rows, buffers, outputs, order = workspace
     if not fits_tiles(out.shape[0], out.itemsize):

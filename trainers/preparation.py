@@ -144,15 +144,27 @@ def outputs(x: np.ndarray, network: tuple[np.ndarray, ...], activation: str) -> 
 
 
 def workspace(network: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-    """Return buffers of the block path: input rows, two hidden layers, outputs, indices."""
+    """Return buffers of the block path: input rows, two hidden layers, outputs, indices.
+
+    Those of the last network of the same shape in this thread, since fresh memory is slow.
+    """
     first, _, out, _ = network
-    block = block_rows(out.shape[0])
-    return (
-        aligned_empty((block, first.shape[0]), out.dtype),
-        aligned_empty((2, block, out.shape[0]), out.dtype),
-        np.empty(block, out.dtype),
-        np.tile(np.arange(block + ROWS), (2, 1)),
-    )
+    key = first.shape, out.dtype
+    if getattr(_buffers, "key", None) != key:
+        block = block_rows(out.shape[0])
+        _buffers.key, _buffers.arrays = (
+            key,
+            (
+                aligned_empty((block, first.shape[0]), out.dtype),
+                aligned_empty((2, block, out.shape[0]), out.dtype),
+                np.empty(block, out.dtype),
+                np.tile(np.arange(block + ROWS), (2, 1)),
+            ),
+        )
+    return _buffers.arrays
+
+
+_buffers = threading.local()
 
 
 def _start(

@@ -17,6 +17,7 @@ from numba.core import cgutils
 
 INDEX = ir.IntType(64)
 _LANE = ir.IntType(32)
+_ORIGIN = INDEX(0)
 
 
 def _registers() -> tuple[int, int]:
@@ -94,7 +95,7 @@ class Entries:
         """Return the address of entry `index` + `offset`, counted through all rows."""
         return self._builder.gep(self._data, [self._builder.add(index, INDEX(offset))])
 
-    def row(self, row: Any, column: Any = INDEX(0), offset: int = 0) -> Any:
+    def row(self, row: Any, column: Any = _ORIGIN, offset: int = 0) -> Any:
         """Return the address of an entry of a row."""
         begin = self._builder.mul(row, self._n_columns)
         return self.at(self._builder.add(begin, column), offset)

@@ -35,7 +35,7 @@ from trainers.tiles import ROWS
 
 ADAPTIVE = 0
 """Look-ahead that follows the observed fraction of candidates."""
-FULL_CHECK = 0.75
+FULL_CHECK = 0.9
 """Fraction of P known at the present weights beyond which all the others are evaluated."""
 
 FITTED, STEP_BUDGET, DIVERGED = 0, 1, 2
@@ -50,7 +50,8 @@ def look_ahead_target(fraction, overhead, block):
     """Return how many points to evaluate at once when a fraction of them are candidates.
 
     With an overhead of c rows, m rows cost c + m and reach the next candidate, m rows away or
-    less, with probability 1 - exp(-m fraction); the cheapest m is about sqrt(2 c / fraction).
+    less, with probability 1 - exp(-m fraction); the cheapest m is about sqrt(2 c / fraction),
+    here rounded to whole tiles.
 
     Parameters
     ----------
@@ -173,7 +174,7 @@ def run_sgd(
     status = np.full(n_train, -1, np.int64)
     queue = np.empty(n_train + batch_size, np.int64)
     arrays = step_arrays(sample, network, law[3], batch_size)
-    overhead = overhead_rows(network[0].size + network[1].size, width)
+    overhead = overhead_rows(network[0].size + network[1].size, width, x.itemsize)
     block = workspace[0].shape[0] - workspace[0].shape[0] % ROWS
     tolerance = np.array([rounding_unit(network, law), largest])
 

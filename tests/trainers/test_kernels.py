@@ -10,10 +10,11 @@ from scipy.special import erf
 from search_spaces import Point, Seeds
 from trainers.activations import CODES
 from trainers.kernels import compile_kernels, train_replica
-from trainers.mlp_kernel import fixed_output
+from trainers.mlp_kernel import fixed_output, listed_outputs
 from trainers.models import GAINS, prepare_replica
-from trainers.preparation import outputs
+from trainers.preparation import outputs, workspace
 from trainers.sgd_kernel import look_ahead_target, rounding_unit
+from trainers.tiles import ROWS
 
 
 def network(rng, input_dim, width, depth, dtype, gain=1.0, bias=0.0):
@@ -55,6 +56,9 @@ def test_both_paths_agree_well_within_the_tolerance_that_decides(
     law = (dtype(1.0), dtype(0.1), 0, CODES[activation], 1.0)
     unit = rounding_unit(weights, law) * np.sqrt(largest)
     assert np.abs(block - fixed).max() < unit / 5
+    listed, space = rng.permutation(300)[:8], workspace(weights)
+    listed_outputs(x, listed, 8, weights, CODES[activation], space)
+    assert np.abs(space[2][:8] - fixed[listed]).max() < unit / 5
 
 
 FUNCTIONS = {
@@ -101,10 +105,11 @@ def test_non_finite_weights_reach_the_output_of_both_paths(bad):
 
 
 def test_look_ahead_grows_as_violators_become_rare_and_fits_the_buffer():
-    targets = [look_ahead_target(fraction, 4.0, 100) for fraction in (1.0, 0.1, 0.01, 1e-9)]
+    targets = [look_ahead_target(fraction, 4.0, 96) for fraction in (1.0, 0.1, 0.01, 1e-9)]
     assert targets == sorted(targets)
     assert targets[0] >= 1
-    assert targets[-1] == 100
+    assert targets[-1] == 96
+    assert all(target % ROWS == 0 for target in targets)
 
 
 def test_training_does_not_touch_its_inputs():

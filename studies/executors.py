@@ -158,7 +158,6 @@ class RayExecutor(Executor):
             self._cluster = Cluster(ray, address, ship_code)
         self._packs: dict[Any, tuple[Pack, Lane]] = {}
         self._remotes: dict[Lane, Any] = {}
-        self._remotes: dict[Lane, Any] = {}
         self._refused: set[Pack] = set()
         self._rooms: dict[Lane, int] = {}
         self._counted = -math.inf

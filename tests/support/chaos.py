@@ -355,11 +355,13 @@ class Campaign:
 
     def _upload(self) -> None:
         """Send what MLflow missed; once is enough."""
+        # The URL in the folder has no password.
+        storage = {"THERMOMETER_STORAGE": self._storage} if self._storage else {}
         for expected in ("", "nothing to upload"):
             done = subprocess.run(
                 [sys.executable, "-m", "studies", "sync", str(self._folder)],
                 cwd=self._home,
-                env=self._nodes.environment,
+                env={**self._nodes.environment, **storage},
                 capture_output=True,
                 text=True,
                 check=False,

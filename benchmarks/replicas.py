@@ -24,7 +24,7 @@ class ReplicaPlan:
     """How much is measured."""
 
     widths: tuple[tuple[str, int], ...] = (("mlp", 64), ("mlp", 256), ("cnn", 32), ("cnn", 64))
-    cpu_slots: tuple[int, ...] = (1, 4, 16, 64)
+    cpu_slots: tuple[int, ...] = (1, 4, 16)
     gpu_slots: tuple[int, ...] = (1, 16, 64, 256, 1024)
 
 

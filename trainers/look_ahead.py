@@ -38,8 +38,7 @@ LOSS_CODES = {"hinge": HINGE, "quadratic_hinge": QUADRATIC_HINGE, "logistic": LO
 def queue_ahead(batches, row, end, target, version, status, queue):
     """Queue the unknown points of the next batches, at least `target` of them if possible.
 
-    Stops behind a batch that holds a known candidate, because the weights may move there. Points
-    of later batches complete the last tile, which costs the same whether it is full or not.
+    Stops behind a batch that holds a known candidate, because the weights may move there.
 
     Returns
     -------
@@ -59,16 +58,25 @@ def queue_ahead(batches, row, end, target, version, status, queue):
             elif status[p] >= known + CANDIDATE:
                 found = True
         row += 1
-    later = row
-    while later < end and n_queue % ROWS != 0:
+    return n_queue, row
+
+
+@compiled(counted=False)
+def complete_tile(batches, row, end, n_queue, version, status, queue):
+    """Queue unknown points of later batches until the last tile is full; return how many then.
+
+    A tile costs the same whether it is full or not (:mod:`trainers.tiles`).
+    """
+    known = VERSION * version
+    while row < end and n_queue % ROWS != 0:
         for j in range(batches.shape[1]):
-            p = batches[later, j]
+            p = batches[row, j]
             if status[p] < known and n_queue % ROWS != 0:
                 status[p] = known + QUEUED
                 queue[n_queue] = p
                 n_queue += 1
-        later += 1
-    return n_queue, row
+        row += 1
+    return n_queue
 
 
 @compiled(counted=False)

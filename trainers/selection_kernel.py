@@ -38,6 +38,7 @@ from trainers.sgd_kernel import (
     squared_weight_change,
 )
 from trainers.stopping import DIVERGENCE_CHECK
+from trainers.tiles import ROWS
 
 _BUFFERED_STEPS = 256
 _BUFFERED_DRAWS = 1024
@@ -141,8 +142,9 @@ def run_selected(
     open_selection(draw, step, buffer[3])
     status, queue = np.full(n_train, -1, np.int64), np.empty(n_train, np.int64)
     arrays = step_arrays(sample, network, law[3], n_train)
-    overhead = overhead_rows(network[0].size + network[1].size, network[2].shape[0])
-    block = workspace[0].shape[0]
+    n_weights, width = network[0].size + network[1].size, network[2].shape[0]
+    overhead = overhead_rows(n_weights, width, sample[0].itemsize)
+    block = workspace[0].shape[0] - workspace[0].shape[0] % ROWS
     tolerance = np.array([rounding_unit(network, law), largest])
 
     buffer_start, n_rows, last_step = step, 0, 0

@@ -22,6 +22,7 @@ from trainers.compilation import compiled
 from trainers.look_ahead import (
     apply_batch,
     classify,
+    complete_tile,
     next_candidate,
     queue_ahead,
     queue_unknown,
@@ -197,7 +198,9 @@ def run_sgd(
                     if look_ahead > 0
                     else look_ahead_target(hit / seen, overhead, block)
                 )
+                last = end
                 n_queue, end = queue_ahead(batches, row, end, target, version, status, queue)
+                n_queue = complete_tile(batches, end, last, n_queue, version, status, queue)
             candidates, certain = classify(
                 queue, n_queue, sample, law, tolerance, version, status, network, workspace
             )

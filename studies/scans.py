@@ -59,6 +59,8 @@ def _space(name: str, own: Any, shared: Mapping[str, Any], experiment: Experimen
 def override_noise(plain: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Apply overrides; naming the learning rate displaces one of the other noise axes.
 
+    Naming `active_fraction` displaces the batch size, and its comparison with others.
+
     >>> override_noise({"temperature": 0.1, "batch_size": 1}, {"learning_rate": 2})
     {'temperature': None, 'batch_size': 1, 'learning_rate': 2}
     """
@@ -69,6 +71,7 @@ def override_noise(plain: Mapping[str, Any], overrides: Mapping[str, Any]) -> di
         # An experiment that is not a training may have a learning rate and no T = eta/B.
         if displaced in kept:
             kept[displaced] = None
-    if overrides.get("active_fraction") is not None and kept.get("batch_size") is not None:
-        kept["batch_size"] = None  # the mean batch is b P
+    if overrides.get("active_fraction") is not None:  # the mean batch is b P
+        displaced_sizes = ("batch_size", "comparison_batch_size", "comparison_temperature")
+        kept |= {name: None for name in displaced_sizes if kept.get(name) is not None}
     return {**kept, **overrides}

@@ -158,7 +158,10 @@ class StudySpec:
     @property
     def lists_batch_sizes(self) -> bool:
         """Whether :meth:`batch_sizes` are known before anything is measured."""
-        return self.is_planned or (self.is_adaptive and "batch_size" in self.space.axes)
+        axes = getattr(self.space, "axes", {})
+        if "active_fraction" in axes:  # b is what is fixed, and B = b P follows
+            return False
+        return self.is_planned or (self.is_adaptive and "batch_size" in axes)
 
     @property
     def may_extend(self) -> bool:

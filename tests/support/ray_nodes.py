@@ -6,6 +6,7 @@ the mark, so that a test can kill one kind of process, and can say afterwards th
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import secrets
 import shutil
@@ -75,9 +76,10 @@ class Nodes:
                 "--head",
                 f"--port={self.address.rpartition(':')[2]}",
                 f"--temp-dir={self._sessions}",
-                f"--ray-client-server-port={free_port()}",
                 "--include-dashboard=false",
             ]
+            if importlib.util.find_spec("grpc") is not None:
+                arguments += [f"--ray-client-server-port={free_port()}"]
         for _ in range(5):
             log = self._home / f"node-{time.monotonic_ns()}.log"
             node = self._launch(arguments, log)

@@ -107,6 +107,10 @@ class DatabaseLedger(Ledger):
     ) -> None:
         if self.claims is not None:
             self.claims.__exit__(kind, error, trace)
+        self.close()
+
+    def close(self) -> None:
+        """End the connections; asked again, the ledger makes new ones."""
         self._backend.engine.dispose()
 
     def claim_study(self) -> None:

@@ -118,7 +118,10 @@ class Ledger:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        pass
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the store; a journal is open only while it is read or written."""
 
     def agree(self, spec: StudySpec) -> StudySpec:
         """Return the spec to go by; beside a journal that is the folder's."""

@@ -35,7 +35,7 @@ def import_mlflow() -> Any:
 
 
 def _silence() -> None:
-    for name in ("mlflow", "alembic", "sqlalchemy.pool", "urllib3.connectionpool"):
+    for name in ("mlflow", "alembic", "sqlalchemy.pool", "psycopg", "urllib3.connectionpool"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 

@@ -27,6 +27,7 @@ from sqlalchemy.exc import (
     OperationalError,
     PendingRollbackError,
 )
+from sqlalchemy.pool import NullPool
 
 from search_spaces import InvalidSettingError
 from studies.credentials import HIDDEN, redacted
@@ -128,9 +129,13 @@ class Database:
             engine.dispose()
 
     def open(self, create: bool) -> RDBStorage:
-        """Return Optuna's side of the database, whose tables are made if `create`."""
+        """Return Optuna's side of the database, whose tables are made if `create`.
+
+        Only who creates keeps connections, and has to end them: readers come and go.
+        """
         url = self.url.render_as_string(hide_password=False)
-        return RDBStorage(url, engine_kwargs=self.options, skip_table_creation=not create)
+        options = self.options if create else {**self.options, "poolclass": NullPool}
+        return RDBStorage(url, engine_kwargs=options, skip_table_creation=not create)
 
     @contextmanager
     def alone(self, engine: sqlalchemy.Engine) -> Iterator[None]:

@@ -122,8 +122,12 @@ def drive_ledger(
 
     remember_database(database, folder)
     ledger = DatabaseLedger(database, spec.study, writable=True, lease=lease)
-    if not (spec.is_planned or spec.is_adaptive):
-        ledger.claim_study()
+    try:
+        if not (spec.is_planned or spec.is_adaptive):
+            ledger.claim_study()
+    except BaseException:
+        ledger.close()
+        raise
     return ledger
 
 

@@ -146,7 +146,11 @@ class Study:
             # Before the journal: a folder without a spec is nobody's.
             self.folder.write(self.folder.spec, self.spec.to_yaml())
         ledger = drive_ledger(self.folder, self._database, self.spec, options.lease)
-        self._write_spec(ledger, self.spec)
+        try:
+            self._write_spec(ledger, self.spec)
+        except BaseException:
+            ledger.close()
+            raise
         return ledger
 
     def _write_spec(self, ledger: Ledger, spec: StudySpec) -> None:

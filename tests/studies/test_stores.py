@@ -46,8 +46,18 @@ def table_of(folder):
     return (folder / "table.csv").read_bytes()
 
 
-def open_driver(url, name="shared", lease=60.0):
-    return DatabaseLedger(read_database(url), name, writable=True, lease=lease)
+@pytest.fixture
+def open_driver():
+    """What opens a driver's ledger, whose connections end with the test."""
+    opened = []
+
+    def open_one(url, name="shared", lease=60.0):
+        opened.append(DatabaseLedger(read_database(url), name, writable=True, lease=lease))
+        return opened[-1]
+
+    yield open_one
+    for ledger in opened:
+        ledger.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -142,7 +152,7 @@ def test_a_folder_keeps_to_its_store(tmp_path, monkeypatch):
     assert (tmp_path / "new/storage.url").read_text() == f"sqlite:///{tmp_path}/c.db\n"
 
 
-def test_a_claim_is_exclusive_until_it_expires_or_is_given_back(url):
+def test_a_claim_is_exclusive_until_it_expires_or_is_given_back(url, open_driver):
     keys = {("a", 0), ("a", 1), ("b", 0)}
     first, second = open_driver(url, lease=1.0), open_driver(url, lease=1.0)
     assert first.claims.take(keys) == keys
@@ -170,7 +180,7 @@ def record(ledger, unit):
     ledger.record(unit, [{"test_error": 0.1} for _ in unit.seeds], {}, "test_error", {})
 
 
-def test_a_result_is_recorded_once_by_whoever_holds_its_claim(url):
+def test_a_result_is_recorded_once_by_whoever_holds_its_claim(url, open_driver):
     one, other = open_driver(url, lease=1.0), open_driver(url, lease=1.0)
     unit = unit_of(0)
     key = (unit.point.identity, 0)
@@ -188,7 +198,7 @@ def test_a_result_is_recorded_once_by_whoever_holds_its_claim(url):
         assert [block.seeds for block in ledger.blocks()] == [(0,)]
 
 
-def test_results_survive_a_server_that_is_killed_while_they_are_written(postgres):
+def test_results_survive_a_server_that_is_killed_while_they_are_written(postgres, open_driver):
     ledger = open_driver(postgres.create("killed"))
     done = threading.Event()
 
@@ -242,7 +252,7 @@ def drive(works, ledgers, distributions):
                 work.settled(pack, 0.0)
 
 
-def test_adaptive_curves_are_shared_training_by_training(tmp_path):
+def test_adaptive_curves_are_shared_training_by_training(tmp_path, open_driver):
     spec = resolve_spec(STUDY, {"design": "adaptive", "n_train": [64, 256]})
     found = []
     for n_drivers in (1, 2):
@@ -256,7 +266,7 @@ def test_adaptive_curves_are_shared_training_by_training(tmp_path):
     assert len(set(found[0])) == len(found[0])
 
 
-def test_what_fails_elsewhere_is_not_tried_again_here(tmp_path):
+def test_what_fails_elsewhere_is_not_tried_again_here(tmp_path, open_driver):
     ledgers = [open_driver(f"sqlite:///{tmp_path}/f.db") for _ in range(2)]
     point = resolve_spec(STUDY, TINY).points()[0]
     one, two = (SharedWork(PackQueue([(point, (0,))]), led, led.claims) for led in ledgers)
@@ -271,7 +281,7 @@ def test_what_fails_elsewhere_is_not_tried_again_here(tmp_path):
     assert not one
 
 
-def test_a_sampler_takes_one_driver_at_a_time(tmp_path, url):
+def test_a_sampler_takes_one_driver_at_a_time(tmp_path, url, open_driver):
     settings = {"sampler": "random", "n_trials": 2, "temperature": "log(0.03, 1)"}
     study = tiny(tmp_path / "one", url, **settings)
     spec = study.spec

@@ -68,8 +68,7 @@ def replicas_rows(plan: ReplicaPlan) -> list[list[str]]:
     for model, width in plan.widths:
         point = make_point(model, width)
         cases = [(f"CPU, {slots}", throughput, (point, slots, "cpu")) for slots in plan.cpu_slots]
-        if model == "mlp":
-            cases.insert(0, ("CPU, compiled kernel", kernel_throughput, (point,)))
+        cases.insert(0, ("CPU, compiled kernel", kernel_throughput, (point,)))
         if torch.cuda.is_available():
             name = torch.cuda.get_device_name()
             cases += [(f"{name}, {n}", throughput, (point, n, "cuda")) for n in plan.gpu_slots]

@@ -22,7 +22,7 @@ import torch
 from numba import njit
 from threadpoolctl import threadpool_limits
 
-from benchmarks import replicas
+from benchmarks import convolution, replicas
 from benchmarks.machine import processor, table
 from benchmarks.peers import Run, train_jax, train_torch
 from search_spaces import Point, Seeds, presentation_budget
@@ -337,10 +337,11 @@ P = 256, h = 64, B = 4 unless the name says otherwise. Temperatures differ: comp
 
 ## Many replicas in one set of tensors
 
-The backend torch-replicas, which trains convolutional networks and everything on a GPU, one thread. Digits, P = {replicas.N_TRAIN}, T = {replicas.TEMPERATURE:g}, B = 1; whole trainings with their tests. Where CPU and GPU cross: {"see the rows" if torch.cuda.is_available() else "not measured, for want of a GPU"}.
+The backend torch-replicas, which trains everything on a GPU, one thread. Digits, P = {replicas.N_TRAIN}, T = {replicas.TEMPERATURE:g}, B = 1; whole trainings with their tests. Where CPU and GPU cross: {"see the rows" if torch.cuda.is_available() else "not measured, for want of a GPU"}.
 
 {together}
-"""  # noqa: E501
+
+{convolution.section(convolution.QUICK if plan.n_seeds < 3 else convolution.ConvolutionPlan())}"""  # noqa: E501
 
 
 def main() -> None:

@@ -50,9 +50,11 @@ def training_bytes(point: Point, input_dim: int) -> int:
     width, depth = point.width, point.depth
     batch = point.n_train if point.sampling in SELECTIONS else point.batch_size
     if point.model == "cnn":
-        # The inputs are kept twice, as rows and as tensors; a pack takes what is left.
+        # The inputs are kept twice, as rows and with borders that are wide for small images.
         filters = 9 * width * (3 + (depth - 1) * width)
-        return 2 * (point.n_train + point.n_test) * (input_dim * size + 8) + 40 * filters
+        images = (point.n_train + point.n_test) * (input_dim * (8 + 2 * size) + 8)
+        # Activations of one image and their derivatives; channels in whole vectors.
+        return images + 6 * input_dim * max(width, 16) * size + 56 * filters
     n_weights = input_dim * width + (depth - 1) * width**2 + width * (2 + depth * point.bias)
     data = (point.n_train + point.n_test) * (input_dim * size + 8)
     # w0, w and a zero, and while they are drawn two copies in double precision.

@@ -78,6 +78,12 @@ class Vectors:
         negative = self.builder.and_(negative, self.splat(wanted))
         return self.builder.select(negative, self.zero, value)
 
+    def gate(self, value: Any, gate: Any, wanted: Any) -> Any:
+        """Return 0 for `value` where `gate` is not positive and the bit `wanted` is set."""
+        closed = self.builder.fcmp_unordered("<=", gate, self.zero)
+        closed = self.builder.and_(closed, self.splat(wanted))
+        return self.builder.select(closed, self.zero, value)
+
     def _at(self, address: Any) -> Any:
         return self.builder.bitcast(address, self.type.as_pointer())
 
@@ -99,6 +105,10 @@ class Entries:
         """Return the address of an entry of a row."""
         begin = self._builder.mul(row, self._n_columns)
         return self.at(self._builder.add(begin, column), offset)
+
+    def distance(self, rows: Any) -> Any:
+        """Return the number of entries that so many rows hold."""
+        return self._builder.mul(rows, self._n_columns)
 
     def load(self, index: Any) -> Any:
         """Read one entry."""

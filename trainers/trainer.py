@@ -1,8 +1,8 @@
 """The door of this package: points and seeds in, measurements out.
 
-Backends sit behind it: *numba*, a compiled kernel for one replica at a time; *torch-replicas*,
-many replicas in one set of tensors, for models without a kernel and for GPUs; and *torch*, the
-readable reference. Replicas share nothing, so that a result does not depend on its neighbours.
+Backends sit behind it: *numba*, compiled kernels for one replica at a time; *torch-replicas*,
+many replicas in one set of tensors, for GPUs; and *torch*, the readable reference. Replicas
+share nothing, so that a result does not depend on its neighbours.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from search_spaces import InvalidSettingError, Point, Seeds
 from search_spaces.choices import LOSSES, SAMPLINGS, SCHEMES, check_name
 from trainers.cnn import check_cnn, check_known
 from trainers.data import dataset_of
+from trainers.image_training import train_images
 from trainers.kernels import solve
 from trainers.measurement import Measurement
 from trainers.memory import budget, check_memory
@@ -33,7 +34,7 @@ DEVICES = ("cpu", "cuda")
 _BACKENDS_OF = {
     ("mlp", "cpu"): ("numba", "torch-replicas", "torch"),
     ("perceptron", "cpu"): ("numba",),
-    ("cnn", "cpu"): ("torch-replicas", "torch"),
+    ("cnn", "cpu"): ("numba", "torch-replicas", "torch"),
     ("mlp", "cuda"): ("torch-replicas",),
     ("cnn", "cuda"): ("torch-replicas",),
 }
@@ -153,6 +154,8 @@ _TRAINABLE: dict[str, tuple[object, ...]] = {
 def _train_one(point: Point, seeds: Seeds, backend: str) -> Measurement:
     if point.model == "perceptron":
         return train_perceptron(prepare_perceptron(point, seeds))
+    if backend == "numba" and point.model == "cnn":
+        return train_images(prepare_replica(point, seeds))
     if backend == "numba":
         return solve(prepare_problem(point, seeds))
     # torch takes seconds to import, which workers that use the kernel need not pay.

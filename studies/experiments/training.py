@@ -113,6 +113,7 @@ def _sample_points(spec: StudySpec) -> tuple[Point, ...]:
 
 def prepare(spec: StudySpec, backend: str) -> None:
     """Compile once here, rather than in every worker at the same time."""
+    from trainers.image_training import compile_image_kernels
     from trainers.kernels import compile_kernels
     from trainers.perceptron import compile_perceptron
 
@@ -123,8 +124,10 @@ def prepare(spec: StudySpec, backend: str) -> None:
         models = set(space.axes["model"].values())
         if "perceptron" in models:
             compile_perceptron(dtype)
+        sampling = "bernoulli" if space.fixed["sampling"] in SELECTIONS else _FIXED_SIZE
+        if "cnn" in models:
+            compile_image_kernels(dtype, sampling)
         if "mlp" in models:
-            sampling = "bernoulli" if space.fixed["sampling"] in SELECTIONS else _FIXED_SIZE
             schemes = [space.fixed["scheme"] or "sequential"]
             compile_kernels(dtype, losses, schemes, sampling)
 
@@ -159,7 +162,7 @@ def expected_seconds(configuration: Point) -> float:
 
 
 def _expected_seconds_of_images(point: Point) -> float:
-    """Return the same for a convolutional network, several of which share a pack."""
+    """Return the same for a convolutional network: an update costs three presentations."""
     from trainers.data import input_dim_of
 
     multiply_adds = 9 * input_dim_of(point) * point.width * (1 + 0.6 * point.width)
@@ -167,7 +170,7 @@ def _expected_seconds_of_images(point: Point) -> float:
         point.n_train, point.temperature, point.batch_size, point.alpha, point.depth
     )
     updates = 55 * (max(point.n_train, 64) / 64) ** 0.73
-    return 0.02 + multiply_adds * (1e-10 * presentations + 1e-9 * updates) + 5e-4 * updates
+    return 0.02 + multiply_adds * (2e-11 * presentations + 6e-11 * updates)
 
 
 def _perceptron_seconds(point: Point) -> float:

@@ -37,7 +37,7 @@ def test_window_is_measured_once_and_kept_in_the_spec(tmp_path):
     again = resolve_spec("critical-temperature", {"n_seeds": 3}, held=held.to_plain())
     assert again.space.kernel_diagonal == space.kernel_diagonal
     table = study.table().frame
-    assert set(table["backend"]) == {"torch-replicas"}
+    assert set(table["backend"]) == {"numba"}
 
 
 def test_device_that_is_not_there_is_refused_before_anything_is_written(tmp_path):

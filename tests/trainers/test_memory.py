@@ -27,12 +27,13 @@ def default_budget():
         {"n_train": 1024},
         {"n_train": 1024, "batch_size": 1024, "width": 128, "sampling": "full_batch"},
         {"width": 256, "dtype": "float64", "activation": "tanh"},
+        {"model": "cnn", "n_train": 1024},
     ],
 )
 def test_estimate_covers_what_a_training_allocates(settings, monkeypatch):
     """numpy's arrays are traced; they are all but the stack."""
     case = point(**settings)
-    train(point(dtype=case.dtype), Seeds.shared(1))
+    train(point(dtype=case.dtype, model=case.model), Seeds.shared(1))
     monkeypatch.setattr(preparation, "_kept", preparation._Kept(0))
     tracemalloc.start()
     train(case, Seeds.shared(0))

@@ -1,4 +1,7 @@
-"""Many replicas in one set of tensors do exactly what the plain loop does with each of them."""
+"""Replicas in one set of tensors, and images in the compiled kernel, do what the plain loop does.
+
+The kernel of convolutional networks is tested beside the replicas, on the same problems.
+"""
 
 import dataclasses
 
@@ -9,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from search_spaces import InvalidSettingError, Point, Seeds
-from trainers import resolve_backend, train, train_pack
+from trainers import image_training, resolve_backend, train, train_pack
 from trainers.cnn import initial_filters
 from trainers.dynamics import train_reference
 from trainers.final_measurement import evaluate
+from trainers.image_training import compile_image_kernels, train_images
 from trainers.models import prepare_replica
 from trainers.networks import build_network
 from trainers.replica_pack import rounding_unit
@@ -75,8 +79,8 @@ def problems(draw):
     }
 
 
-def assert_same(row, reference):
-    assert row.pop("backend") == "torch-replicas"
+def assert_same(row, reference, backend="torch-replicas"):
+    assert row.pop("backend") == backend
     for name, value in row.items():
         expected = reference[name]
         if isinstance(value, float) and expected is not None:
@@ -94,6 +98,20 @@ def test_replicas_equal_brute_force(make_replica, model, problem):
     assert_same(result.to_row(), train_reference(replica).to_row())
 
 
+@FAST
+@given(
+    problem=problems(),
+    shape=st.sampled_from([(2, 5, 4), (1, 8, 8), (3, 3, 7), (2, 1, 1), (1, 2, 9)]),
+    depth=st.integers(1, 5),
+    width=st.sampled_from([3, 8, 19]),
+)
+def test_images_equal_brute_force(make_replica, problem, shape, depth, width):
+    replica = images(make_replica, shape, **(problem | {"width": width, "depth": depth}))
+    result = train_images(replica)
+    assert_same(result.to_row(), train_reference(replica).to_row(), "numba")
+    assert repr(train_images(replica)) == repr(result)
+
+
 @pytest.mark.parametrize("batch_size", [1, 8])
 def test_convolutional_network_equals_brute_force_on_digits(batch_size):
     point = Point.create(
@@ -102,7 +120,53 @@ def test_convolutional_network_equals_brute_force_on_digits(batch_size):
     )  # fmt: skip
     reference = train(point, Seeds.shared(1), "torch").to_row()
     assert reference["stop_reason"] == "fitted"
-    assert_same(train(point, Seeds.shared(1)).to_row(), reference)
+    for backend in ("numba", "torch-replicas"):
+        assert_same(train(point, Seeds.shared(1), backend).to_row(), reference, backend)
+
+
+def test_output_of_an_image_depends_on_no_other_image(make_replica):
+    """Bit for bit, so that the kernel needs one path of arithmetic only."""
+    replica = images(make_replica, (1, 6, 5), 4, n_train=9, width=32, dtype="float32")
+    start = image_training._start(replica)
+    f = start.images(replica.x_train, replica.y_train).f0
+    assert len(set(f)) == 9
+    for p in range(9):
+        alone = start.images(replica.x_train[p : p + 1], replica.y_train[p : p + 1])
+        assert alone.f0 == f[p]
+    backwards = start.images(replica.x_train[::-1], replica.y_train[::-1])
+    assert (backwards.f0[::-1] == f).all()
+
+
+def test_images_are_fitted_or_diverge_or_use_up_the_budget(make_replica):
+    replicas = mixed_pack(make_replica, images, "float32", 1)
+    results = [train_images(replica) for replica in replicas]
+    reasons = [train_replicas([replica])[0].stop_reason for replica in replicas]
+    assert [m.stop_reason for m in results] == reasons
+    assert len(set(reasons)) == 3
+    logistic = images(make_replica, n_train=2, loss="logistic")
+    with pytest.raises(InvalidSettingError, match="loss=logistic cannot be trained"):
+        train_images(logistic)
+
+
+def test_contradictory_and_silent_images_are_never_fitted(make_replica):
+    """The same image with both labels; an image at which f = 0 and nothing pulls."""
+    settings = {"n_train": 2, "width": 4, "max_presentations": 60}
+    x = np.ones((2, 4))
+    twice = make_replica(x=x, y=[1.0, -1.0], **settings)
+    silent = make_replica(x=0 * x, y=[1.0, 1.0], **settings)
+    for replica in (twice, silent):
+        point = dataclasses.replace(replica.point, model="cnn")
+        replica = dataclasses.replace(
+            replica, point=point, weights=initial_filters(1, 4, 2, 0), input_shape=(1, 2, 2)
+        )
+        row = train_images(replica).to_row()
+        assert row["stop_reason"] == "step_budget"
+        assert_same(row, train_reference(replica).to_row(), "numba")
+
+
+def test_compiling_images_is_harmless_and_silent(capfd):
+    compile_image_kernels("float32")
+    assert capfd.readouterr() == ("", "")
 
 
 def mixed_pack(make_replica, kind, dtype, batch_size):
@@ -137,16 +201,19 @@ def test_neighbours_order_and_look_ahead_change_no_bit(make_replica, model, batc
     assert [repr(result) for result in backwards[::-1]] == alone
 
 
-@pytest.mark.parametrize(("model", "width"), [("mlp", 64), ("cnn", 32)])
-def test_neighbours_change_no_bit_of_real_networks(model, width):
+@pytest.mark.parametrize(
+    ("model", "width", "backend"),
+    [("mlp", 64, "torch-replicas"), ("cnn", 32, "torch-replicas"), ("cnn", 32, "numba")],
+)
+def test_neighbours_change_no_bit_of_real_networks(model, width, backend):
     point = Point.create(
         model=model, width=width, n_train=48, temperature=0.3, batch_size=2,
         max_presentations=10**5,
     )  # fmt: skip
     tasks = [(point, Seeds.shared(seed)) for seed in range(3)]
-    packed = [repr(m) for m in train_pack(tasks, "torch-replicas")]
-    assert packed == [repr(train(*task, "torch-replicas")) for task in tasks]
-    assert [repr(m) for m in train_pack(tasks[::-1], "torch-replicas")][::-1] == packed
+    packed = [repr(m) for m in train_pack(tasks, backend)]
+    assert packed == [repr(train(*task, backend)) for task in tasks]
+    assert [repr(m) for m in train_pack(tasks[::-1], backend)][::-1] == packed
 
 
 def test_packs_of_several_points_come_back_in_order():
@@ -157,9 +224,10 @@ def test_packs_of_several_points_come_back_in_order():
         for model, n in (("cnn", 8), ("mlp", 8), ("cnn", 12))
     ]
     tasks = [(point, Seeds.shared(seed)) for seed in (0, 3) for point in points]
-    results = train_pack(tasks)
-    assert [m.backend for m in results] == ["torch-replicas", "numba", "torch-replicas"] * 2
-    assert [repr(m) for m in results] == [repr(train(*task)) for task in tasks]
+    for backend in ("auto", "torch-replicas"):
+        results = train_pack(tasks, backend)
+        assert {m.backend for m in results} == {"numba" if backend == "auto" else backend}
+        assert [repr(m) for m in results] == [repr(train(*task, backend)) for task in tasks]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -236,10 +304,11 @@ def test_backend_follows_model_and_device():
     mlp, cnn = (Point.create(model=model, **settings) for model in ("mlp", "cnn"))
     assert resolve_backend(mlp) == "numba"
     assert resolve_backend(mlp, "torch-replicas") == "torch-replicas"
-    assert resolve_backend(cnn) == "torch-replicas"
+    assert resolve_backend(cnn) == "numba"
     assert resolve_backend(cnn, "torch") == "torch"
-    with pytest.raises(InvalidSettingError, match="does not train model=cnn on device=cpu"):
-        resolve_backend(cnn, "numba")
+    perceptron = Point.create(model="perceptron", **settings)
+    with pytest.raises(InvalidSettingError, match="does not train model=perceptron on device=cpu"):
+        resolve_backend(perceptron, "torch")
     with pytest.raises(InvalidSettingError, match="did you mean 'cuda'"):
         resolve_backend(cnn, device="cudo")
     tanh = Point.create(model="cnn", activation="tanh", **settings)

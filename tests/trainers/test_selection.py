@@ -13,6 +13,7 @@ from search_spaces import InvalidSettingError, Point, Seeds
 from trainers import train, train_pack
 from trainers.cnn import initial_filters
 from trainers.dynamics import train_reference
+from trainers.image_training import train_images
 from trainers.kernels import train_replica
 from trainers.models import prepare_replica
 from trainers.perceptron import prepare_perceptron, train_perceptron
@@ -140,9 +141,12 @@ def test_replicas_equal_brute_force(make_replica, model, problem):
     problem = {name: value for name, value in problem.items() if name not in others}
     replica = kinds(make_replica, model, **problem)
     n_steps, change = brute_force(replica)
-    (result,) = train_replicas([replica])
-    assert result.n_steps == n_steps
-    assert result.relative_weight_change == pytest.approx(change, rel=1e-5, abs=1e-12)
+    results = train_replicas([replica])
+    if model == "cnn":
+        results.append(train_images(replica))
+    for result in results:
+        assert result.n_steps == n_steps
+        assert result.relative_weight_change == pytest.approx(change, rel=1e-5, abs=1e-12)
 
 
 @pytest.mark.parametrize("model", ["mlp", "cnn"])

@@ -22,6 +22,7 @@ from scipy.linalg import lapack
 from analysis.dmft_samples import Selection, draw_alignments, draw_directions, stream
 from analysis.dynamics_problem import MARGIN_LOSSES, DynamicsProblem, SolveDynamicsError
 from analysis.estimates import FloatArray
+from analysis.grouped_tangent import GroupedTangent
 from analysis.tangent import Tangent, tangent_bytes
 
 SINGULAR = 1e-10
@@ -276,7 +277,10 @@ class _Solver:
         directions = draw_directions(n_replicas * rows, self.a, stream(seed, _DIRECTION))
         self.noise = _Noise(directions)
         self.selection = Selection(problem, n_replicas, n_samples, stream(seed, _SELECTION))
-        self.tangent = Tangent(n_steps)
+        shared = problem.active_fraction == 1.0 and self.loss.two_valued
+        self.tangent: Tangent | GroupedTangent = (
+            GroupedTangent(n_steps) if shared else Tangent(n_steps)
+        )
         # Correlations of a replica with itself and, if there are two, with the other.
         self.c = [np.zeros((rows, rows)) for _ in range(n_replicas)]
         self.c_g = [np.zeros((rows, rows)) for _ in range(n_replicas)]

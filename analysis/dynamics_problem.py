@@ -41,6 +41,8 @@ class MarginLoss:
     """l''(h), almost everywhere."""
     largest_curvature: float
     """Largest l''."""
+    two_valued: bool
+    """Whether l'' is zero or one constant."""
 
 
 def _logistic_curvature(h: FloatArray, _: float) -> FloatArray:
@@ -54,18 +56,21 @@ MARGIN_LOSSES = {
         slope=lambda h, k: np.minimum(h - k, 0.0),
         curvature=lambda h, k: (h < k).astype(np.float64),
         largest_curvature=1.0,
+        two_valued=True,
     ),
     "logistic": MarginLoss(
         value=lambda h, _: np.logaddexp(0.0, -h),
         slope=lambda h, _: -special.expit(-h),
         curvature=_logistic_curvature,
         largest_curvature=0.25,
+        two_valued=False,
     ),
     "square": MarginLoss(
         value=lambda h, k: 0.5 * (h - k) ** 2,
         slope=lambda h, k: h - k,
         curvature=lambda h, _: np.ones_like(h),
         largest_curvature=1.0,
+        two_valued=True,
     ),
 }
 """Losses by name."""

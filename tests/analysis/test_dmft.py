@@ -7,6 +7,8 @@ import pytest
 
 from analysis.dmft import check_memory, memory_needed, solve_dmft, solve_dmft_seeds
 from analysis.dynamics_problem import MARGIN_LOSSES, DynamicsProblem, SolveDynamicsError
+from analysis.grouped_tangent import GroupedTangent
+from analysis.tangent import Tangent
 
 HINGE = {"load": 4.0, "learning_rate": 0.05, "ridge": 0.1}
 
@@ -158,3 +160,19 @@ def test_runaway_weights_are_reported():
     problem = DynamicsProblem(load=4.0, learning_rate=0.2, active_fraction=0.02, loss="square")
     with pytest.raises(SolveDynamicsError, match="run away"):
         solve_dmft(problem, 200, n_samples=500)
+
+
+@pytest.mark.parametrize("changing", [0.0, 0.002, 0.3])
+def test_copies_of_one_history_share_their_responses(changing):
+    """Grouped columns equal those of every copy, however fast the histories part."""
+    n_steps, n = 70, 300
+    rng = np.random.default_rng(1)
+    flips = rng.random((n_steps + 1, n)) < changing
+    flips[0] = rng.random(n) < 0.1
+    curvatures = 1.0 - np.cumsum(flips, axis=0) % 2
+    curvatures[40] = 0.0
+    grouped, single = GroupedTangent(n_steps), Tangent(n_steps)
+    for t, curvature in enumerate(curvatures):
+        response = -0.05 * rng.random(t) * np.exp(-0.1 * (t - np.arange(t)))
+        expected = single.step(t, response, curvature)
+        assert grouped.step(t, response, curvature) == pytest.approx(expected, rel=1e-5, abs=1e-9)

@@ -210,6 +210,34 @@ def test_limits_are_bernoulli_and_full_batch(backend):
         assert bits(sampling="bernoulli", active_fraction=1) == full
 
 
+def test_every_sample_active_is_the_perceptrons_full_batch():
+    settings = {"model": "perceptron", "n_train": 64, "temperature": 0.05}
+
+    def bits(**selection):
+        point = Point.create(**settings, **selection, max_presentations=10**5)
+        return repr(train(point, Seeds.shared(1)))
+
+    full = bits(sampling="full_batch", batch_size=64)
+    assert bits(sampling="bernoulli", active_fraction=1) == full
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_every_sample_active_is_a_replicas_whole_batch(make_replica, model):
+    """Batches of P of the fixed sizes take all points in another order: equal up to rounding."""
+    problem = {
+        "n_train": 16, "width": 6, "depth": 2, "alpha": 10.0, "dtype": "float64",
+        "temperature": 0.01, "max_presentations": 16 * 200,
+    }  # fmt: skip
+    whole = kinds(make_replica, model, **problem, batch_size=16)
+    every = kinds(
+        make_replica, model, **problem, batch_size=None, sampling="bernoulli", active_fraction=1.0
+    )
+    (expected,), (found,) = train_replicas([whole]), train_replicas([every])
+    assert found.n_updates == expected.n_updates > 0
+    change = expected.relative_weight_change
+    assert found.relative_weight_change == pytest.approx(change, rel=1e-9)
+
+
 @pytest.mark.parametrize("sampling", ["bernoulli", "persistent"])
 def test_the_perceptron_equals_a_loop(sampling):
     tau = 4000.0 if sampling == "persistent" else None

@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.report import ReportContext
 from analysis.run_counts import count_runs
-from analysis.table import MeasurementTable, plain
+from analysis.table import MeasurementTable, plain, setting_text
 
 _LOSSES = {
     "hinge": "the hinge loss",
@@ -101,7 +101,9 @@ def _runs(frame: pd.DataFrame, context: ReportContext, seeds: str) -> str:
     if "batch_size" in frame:
         text += f" with batches of B = {', '.join(map(str, sorted(frame['batch_size'].unique())))}"
     if "alpha" in frame and frame["alpha"].nunique() > 1:
-        text += f" at α = {', '.join(f'{a:g}' for a in sorted(frame['alpha'].unique()))}"
+        text += (
+            f" at α = {', '.join(f'{setting_text(a)}' for a in sorted(frame['alpha'].unique()))}"
+        )
     if "chi" in frame:
         text += f" and χ = {', '.join(f'{x:g}' for x in sorted(frame['chi'].unique()))}"
     text += (

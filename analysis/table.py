@@ -96,6 +96,8 @@ class MeasurementTable:
 
     frame: pd.DataFrame
     """One row per replica, with a `temperature` column and known dtypes."""
+    n_repeated: int = 0
+    """Rows left out because the same replica was trained again with a larger budget."""
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> MeasurementTable:
@@ -118,8 +120,9 @@ class MeasurementTable:
         _resolve_temperature(frame)
         _check_settings(frame)
         _check_observables(frame)
-        _check_replicas(frame)
-        return cls(frame)
+        kept = _with_largest_budget(frame)
+        _check_replicas(kept)
+        return cls(kept, len(frame) - len(kept))
 
     @classmethod
     def read_csv(cls, path: str | Path) -> MeasurementTable:
@@ -348,6 +351,23 @@ def _check_observables(frame: pd.DataFrame) -> None:
         _refuse_first(frame, "training_time", wrong, "must be positive in a fitted run")
 
 
+def _replica_columns(frame: pd.DataFrame) -> list[str]:
+    return [name for name in (*SETTINGS, "n_train", "temperature", "seed") if name in frame]
+
+
+def _with_largest_budget(frame: pd.DataFrame) -> pd.DataFrame:
+    """Of a replica trained with several budgets, keep the run with the largest one.
+
+    The budget ends a run and does nothing else: the longer run is the shorter one, continued.
+    """
+    columns = _replica_columns(frame)
+    if not {"seed", "max_presentations"} <= set(frame) or not frame.duplicated(columns).any():
+        return frame
+    budgets = pd.to_numeric(frame["max_presentations"], errors="coerce")
+    largest = budgets.groupby([frame[name] for name in columns], dropna=False).transform("max")
+    return frame[(budgets == largest) | budgets.isna()].reset_index(drop=True)
+
+
 def _check_replicas(frame: pd.DataFrame) -> None:
     if "seed" not in frame:
         return
@@ -355,8 +375,7 @@ def _check_replicas(frame: pd.DataFrame) -> None:
     if missing.any():
         row = int(np.flatnonzero(missing)[0])
         raise ReadTableError(f"seed is empty in row {row + 1}; remove the column or fill it")
-    keys = [name for name in (*SETTINGS, "n_train", "temperature", "seed") if name in frame]
-    repeated = frame.duplicated(keys).to_numpy()
+    repeated = frame.duplicated(_replica_columns(frame)).to_numpy()
     if repeated.any():
         row = int(np.flatnonzero(repeated)[0])
         first = frame.iloc[row]

@@ -37,7 +37,7 @@ def training_methods(
     settings = {name: plain(value) for name, value in table.fixed_settings().items()}
     paragraphs = (
         _networks(settings, context),
-        _runs(table.frame, context, seeds or _seeds(table.frame)),
+        _runs(table, context, seeds or _seeds(table.frame)),
         *own,
         provenance_sentence(context),
     )
@@ -94,7 +94,8 @@ def _model(settings: Mapping[str, Any]) -> str:
     return f"{text} in neural-tangent parametrization"
 
 
-def _runs(frame: pd.DataFrame, context: ReportContext, seeds: str) -> str:
+def _runs(table: MeasurementTable, context: ReportContext, seeds: str) -> str:
+    frame = table.frame
     sizes = ", ".join(str(size) for size in sorted(frame["n_train"].unique()))
     temperatures = sorted(frame["temperature"].unique())
     text = f"Stochastic gradient descent learned P = {sizes} points"
@@ -113,7 +114,15 @@ def _runs(frame: pd.DataFrame, context: ReportContext, seeds: str) -> str:
     planned = context.counts_planned
     counts = count_runs(frame)
     text += f": {len(frame)} runs" + (f" of {planned} planned. " if planned is not None else ". ")
-    return text + (
-        f"{counts['fitted']} ended because every training point lay beyond its margin, "
-        f"{counts['censored']} used up their budget and {counts['diverged']} diverged."
+    return (
+        text
+        + (
+            f"{counts['fitted']} ended because every training point lay beyond its margin, "
+            f"{counts['censored']} used up their budget and {counts['diverged']} diverged."
+        )
+        + _repeated(table.n_repeated)
     )
+
+
+def _repeated(n: int) -> str:
+    return f" {n} of these runs had been made with a smaller budget before." if n else ""

@@ -79,7 +79,8 @@ def format_value(value: float, stderr: float | None) -> str:
     """
     if stderr is None or not math.isfinite(stderr) or stderr <= 0 or not math.isfinite(value):
         return f"{value:.4g}"
-    shown, last = _shown_digits(stderr)
+    # Numbers of numpy have another repr, which decimals do not read.
+    value, (shown, last) = float(value), _shown_digits(float(stderr))
     rounded = round(value, -last) + 0.0  # no minus sign before a zero
     # What is printed decides, so that 0.00099 rounded to 0.001 is not written as ten 1e-4.
     magnitude = max(abs(rounded), float(f"{shown}e{last}"))

@@ -55,6 +55,11 @@ def read_back(text: str) -> tuple[float, float]:
     return float(f"{number}e{power or 0}"), float(f"{shown}e{last}")
 
 
+def test_numbers_of_numpy_are_numbers() -> None:
+    assert format_value(np.float64(0.333), np.float64(0.006)) == "0.333(6)"
+    assert format_value(np.float32(0.333), np.float32(0.006)) == "0.333(6)"
+
+
 _SIZES = st.floats(1e-300, 1e300)
 
 

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/critical-temperature
 
-.PHONY: install demo figures screenshots docs axe test lint verify chaos bench bench-sweep bench-report wheel clean
+.PHONY: install demo figures screenshots docs axe test lint verify chaos bench bench-designs bench-sweep bench-report wheel clean
 
 install: $(VENV)/installed
 
@@ -79,6 +79,10 @@ chaos: $(VENV)/installed-dev
 # prints a shorter page instead.
 bench: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.trainers $(OPTIONS)
+
+# The adaptive design against the grid, three minutes; rewrites a section of docs/benchmarks.md.
+bench-designs: $(VENV)/installed
+	$(BIN)/python -m benchmarks.designs $(OPTIONS)
 
 # Speed of whole sweeps, against Ray Tune and study.optimize, about ten minutes; rewrites
 # docs/benchmarks-sweep.md. OPTIONS=--quick prints a shorter page instead.

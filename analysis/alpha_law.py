@@ -19,6 +19,7 @@ from analysis.estimates import (
 )
 from analysis.power_law import ERROR_FLOOR
 from analysis.straightness import weighted_solver
+from analysis.table import setting_text
 
 MINIMUM_ALPHAS = 3
 MINIMUM_ALPHA_RANGE = 10.0
@@ -70,7 +71,9 @@ def alpha_range(alphas: FloatArray) -> str:
     """Return ``alpha = 10..1000``, ``alpha = 10`` or ``no alpha``."""
     if len(alphas) == 0:
         return "no alpha"
-    return f"alpha = {alphas[0]:g}" + (f"..{alphas[-1]:g}" if len(alphas) > 1 else "")
+    return f"alpha = {setting_text(alphas[0])}" + (
+        f"..{setting_text(alphas[-1])}" if len(alphas) > 1 else ""
+    )
 
 
 def fit_alpha_law(

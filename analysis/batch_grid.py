@@ -111,7 +111,7 @@ def build_grid(frame: pd.DataFrame, *, n_bootstrap: int, seed: int) -> BatchGrid
     )
 
 
-NOISE_SCALES = ("gradient_noise_scale_init", "gradient_noise_scale_end")
+NOISE_SCALES = ("gradient_noise_scale_start", "gradient_noise_scale_end")
 """tr(Sigma)/|G|^2 at the start and at the end of a training, where it was measured."""
 
 
@@ -143,7 +143,7 @@ def noise_scales(grid: BatchGrid) -> tuple[NoiseScale, ...]:
         values = grid.observables[name]
         logs = np.log(np.where(values > 0, values, np.nan))
         for p, size in enumerate(grid.sizes):
-            if name.endswith("init"):
+            if name.endswith("start"):
                 # One value per seed: the start is the same at every T and B.
                 scale = _noise_scale(logs[p].reshape(-1, logs.shape[3]), int(size), None)
                 found += [] if scale is None else [scale]

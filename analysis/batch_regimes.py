@@ -28,7 +28,7 @@ from analysis.error_steps import NOISE_ONSET, Window
 from analysis.estimates import Estimate, estimate_from_error
 from analysis.noise_doubling import resampled_means
 from analysis.study_result import JoinedResult
-from analysis.table import MeasurementTable, plain
+from analysis.table import MeasurementTable, plain, setting_text, settings_label
 from analysis.verdicts import Verdict
 
 NOISE_DOMINATED = "noise_dominated"
@@ -86,7 +86,7 @@ class BatchPlane:
     @property
     def label(self) -> str:
         """``alpha=100`` or ``""``."""
-        return ",".join(f"{name}={value}" for name, value in self.settings.items())
+        return settings_label(self.settings)
 
     @property
     def headline_law(self) -> CriticalBatchLaw:
@@ -102,7 +102,7 @@ class BatchPlane:
         """Return every number by its key, e.g. ``B_star[n_train=512,temperature=0.01]``."""
         found: dict[str, Estimate | None] = {}
         for law in self.laws:
-            at = f"temperature={plain(law.temperature)}"
+            at = f"temperature={setting_text(law.temperature)}"
             found[self.key("gamma_B_star", at)] = law.exponent
             for batch in law.batches:
                 found[self.key("B_star", f"n_train={batch.n_train}", at)] = batch.estimate()
@@ -111,7 +111,7 @@ class BatchPlane:
         for scale in self.noise_scale:
             parts = [f"n_train={scale.n_train}"]
             if scale.temperature is not None:
-                parts.append(f"temperature={plain(scale.temperature)}")
+                parts.append(f"temperature={setting_text(scale.temperature)}")
             found[self.key(f"gradient_noise_scale_{scale.when}", *parts)] = scale.estimate
         return {key: estimate for key, estimate in found.items() if estimate is not None}
 

@@ -190,7 +190,7 @@ class _Scan:
             f"did not fit the data, so T_c >= {bracket[0]:.4g} is a lower bound"
         )
         if cause == CENSORED:
-            reason += "; four times max_presentations, in another folder, would settle it"
+            reason += "; a larger max_presentations, in another folder, would settle it"
         return self._refuse(cause, (bracket[0], None), reason)
 
     def _cause(self, cells: Iterable[int]) -> str:

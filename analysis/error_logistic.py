@@ -20,6 +20,8 @@ from analysis.power_law import size_range
 NOT_IDENTIFIABLE = "not identifiable"
 WIDEST = 0.15
 """Largest half width of the 95 % interval of a_test: enough to tell 1/3 from 0 and from 1/2."""
+LARGEST_CHI2 = 3.0
+"""chi2 per degree of freedom above which one law does not describe the ratios of all sizes."""
 ERROR_FLOOR = 0.01
 
 _BOUNDS = {"w": (math.log(0.1), math.log(3.0)), "A": (math.log(0.01), 0.0), "a": (-3.0, 3.0)}
@@ -184,7 +186,8 @@ def _law(data: _Cells, samples: FloatArray, n_clusters: int, where: str) -> Logi
     a, q = (estimate(free, refitted[1], k, name) for k, name in ((2, "a"), (4, "q")))
     a_constant = estimate(constant, refitted[0], 2, "a at q = 0")
     chi2 = [float(data.chi2(best, data.r[None])[0]) for best in (constant, free)]
-    identifiable, reason = _judge(a, q, a_constant, free)
+    dof = data.r.size - 5
+    identifiable, reason = _judge(a, q, a_constant, free, chi2[1] / max(dof, 1))
     return LogisticLaw(
         a=a,
         q=q,
@@ -194,14 +197,16 @@ def _law(data: _Cells, samples: FloatArray, n_clusters: int, where: str) -> Logi
         width=math.exp(free[0, 3]),
         chi2=chi2[1],
         chi2_constant=chi2[0],
-        dof=data.r.size - 5,
+        dof=dof,
         identifiable=identifiable,
         reason=reason,
         replicates=refitted[1][:, [2, 4]],
     )
 
 
-def _judge(a: Estimate, q: Estimate, constant: Estimate, theta: FloatArray) -> tuple[bool, str]:
+def _judge(
+    a: Estimate, q: Estimate, constant: Estimate, theta: FloatArray, reduced_chi2: float
+) -> tuple[bool, str]:
     both = (
         f"a = {format_value(a.value, a.stderr)} with q = {format_value(q.value, q.stderr)} free, "
         f"a = {format_value(constant.value, constant.stderr)} at q = 0"
@@ -213,6 +218,11 @@ def _judge(a: Estimate, q: Estimate, constant: Estimate, theta: FloatArray) -> t
         return False, (
             f"{NOT_IDENTIFIABLE}: {both}; exponent and amplitude trade off, the 95 % interval of "
             f"a is ±{half:.2f}, wider than ±{WIDEST:g}"
+        )
+    if reduced_chi2 > LARGEST_CHI2:
+        return False, (
+            f"{NOT_IDENTIFIABLE}: {both}; one logistic law does not describe the fall: "
+            f"chi2/dof = {reduced_chi2:.1f} exceeds {LARGEST_CHI2:g}"
         )
     at_bound = [
         name

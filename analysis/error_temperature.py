@@ -21,6 +21,7 @@ from analysis.located_temperature import (
     DIVERGENCE,
     INSUFFICIENT_SEEDS,
     LOCATED,
+    NO_DEPARTURE,
     NO_PLATEAU,
     CriticalTemperature,
     CriticalTemperatures,
@@ -221,6 +222,8 @@ class _Departure:
             why = "fewer than two reference temperatures were measured and fitted"
             return self._refuse(NO_PLATEAU, (None, None), why), none
         beyond = self.excess >= 0
+        if beyond[0]:
+            return self._no_plateau(), none
         up = np.flatnonzero(~beyond[:-1] & beyond[1:])
         if not up.size:
             return self._no_departure(), none
@@ -262,9 +265,26 @@ class _Departure:
         )
         return self._refuse(INSUFFICIENT_SEEDS, self._bracket(k), why)
 
+    def _no_plateau(self) -> CriticalTemperature:
+        """Refuse a reference in which the departure has begun: the ratio to it is biased."""
+        t = self._t(0)
+        why = (
+            f"r = {self._r(0)} already at T={t:.3g}, the highest reference temperature: the "
+            "departure runs into its reference"
+        )
+        return self._refuse(NO_PLATEAU, (None, t), why)
+
     def _no_departure(self) -> CriticalTemperature:
         stable = np.flatnonzero(self.curves.stable[self.p, self.index])
         last = int(stable[-1]) if stable.size else 0
+        fallen = stable[self.excess[stable] < -2 * FRACTION]
+        if self.level > 1 and fallen.size:
+            top = int(stable[np.argmax(self.excess[stable])])
+            why = (
+                f"r reaches {self._r(top)} at T={self._t(top):.3g} and no more before it falls "
+                f"below {1 - FRACTION:g} at T={self._t(int(fallen[0])):.3g}: there is no such rise"
+            )
+            return self._refuse(NO_DEPARTURE, (None, None), why)
         needed = self._needed_seeds([last])
         bound = f"r = {self._r(last)} up to T={self._t(last):.4g}"
         if needed is not None:

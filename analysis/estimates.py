@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -66,33 +67,49 @@ def json_number(value: float | None) -> float | None:
 def format_value(value: float, stderr: float | None) -> str:
     """Write value and standard error as ``value(error)``.
 
-    The error has one digit, two if the first of them is 1.
+    The error has one digit, two if the first of them is 1, and counts in the last digit of the
+    value. Powers of ten are set apart below 0.001 and from a million on.
 
     >>> format_value(0.3331, 0.0062), format_value(4.94, 0.21), format_value(0.384, 0.0123)
     ('0.333(6)', '4.9(2)', '0.384(12)')
     >>> format_value(1234.0, 56.0), format_value(4.7e-6, 2e-7), format_value(0.5, None)
     ('1230(60)', '4.7(2)e-06', '0.5')
+    >>> format_value(-0.00099, 0.0007), format_value(-0.00094, 0.0007)
+    ('-0.0010(7)', '-9(7)e-04')
     """
     if stderr is None or not math.isfinite(stderr) or stderr <= 0 or not math.isfinite(value):
         return f"{value:.4g}"
-    magnitude = max(abs(value), stderr)
-    if magnitude < 1e-3 or magnitude >= 1e6:
-        power = math.floor(math.log10(magnitude))
-        return f"{_fixed(value / 10.0**power, stderr / 10.0**power)}e{power:+03d}"
-    return _fixed(value, stderr)
+    # Numbers of numpy have another repr, which decimals do not read.
+    value, (shown, last) = float(value), _shown_digits(float(stderr))
+    rounded = round(value, -last) + 0.0  # no minus sign before a zero
+    # What is printed decides, so that 0.00099 rounded to 0.001 is not written as ten 1e-4.
+    magnitude = max(abs(rounded), float(f"{shown}e{last}"))
+    if 1e-3 <= magnitude < 1e6:
+        return _in_units_of(0, rounded, shown, last)
+    power = _power_of_ten(magnitude)
+    return f"{_in_units_of(power, rounded, shown, last)}e{power:+03d}"
 
 
-def _fixed(value: float, stderr: float) -> str:
-    power = math.floor(math.log10(stderr))
-    leading = stderr / 10.0**power
+def _shown_digits(stderr: float) -> tuple[int, int]:
+    """Return the digits of an error as a whole number, and the power of ten of the last one."""
+    power = _power_of_ten(stderr)
+    leading = float(Decimal(repr(stderr)).scaleb(-power))
     if leading >= 9.5:
-        power, leading = power + 1, 1.0
-    decimals = (1 if leading < 1.95 else 0) - power
-    shown = round(stderr * 10.0**decimals)
+        return 10, power
+    if leading < 1.95:
+        return round(10 * leading), power - 1
+    return round(leading), power
+
+
+def _power_of_ten(number: float) -> int:
+    return Decimal(repr(number)).adjusted()
+
+
+def _in_units_of(power: int, value: float, shown: int, last: int) -> str:
+    number, decimals = Decimal(repr(value)).scaleb(-power), power - last
     if decimals <= 0:
-        unit = 10 ** (-decimals)
-        return f"{round(value / unit) * unit}({shown * unit})"
-    return f"{value:.{decimals}f}({shown})"
+        return f"{number:.0f}({shown * 10**-decimals})"
+    return f"{number:.{decimals}f}({shown})"
 
 
 def resampling_weights(

@@ -33,6 +33,7 @@ from analysis.located_temperature import (
 )
 from analysis.noise_onset import NoiseOnset, locate_noise_onset
 from analysis.power_law import NOT_DETERMINED, PowerLawFit, fit_power_law, size_range
+from analysis.table import settings_label
 
 GRID, ADAPTIVE = "grid", "adaptive"
 ADAPTIVE_ONLY = f"{NOT_MEASURED}: the adaptive design measures T_lazy(c) only"
@@ -80,7 +81,7 @@ class ScalingLaw:
     @property
     def label(self) -> str:
         """``alpha=100`` or ``""``."""
-        return ",".join(f"{name}={value}" for name, value in self.settings.items())
+        return settings_label(self.settings)
 
     @property
     def is_adaptive(self) -> bool:

@@ -15,6 +15,7 @@ DIVERGENCE = "limited by divergence"
 CENSORED = "Tc upper side censored"
 NO_PLATEAU = "plateau not reached"
 FEATURE_REGIME = "feature regime"
+NO_DEPARTURE = "no departure"
 INSUFFICIENT_SEEDS = "insufficient seeds"
 NOT_MEASURED = "not measured"
 

@@ -20,6 +20,7 @@ from analysis.located_temperature import (
     NO_PLATEAU,
     CriticalTemperature,
 )
+from analysis.table import setting_text
 
 DOUBLING = math.log(2.0)
 FLAT_SLOPE = 0.2
@@ -95,7 +96,7 @@ def locate_noise_doubling(
         n_censored=int(curves.n_censored[p].sum()),
         n_diverged=int(curves.n_diverged[p].sum()),
         status=refusal[0] or LOCATED,
-        message=f"{refusal[0]} at alpha={alpha:g}: {refusal[1]}" if refusal[0] else "",
+        message=f"{refusal[0]} at alpha={setting_text(alpha)}: {refusal[1]}" if refusal[0] else "",
     )
     plateau = math.exp(y[0]) if len(y) else math.nan
     return NoiseDoubling(alpha, point, plateau, replicates, curves.n_clusters)

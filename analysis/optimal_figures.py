@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from analysis.figure_style import GREY, label_decades
 from analysis.optimal_law import OptimalLaw
 from analysis.optimal_temperature import OptimalTemperature
+from analysis.table import setting_text
 
 _TEMPERATURE = r"temperature  $T = \eta/B$"
 
@@ -46,7 +47,7 @@ def _draw_minimum(axes: Axes, optimum: OptimalTemperature) -> None:
     )
     estimate = optimum.estimate()
     shown = optimum.status if estimate is None else rf"$T_\mathrm{{opt}}$ = {estimate}"
-    axes.set_title(rf"$\alpha$ = {optimum.alpha:g}:  {shown}", fontsize=9)
+    axes.set_title(rf"$\alpha$ = {setting_text(optimum.alpha)}:  {shown}", fontsize=9)
 
 
 def plot_law(law: OptimalLaw) -> Figure:

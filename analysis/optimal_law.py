@@ -23,7 +23,7 @@ from analysis.optimal_temperature import (
     locate_optimal_temperature,
 )
 from analysis.study_result import JoinedResult
-from analysis.table import MeasurementTable, ReadTableError, plain
+from analysis.table import MeasurementTable, ReadTableError, plain, setting_text
 from analysis.verdicts import ESTABLISHED, NOT_ESTABLISHED, Verdict
 
 _SIGNIFICANT = 2.0
@@ -73,7 +73,7 @@ class OptimalLaw:
             self.key("k", "quadratic"): self.check.exponent,
         }
         for optimum in self.optima:
-            at = f"alpha={plain(optimum.alpha)}"
+            at = f"alpha={setting_text(optimum.alpha)}"
             found[self.key("T_opt", at)] = optimum.estimate()
             found[self.key("gain", at)] = optimum.gain
         return {key: estimate for key, estimate in found.items() if estimate is not None}
@@ -82,7 +82,7 @@ class OptimalLaw:
         """Return the verdicts by key."""
         result = {self.key("T_opt_power_law"): self._power_law()}
         for optimum in self.optima:
-            key = self.key("T_opt_resolved", f"alpha={plain(optimum.alpha)}")
+            key = self.key("T_opt_resolved", f"alpha={setting_text(optimum.alpha)}")
             result[key] = _resolved(optimum)
         return result
 
@@ -206,9 +206,8 @@ def _fit(optima: tuple[OptimalTemperature, ...], degree: int) -> AlphaLaw:
 
 
 def _resolved(optimum: OptimalTemperature) -> Verdict:
-    claim = (
-        f"The test error is least at a temperature inside the window, alpha = {optimum.alpha:g}."
-    )
+    at = f"alpha = {setting_text(optimum.alpha)}"
+    claim = f"The test error is least at a temperature inside the window, {at}."
     if optimum.gain is None or optimum.interval68 is None:
         return Verdict(claim, NOT_ESTABLISHED, optimum.message)
     low, high = optimum.interval68

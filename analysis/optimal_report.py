@@ -13,6 +13,7 @@ from analysis.report import ReportContext
 from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable
 from analysis.report_tables import counts_table, interval_text, verdict_table
 from analysis.scaling_report import TRAINING_CONVENTIONS
+from analysis.table import setting_text
 from analysis.training_methods import bootstrap_sentence, training_methods
 
 MOST_LAWS_DRAWN = 3
@@ -92,11 +93,11 @@ def _answer(law: OptimalLaw) -> Answer:
 
 
 def _sentence(optimum: OptimalTemperature) -> str:
-    estimate = optimum.estimate()
+    at, estimate = f"α = {setting_text(optimum.alpha)}", optimum.estimate()
     if estimate is None or optimum.interval68 is None:
-        return f"α = {optimum.alpha:g}: {optimum.status}"
+        return f"{at}: {optimum.status}"
     low, high = optimum.interval68
-    return f"α = {optimum.alpha:g}: T_opt = {estimate}, 68 % interval [{low:.3g}, {high:.3g}]"
+    return f"{at}: T_opt = {estimate}, 68 % interval [{low:.3g}, {high:.3g}]"
 
 
 def _figures(law: OptimalLaw) -> list[PlannedFigure]:
@@ -140,7 +141,7 @@ def _table(law: OptimalLaw) -> ReportTable:
         t = optimum.temperatures
         rows.append(
             (
-                f"{optimum.alpha:g}",
+                setting_text(optimum.alpha),
                 optimum.status if estimate is None else str(estimate),
                 "" if ends is None else f"[{ends[0]:.3g}, {ends[1]:.3g}]",
                 f"{optimum.by_degree[2]:.3g}" if 2 in optimum.by_degree else "",

@@ -21,6 +21,7 @@ from analysis.estimates import (
     estimate_from_replicates,
     resampling_weights,
 )
+from analysis.table import setting_text
 
 LOCATED = "located"
 NOT_RESOLVED = "minimum not resolved"
@@ -197,7 +198,8 @@ def _not_resolved(
 ) -> tuple[str, str]:
     """Say at which edge of the window the 68 % interval ends; nothing if inside."""
     low, high = (float(np.exp(end)) for end in (fit.grid[0], fit.grid[-1]))
-    shown = f"the 68 % interval [{interval[0]:.3g}, {interval[1]:.3g}] of the minimum"
+    minimum = f"the 68 % interval [{interval[0]:.3g}, {interval[1]:.3g}] of the minimum"
+    shown = f"{minimum} at alpha={setting_text(alpha)}"
     ends = []
     if interval[0] <= low * (1 + 1e-9):
         ends.append(f"the lowest temperature T={low:.3g}")
@@ -206,12 +208,11 @@ def _not_resolved(
         edge = "at the stability edge" if beyond.any() else "the highest measured"
         ends.append(f"the highest usable temperature T={high:.3g}, {edge}")
         if beyond.any() and len(ends) == 1:
-            return LIMITED, f"{shown} at alpha={alpha:g} reaches {ends[0]}; T_opt is a lower bound"
+            return LIMITED, f"{shown} reaches {ends[0]}; T_opt is a lower bound"
     if not ends:
         return "", ""
     return NOT_RESOLVED, (
-        f"{shown} at alpha={alpha:g} reaches {' and '.join(ends)}; more seeds or a wider window "
-        "would settle it"
+        f"{shown} reaches {' and '.join(ends)}; more seeds or a wider window would settle it"
     )
 
 

@@ -20,7 +20,7 @@ from analysis.perceptron_theory import PerceptronTheory
 from analysis.perceptron_trajectory import Trajectory, fit_trajectory
 from analysis.power_law import MINIMUM_SIZES, size_range
 from analysis.seed_means import GrowthLaw, fit_growth, seed_means
-from analysis.table import TableGroup, plain
+from analysis.table import TableGroup, plain, settings_label
 
 SMALLEST_LOAD = 4
 """Smallest P/d in a fit."""
@@ -69,8 +69,7 @@ class PerceptronLaws:
     @property
     def label(self) -> str:
         """``chi=1``."""
-        shown = {"chi": plain(self.chi), **self.settings}
-        return ",".join(f"{name}={value}" for name, value in shown.items())
+        return settings_label({"chi": self.chi, **self.settings})
 
     def key(self, name: str, *parts: str) -> str:
         """Return ``name[parts,chi=1]``."""

@@ -24,7 +24,7 @@ from analysis.optimal_temperature import OptimalTemperature, locate_optimal_temp
 from analysis.phase_verdicts import judge_diagram
 from analysis.stability_edge import StabilityEdge, locate_stability_edge
 from analysis.study_result import JoinedResult
-from analysis.table import MeasurementTable, plain
+from analysis.table import MeasurementTable, plain, setting_text
 from analysis.verdicts import Verdict
 
 LAZY_ALPHAS = (10.0, np.inf)
@@ -134,7 +134,7 @@ class PhaseDiagram:
             self.key("slope_T_noise", "feature"): self.feature_law.exponent,
         }
         for scan in self.scans:
-            at = f"alpha={plain(scan.alpha)}"
+            at = f"alpha={setting_text(scan.alpha)}"
             found[self.key("T_noise", at)] = scan.noise.estimate()
             found[self.key("T_c", scan.lazy.key, at)] = scan.lazy_estimate()
             if scan.optimum is not None:

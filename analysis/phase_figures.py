@@ -15,6 +15,7 @@ from analysis.curves import mean_over_runs, stderr_over_runs
 from analysis.estimates import FloatArray
 from analysis.figure_style import GREY, label_decades
 from analysis.phase_diagram import AlphaScan, PhaseDiagram
+from analysis.table import setting_text
 from analysis.tiles import draw_tiles
 
 _ALPHA = r"initialization scale  $\alpha$"
@@ -161,7 +162,7 @@ def plot_error_steps(diagram: PhaseDiagram) -> Figure:
             axes.axvline(scan.noise.point.value, color=GREY, ls=":", lw=0.9)
         axes.set(xscale="log", xlabel=_TEMPERATURE)
         axes.set_title(
-            rf"$\alpha$ = {scan.alpha:g}: "
+            rf"$\alpha$ = {setting_text(scan.alpha)}: "
             + ", ".join(f"{step.name} {step.difference}" for step in scan.steps),
             fontsize=9,
         )
@@ -186,7 +187,7 @@ def plot_stability(diagram: PhaseDiagram) -> Figure:
             "o-",
             color=colour,
             lw=0.9,
-            label=rf"$\alpha$ = {scan.alpha:g}",
+            label=rf"$\alpha$ = {setting_text(scan.alpha)}",
         )
     axes.axhline(0.5, color=GREY, lw=0.8, ls="--")
     axes.set(xscale="log", xlabel=_TEMPERATURE, ylabel="fraction of runs that do not fit")

@@ -13,6 +13,7 @@ from analysis.report import ReportContext
 from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable
 from analysis.report_tables import counts_table, estimate_table, verdict_table
 from analysis.scaling_report import TRAINING_CONVENTIONS
+from analysis.table import setting_text
 from analysis.training_methods import bootstrap_sentence, training_methods
 from analysis.verdicts import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED, Verdict
 
@@ -71,7 +72,7 @@ def _answer(diagram: PhaseDiagram) -> Answer:
     )
     kinds = [scan.lazy_text() == "feature regime" for scan in diagram.scans]
     regimes = [
-        f"{name}: α = {', '.join(f'{a:g}' for a in alphas)}"
+        f"{name}: α = {', '.join(f'{setting_text(a)}' for a in alphas)}"
         for name, alphas in (
             ("feature regime", [s.alpha for s, k in zip(diagram.scans, kinds, strict=True) if k]),
             (
@@ -182,7 +183,7 @@ def _temperature_row(scan: AlphaScan) -> tuple[str, ...]:
     lazy = scan.lazy_point.message if not scan.is_feature_regime else ""
     messages = [scan.noise.point.message, lazy, "" if optimum is None else optimum.message]
     return (
-        f"{scan.alpha:g}",
+        setting_text(scan.alpha),
         str(scan.curves.n_clusters),
         f"{scan.noise.plateau:.3g}",
         scan.noise.point.status if noise is None else str(noise),
@@ -201,7 +202,7 @@ def _stability(diagram: PhaseDiagram) -> ReportTable:
             if edge.n_diverged[k] + edge.n_censored[k] > 0:
                 rows.append(
                     (
-                        f"{scan.alpha:g}",
+                        setting_text(scan.alpha),
                         f"{t:.4g}",
                         str(edge.n_runs[k]),
                         str(edge.n_diverged[k]),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from analysis.alpha_law import AlphaLaw, pull_from, status_of
 from analysis.error_steps import MINIMUM_SEEDS, SIGNIFICANT, ErrorStep
-from analysis.table import plain
+from analysis.table import setting_text
 from analysis.verdicts import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED, Verdict
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def judge_diagram(diagram: PhaseDiagram) -> dict[str, Verdict]:
         ),
     }
     for step in diagram.steps:
-        key = diagram.key(f"test_error_{step.name}", f"alpha={plain(step.alpha)}")
+        key = diagram.key(f"test_error_{step.name}", f"alpha={setting_text(step.alpha)}")
         verdicts[key] = _step(step, where)
     return verdicts
 
@@ -67,7 +67,7 @@ def _slope(claim: str, law: AlphaLaw, expected: float, tolerance: float) -> Verd
 def _step(step: ErrorStep, where: str) -> Verdict:
     cause = "where noise sets in" if step.name == "rise" else "on leaving the lazy regime"
     verb = "rises" if step.name == "rise" else "falls"
-    claim = f"The test error {verb} {cause}, alpha = {step.alpha:g}{where}."
+    claim = f"The test error {verb} {cause}, alpha = {setting_text(step.alpha)}{where}."
     estimate = step.difference
     reason = (
         f"{estimate} from T = {step.lower[0]:.3g}..{step.lower[-1]:.3g} to "

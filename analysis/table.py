@@ -7,7 +7,7 @@ may then trust it. A broken table is refused with one sentence.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ class TableGroup:
     @property
     def label(self) -> str:
         """``alpha=100`` or ``""`` where no setting varies."""
-        return ",".join(f"{name}={plain(value)}" for name, value in self.settings.items())
+        return settings_label(self.settings)
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,8 @@ class MeasurementTable:
 
     frame: pd.DataFrame
     """One row per replica, with a `temperature` column and known dtypes."""
+    n_repeated: int = 0
+    """Rows left out because the same replica was trained again with a larger budget."""
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame) -> MeasurementTable:
@@ -118,8 +120,9 @@ class MeasurementTable:
         _resolve_temperature(frame)
         _check_settings(frame)
         _check_observables(frame)
-        _check_replicas(frame)
-        return cls(frame)
+        kept = _with_largest_budget(frame)
+        _check_replicas(kept)
+        return cls(kept, len(frame) - len(kept))
 
     @classmethod
     def read_csv(cls, path: str | Path) -> MeasurementTable:
@@ -197,6 +200,26 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return int(value)
     return value
+
+
+def setting_text(value: Any) -> str:
+    """Return a setting as results name it: with four digits, where five do not hold it exactly.
+
+    Temperatures and scales of a lattice are powers of ten to six digits, so that runs of
+    different studies coincide; nobody wants to read them all.
+
+    >>> [setting_text(x) for x in (100.0, 0.316228, 3.16228, 0.00025, 16384, "mlp")]
+    ['100', '0.3162', '3.162', '0.00025', '16384', 'mlp']
+    """
+    value = plain(value)
+    if not isinstance(value, float) or float(f"{value:.5g}") == value:
+        return str(value)
+    return f"{value:.4g}"
+
+
+def settings_label(settings: Mapping[str, Any]) -> str:
+    """Return ``alpha=100,width=64``, the part of a key that tells laws apart."""
+    return ",".join(f"{name}={setting_text(value)}" for name, value in settings.items())
 
 
 def _one_batch_column(frame: pd.DataFrame) -> pd.DataFrame:
@@ -328,6 +351,23 @@ def _check_observables(frame: pd.DataFrame) -> None:
         _refuse_first(frame, "training_time", wrong, "must be positive in a fitted run")
 
 
+def _replica_columns(frame: pd.DataFrame) -> list[str]:
+    return [name for name in (*SETTINGS, "n_train", "temperature", "seed") if name in frame]
+
+
+def _with_largest_budget(frame: pd.DataFrame) -> pd.DataFrame:
+    """Of a replica trained with several budgets, keep the run with the largest one.
+
+    The budget ends a run and does nothing else: the longer run is the shorter one, continued.
+    """
+    columns = _replica_columns(frame)
+    if not {"seed", "max_presentations"} <= set(frame) or not frame.duplicated(columns).any():
+        return frame
+    budgets = pd.to_numeric(frame["max_presentations"], errors="coerce")
+    largest = budgets.groupby([frame[name] for name in columns], dropna=False).transform("max")
+    return frame[(budgets == largest) | budgets.isna()].reset_index(drop=True)
+
+
 def _check_replicas(frame: pd.DataFrame) -> None:
     if "seed" not in frame:
         return
@@ -335,8 +375,7 @@ def _check_replicas(frame: pd.DataFrame) -> None:
     if missing.any():
         row = int(np.flatnonzero(missing)[0])
         raise ReadTableError(f"seed is empty in row {row + 1}; remove the column or fill it")
-    keys = [name for name in (*SETTINGS, "n_train", "temperature", "seed") if name in frame]
-    repeated = frame.duplicated(keys).to_numpy()
+    repeated = frame.duplicated(_replica_columns(frame)).to_numpy()
     if repeated.any():
         row = int(np.flatnonzero(repeated)[0])
         first = frame.iloc[row]

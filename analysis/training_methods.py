@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.report import ReportContext
 from analysis.run_counts import count_runs
-from analysis.table import MeasurementTable, plain
+from analysis.table import MeasurementTable, plain, setting_text
 
 _LOSSES = {
     "hinge": "the hinge loss",
@@ -37,7 +37,7 @@ def training_methods(
     settings = {name: plain(value) for name, value in table.fixed_settings().items()}
     paragraphs = (
         _networks(settings, context),
-        _runs(table.frame, context, seeds or _seeds(table.frame)),
+        _runs(table, context, seeds or _seeds(table.frame)),
         *own,
         provenance_sentence(context),
     )
@@ -94,14 +94,17 @@ def _model(settings: Mapping[str, Any]) -> str:
     return f"{text} in neural-tangent parametrization"
 
 
-def _runs(frame: pd.DataFrame, context: ReportContext, seeds: str) -> str:
+def _runs(table: MeasurementTable, context: ReportContext, seeds: str) -> str:
+    frame = table.frame
     sizes = ", ".join(str(size) for size in sorted(frame["n_train"].unique()))
     temperatures = sorted(frame["temperature"].unique())
     text = f"Stochastic gradient descent learned P = {sizes} points"
     if "batch_size" in frame:
         text += f" with batches of B = {', '.join(map(str, sorted(frame['batch_size'].unique())))}"
     if "alpha" in frame and frame["alpha"].nunique() > 1:
-        text += f" at α = {', '.join(f'{a:g}' for a in sorted(frame['alpha'].unique()))}"
+        text += (
+            f" at α = {', '.join(f'{setting_text(a)}' for a in sorted(frame['alpha'].unique()))}"
+        )
     if "chi" in frame:
         text += f" and χ = {', '.join(f'{x:g}' for x in sorted(frame['chi'].unique()))}"
     text += (
@@ -111,7 +114,15 @@ def _runs(frame: pd.DataFrame, context: ReportContext, seeds: str) -> str:
     planned = context.counts_planned
     counts = count_runs(frame)
     text += f": {len(frame)} runs" + (f" of {planned} planned. " if planned is not None else ". ")
-    return text + (
-        f"{counts['fitted']} ended because every training point lay beyond its margin, "
-        f"{counts['censored']} used up their budget and {counts['diverged']} diverged."
+    return (
+        text
+        + (
+            f"{counts['fitted']} ended because every training point lay beyond its margin, "
+            f"{counts['censored']} used up their budget and {counts['diverged']} diverged."
+        )
+        + _repeated(table.n_repeated)
     )
+
+
+def _repeated(n: int) -> str:
+    return f" {n} of these runs had been made with a smaller budget before." if n else ""

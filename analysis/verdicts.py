@@ -262,9 +262,14 @@ def _drift_with_threshold(law: ScalingLaw, predicted: float) -> str:
     if len(by_threshold) < 2:
         return "; smaller thresholds c would show whether a(c) tends to it"
     listed = ", ".join(f"{a:.3f} at c = {c:g}" for c, a in by_threshold)
-    distances = [abs(a - predicted) for _, a in by_threshold]
-    trend = "approaches it for" if np.all(np.diff(distances) > 0) else "does not approach it for"
-    return f"; a(c) {trend} c → 0: {listed}"
+    departures = np.array([a - predicted for _, a in by_threshold])
+    if np.all(np.diff(np.abs(departures)) > 0):
+        trend = "approaches"
+    elif departures.min() < 0 < departures.max() and np.ptp(np.sign(np.diff(departures))) == 0:
+        trend = "reaches and passes"
+    else:
+        trend = "does not approach"
+    return f"; a(c) {trend} it for c → 0: {listed}"
 
 
 def _noise_independence(law: ScalingLaw) -> Verdict:

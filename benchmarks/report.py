@@ -7,16 +7,15 @@ of docs/benchmarks.md; ``--print`` prints it instead. Limits: 3 MB and 2 s.
 from __future__ import annotations
 
 import argparse
-import re
 import statistics
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "benchmarks.md"
+from benchmarks.machine import PAGE, ROOT, with_section
+
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
-from browser import Browser, find_browser, running_browser  # noqa: E402
+from browser import Browser, find_browser, running_browser
 
 TITLE = "## Opening a report"
 REPEATS = 7
@@ -66,19 +65,6 @@ def section(folders: list[Path]) -> str:
                 f"{'yes' if within else 'no'} |"
             )
     return "\n".join(lines) + "\n"
-
-
-def with_section(page: str, new: str) -> str:
-    """Return the page with the section replaced, or added at its end.
-
-    >>> with_section("A\\n## Opening a report\\nold\\n\\n## B\\n", "## Opening a report\\nnew\\n")
-    'A\\n## Opening a report\\nnew\\n\\n## B\\n'
-    """
-    pattern = re.compile(rf"^{re.escape(TITLE)}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
-    if pattern.search(page) is None:
-        return f"{page.rstrip()}\n\n{new}"
-    replaced = pattern.sub(lambda _: f"{new}\n", page)
-    return replaced.rstrip() + "\n"
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from analysis.citations import WORKS
 from analysis.report import ReportContext
 from studies import provenance
+from studies.extension import repeated_by_size
 from studies.ledger import Block, Ledger
 from studies.mlflow_texts import links_to_runs, place_in_mlflow
 from studies.plan import trainings_asked_for, trainings_by_size
@@ -26,6 +27,7 @@ def report_context(
     commits = sorted({str(block.provenance.get("commit", "unknown")) for block in blocks})
     seconds = sum(block.provenance.get("seconds", 0.0) for block in blocks)
     planned = trainings_by_size(spec, ledger)
+    n_repeated = sum(repeated_by_size(spec.extension or (), spec.space.n_seeds).values())
     failed = Counter(dict.fromkeys(planned, 0))
     for failure in ledger.failures():
         failed[failure.point.columns().get("n_train", 0)] += len(failure.seeds)
@@ -35,7 +37,7 @@ def report_context(
         command=command or f"thermometer run {spec.study}",
         spec_hash=spec.digest,
         spec=spec.to_shown(),
-        counts_planned=trainings_asked_for(spec, ledger),
+        counts_planned=trainings_asked_for(spec, ledger) - n_repeated,
         counts_failed=sum(failed.values()),
         planned_by_size=planned,
         failed_by_size=dict(failed),

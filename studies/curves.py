@@ -56,6 +56,11 @@ def temperature_range(space: SearchSpace, settings: dict[str, Any]) -> tuple[flo
 
 def stable_window(space: SearchSpace, settings: dict[str, Any]) -> tuple[float, float]:
     """Return the ends of the window of a network, which it can be expected to survive."""
-    known = {**MODEL_DEFAULTS[settings["model"]], **settings}
-    window = space.window_temperatures(known["alpha"], known["depth"], space.batch_size_of(known))
+    window = window_temperatures(space, settings)
     return window[0], window[-1]
+
+
+def window_temperatures(space: SearchSpace, settings: dict[str, Any]) -> tuple[float, ...]:
+    """Return the lattice of the window of a network."""
+    known = {**MODEL_DEFAULTS[settings["model"]], **settings}
+    return space.window_temperatures(known["alpha"], known["depth"], space.batch_size_of(known))

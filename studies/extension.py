@@ -2,28 +2,39 @@
 
 When the planned grid is complete, curves whose headline T_c lies beyond an end of their range get
 up to two more temperatures on that side, in the steps of the range and inside the stable window
-of the network. What was added is written into the spec: a second run does not add again, and a
-resumed run gives the same table. Listed temperatures are left as they are.
+of the network. Where T_c is refused because runs used up their budget, up to two temperatures of
+the bracket are trained again with four times the budget, as points of their own: the analysis
+takes, of a replica trained twice, the run with the larger budget. What was added is written into
+the spec: a second run does not add again, and a resumed run gives the same table. Listed
+temperatures and a given budget are left as they are.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis import MeasurementTable, locate_critical_temperatures
-from analysis.located_temperature import ABOVE_WINDOW, BELOW_WINDOW
+from analysis.located_temperature import ABOVE_WINDOW, BELOW_WINDOW, CENSORED
 from search_spaces import InvalidSettingError, ListAxis, LogAxis, Point, SearchSpace
-from search_spaces.numbers import positive_number, significant
+from search_spaces.axes import Axis
+from search_spaces.numbers import positive_integer, positive_number, significant
 from search_spaces.windows import lattice_temperature
-from studies.curves import Curve, curves_of, stable_window
+from studies.curves import Curve, curves_of, stable_window, window_temperatures
 from studies.design import GRID
 
 MOST_STEPS = 2
-"""Temperatures added at one end."""
+"""Temperatures added at one end, or trained again."""
+LARGER_BUDGET = 4
+"""By how much the budget of a censored bracket is raised."""
+BUDGET = "budget_factor"
+"""The key of an entry whose temperatures are trained again with a larger budget."""
 
 Extension = tuple[dict[str, Any], ...]
 
@@ -48,6 +59,7 @@ def read_extension(raw: Any, design: str) -> Extension | None:
             raise InvalidSettingError(f"extension={raw!r} needs a list of temperatures per curve")
         for temperature in temperatures:
             positive_number("extension temperature", temperature)
+        positive_integer(f"extension {BUDGET}", each.get(BUDGET, 1))
     return tuple(dict(each) for each in raw)
 
 
@@ -61,16 +73,31 @@ def extension_points(space: SearchSpace, extension: Sequence[Mapping[str, Any]])
         if isinstance(axis, ListAxis) and len(axis.values()) == 1 and name != "temperature"
     }
     return [
-        space.point({**fixed, **entry, "temperature": temperature})
+        _added_point(space, {**fixed, **entry, "temperature": temperature})
         for entry in extension
         for temperature in entry["temperature"]
     ]
 
 
+def _added_point(space: SearchSpace, values: dict[str, Any]) -> Point:
+    factor = values.pop(BUDGET, 1)
+    point = space.point(values)
+    return replace(point, max_presentations=factor * point.max_presentations)
+
+
+def repeated_by_size(extension: Sequence[Mapping[str, Any]], n_seeds: int) -> dict[int, int]:
+    """Return by P how many trainings an extension repeats with a larger budget."""
+    repeated: Counter[int] = Counter()
+    for entry in extension:
+        if BUDGET in entry:
+            repeated[entry["n_train"]] += n_seeds * len(entry["temperature"])
+    return dict(repeated)
+
+
 def propose_extension(
     space: SearchSpace, threshold: float, rows: Sequence[Mapping[str, Any]]
 ) -> Extension:
-    """Return which temperatures the measured curves of a range still need; empty for none.
+    """Return what the measured curves of a range still need; empty for nothing.
 
     Parameters
     ----------
@@ -78,32 +105,41 @@ def propose_extension(
         Rows of the study's table, with the column `point`.
     """
     axis = space.axes.get("temperature")
-    if not isinstance(axis, LogAxis):
-        return ()
     frame = pd.DataFrame(list(rows))
     entries = []
     for curve in curves_of(space):
-        added = _beyond(curve, axis, _status(curve, axis, threshold, frame))
-        if added:
-            names = [n for n in curve.settings if len(space.axes[n].values()) > 1]
-            own = {name: curve.settings[name] for name in ("n_train", *names)}
+        temperatures = axis.values() if axis else window_temperatures(space, curve.settings)
+        identities = {curve.point(temperature).identity for temperature in temperatures}
+        scan = frame[frame["point"].isin(identities)]
+        if scan.empty:
+            continue
+        table = MeasurementTable.from_frame(scan)
+        found = locate_critical_temperatures(table, threshold=threshold, n_bootstrap=2).points[0]
+        names = [n for n in curve.settings if len(space.axes[n].values()) > 1]
+        own = {name: curve.settings[name] for name in ("n_train", *names)}
+        if added := _beyond(curve, axis, found.status):
             entries.append({**own, "temperature": added})
+        elif found.status == CENSORED and space.max_presentations is None:
+            again = _censored_at(scan, found.bracket[0])
+            entries.append({**own, "temperature": again, BUDGET: LARGER_BUDGET})
     return tuple(entries)
 
 
-def _status(curve: Curve, axis: LogAxis, threshold: float, frame: pd.DataFrame) -> str:
-    identities = {curve.point(temperature).identity for temperature in axis.values()}
-    rows = frame[frame["point"].isin(identities)]
-    if rows.empty:
-        return ""
-    table = MeasurementTable.from_frame(rows)
-    return locate_critical_temperatures(table, threshold=threshold, n_bootstrap=2).points[0].status
+def _censored_at(scan: pd.DataFrame, low: float | None) -> list[float]:
+    """Of a bracket's ends, or of all temperatures if it has none, those that cut runs short."""
+    cut = scan[scan["stop_reason"].isin(["step_budget", "wall_budget"])]["temperature"].unique()
+    if low is not None:
+        ends = sorted(t for t in scan["temperature"].unique() if t >= low * (1 - 1e-9))
+        cut = np.intersect1d(cut, ends[:MOST_STEPS])
+    return [float(t) for t in np.sort(cut)[:MOST_STEPS]]
 
 
-def _beyond(curve: Curve, axis: LogAxis, status: str) -> list[float]:
+def _beyond(curve: Curve, axis: Axis | None, status: str) -> list[float]:
     """The next temperatures beyond an end of the range, inside the stable window."""
+    if not isinstance(axis, LogAxis) or status not in (ABOVE_WINDOW, BELOW_WINDOW):
+        return []
     # Only of a perceptron of layers is the stable window known without a measurement.
-    if status not in (ABOVE_WINDOW, BELOW_WINDOW) or curve.settings["model"] != "mlp":
+    if curve.settings["model"] != "mlp":
         return []
     low, high = stable_window(curve.space, curve.settings)
     values = axis.values()

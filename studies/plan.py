@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from studies.adaptive import AdaptiveWork
+from studies.extension import repeated_by_size
 from studies.ledger import Ledger
 from studies.spec import StudySpec
 
@@ -20,7 +21,10 @@ def trainings_asked_for(spec: StudySpec, ledger: Ledger) -> int:
 
 
 def trainings_by_size(spec: StudySpec, ledger: Ledger) -> dict[int, int]:
-    """Return the same by P; empty for a sampler, which chooses P as it goes."""
+    """Return the same by P; empty for a sampler, which chooses P as it goes.
+
+    A training that is repeated with a larger budget counts once.
+    """
     if spec.is_adaptive:
         return AdaptiveWork(spec, ledger).n_asked_by_size()
     planned: Counter[int] = Counter()
@@ -29,4 +33,5 @@ def trainings_by_size(spec: StudySpec, ledger: Ledger) -> dict[int, int]:
             size = point.columns().get("n_train")
             if size is not None:
                 planned[size] += len(seeds)
+        planned.subtract(repeated_by_size(spec.extension or (), spec.space.n_seeds))
     return dict(planned)

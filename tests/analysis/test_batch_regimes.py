@@ -137,7 +137,7 @@ def test_gradient_noise_scale_is_reported_where_measured(result, tmp_path):
     context = ReportContext(study="batch-regimes")
     without = batch_content(result, context).answers[0].paragraphs
     assert "Gradient noise scale tr(Σ)/|G|²: not measured." in without
-    measured = plane(gradient_noise_scale_init=20.0, gradient_noise_scale_end=90.0)
+    measured = plane(gradient_noise_scale_start=20.0, gradient_noise_scale_end=90.0)
     both = analyse(measured)
     page = write_report(batch_content(both, context), tmp_path, context).read_text()
     assert "20 at the start (P = 64)" in page

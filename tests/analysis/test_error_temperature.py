@@ -114,6 +114,25 @@ def test_no_fall_inside_the_window(synthetic_table: Maker) -> None:
         assert "never reaches 0.9" in point.message
 
 
+def test_an_error_that_falls_without_a_rise_has_no_temperature_of_the_rise(
+    synthetic_table: Maker,
+) -> None:
+    for point in onsets(with_errors(synthetic_table(32), rise=0.04)).up.points:
+        assert (point.value, point.status) == (None, "no departure")
+        assert point.bracket == (None, None)
+        assert "before it falls below 0.9 at T=" in point.message
+
+
+def test_a_fall_that_begins_in_its_reference_has_no_plateau(synthetic_table: Maker) -> None:
+    """T_noise stays where it is while T_c falls with P: at large P nothing lies between them."""
+    found = onsets(with_errors(synthetic_table(32), centre=0.2, a=0.6, rise=0.0)).down.points
+    *smaller, largest = found
+    assert {point.status for point in smaller} == {"located"}
+    assert largest.status == "plateau not reached"
+    assert largest.bracket == (None, 0.1)
+    assert "the departure runs into its reference" in largest.message
+
+
 def test_a_fall_next_to_divergence(synthetic_table: Maker) -> None:
     frame = with_errors(synthetic_table(16, sizes=(256,)))
     gone = (frame["temperature"] > 0.2) & (frame["seed"] < 6)
@@ -161,6 +180,17 @@ def test_a_fall_that_is_cut_off_is_not_identifiable(synthetic_table: Maker) -> N
     assert not fit.identifiable
     assert fit.reason.startswith("not identifiable: a = ")
     assert "with q = " in fit.reason
+
+
+def test_a_law_that_does_not_describe_the_fall_has_no_exponent(synthetic_table: Maker) -> None:
+    """Sizes of alternating depth have no common A ~ P^q, however small the errors."""
+    grid = tuple(float(f"{10 ** (k / 4):.6g}") for k in range(-14, 5))
+    frame = with_errors(synthetic_table(48, temperatures=grid), noise=0.02, rise=0.0)
+    shallow = (frame["temperature"] > 0.5) & frame["n_train"].isin([128, 512])
+    frame.loc[shallow, "test_error"] *= 1.3
+    fit = law(frame)
+    assert not fit.identifiable
+    assert "one logistic law does not describe the fall: chi2/dof = " in fit.reason
 
 
 def test_report_quotes_a_test_only_with_q(

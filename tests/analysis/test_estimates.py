@@ -29,6 +29,14 @@ from analysis.estimates import estimate_from_replicates, format_value, resamplin
         (0.00491, 0.00006, "0.00491(6)"),
         (4.7e-6, 2e-7, "4.7(2)e-06"),
         (2.5e7, 3e5, "2.50(3)e+07"),
+        # What is printed has one digit before the point, whatever the rounding does.
+        (-0.00099, 0.0007, "-0.0010(7)"),
+        (0.00094, 0.0007, "9(7)e-04"),
+        (0.00999, 0.0007, "0.0100(7)"),
+        (9999999.0, 1000.0, "1.00000(10)e+07"),
+        (1e-5, 9.7e-4, "0.0000(10)"),
+        (-0.001, 0.02, "0.00(2)"),
+        (5e-324, 5e-324, "5(5)e-324"),
         (0.5, None, "0.5"),
         (0.5, math.nan, "0.5"),
         (0.5, 0.0, "0.5"),
@@ -39,17 +47,39 @@ def test_value_and_error_in_parentheses(value: float, stderr: float | None, text
     assert str(Estimate(value, stderr, None, 8, "", "")) == text
 
 
-@given(
-    st.floats(-1e5, 1e5),
-    st.floats(1e-6, 1e3),
-)
-def test_printed_value_is_within_a_tenth_of_the_error_times_its_digits(
-    value: float, stderr: float
-) -> None:
-    text = format_value(value, stderr)
+def read_back(text: str) -> tuple[float, float]:
+    """Read ``value(error)e+xx`` as every reader of a paper does."""
     body, _, power = text.partition("e")
-    printed = float(body.split("(")[0]) * 10 ** int(power or 0)
-    assert abs(printed - value) <= 0.5 * stderr * 1.06
+    number, shown = body.rstrip(")").split("(")
+    last = -len(number.partition(".")[2]) + int(power or 0)
+    return float(f"{number}e{power or 0}"), float(f"{shown}e{last}")
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    assert format_value(np.float64(0.333), np.float64(0.006)) == "0.333(6)"
+    assert format_value(np.float32(0.333), np.float32(0.006)) == "0.333(6)"
+
+
+_SIZES = st.floats(1e-300, 1e300)
+
+
+@given(st.floats(-1e300, 1e300) | st.floats(-1e5, 1e5), _SIZES | st.floats(1e-6, 1e3))
+def test_value_and_error_can_be_read_back(value: float, stderr: float) -> None:
+    number, error = read_back(format_value(value, stderr))
+    assert error == pytest.approx(stderr, rel=0.25)
+    assert abs(number - value) <= 0.5 * stderr * 1.06 + 1e-15 * abs(value)
+
+
+@given(st.floats(1e-12, 1e12), st.floats(1e-4, 1e4))
+def test_powers_of_ten_are_set_apart_outside_of_a_thousandth_to_a_million(
+    value: float, share: float
+) -> None:
+    text = format_value(value, share * value)
+    number, error = read_back(text)
+    larger = max(number, error)
+    assert ("e" in text) == (larger < 1e-3 * (1 - 1e-12) or larger >= 1e6)
+    if "e" in text:
+        assert 1 - 1e-12 <= larger / float("1e" + text.partition("e")[2]) < 10
 
 
 def test_missing_numbers_are_null_in_json() -> None:

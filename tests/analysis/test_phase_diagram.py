@@ -175,3 +175,13 @@ def test_report_holds_every_line_and_writes_the_table(result, tmp_path):
     assert rows["alpha"].tolist() == list(ALPHAS)
     drawn = {path.stem for path in (tmp_path / "figures").iterdir()}
     assert drawn == {"phase-diagram", "test-error-steps", "stability"}
+
+
+def test_scales_of_a_lattice_are_named_by_four_digits():
+    result = analyse(plane(n_seeds=4, alphas=(0.316228, 1.0, 31.6228)))
+    named = {key for key in result.estimates if key.startswith("T_noise[")}
+    assert named == {"T_noise[alpha=0.3162]", "T_noise[alpha=1]", "T_noise[alpha=31.62]"}
+    report = phase_content(result, ReportContext())
+    cells = [row[0] for _, tables in report.tables for table in tables for row in table.rows]
+    assert "0.3162" in cells
+    assert not any("316228" in str(cell) for cell in cells)

@@ -230,3 +230,16 @@ def test_importing_analysis_draws_nothing() -> None:
     code = "import sys, analysis; print([m for m in ('matplotlib', 'jinja2') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_an_exponent_that_passes_the_prediction_does_not_merely_miss_it(
+    synthetic_table: Maker,
+) -> None:
+    """gamma falls with ln T, so a(c) grows as c falls, through gamma/delta of the middle."""
+    frame = synthetic_table(8)
+    x, log_p = np.log(frame["temperature"] / 0.1), np.log(frame["n_train"] / 256)
+    frame["relative_weight_change"] *= np.exp(-0.04 * x * log_p)
+    table = MeasurementTable.from_frame(frame)
+    result = analyse_scaling(table, (0.1, 0.03, 0.003), n_bootstrap=50)
+    reason = result.verdicts["a_equals_gamma_over_delta"].reason
+    assert "a(c) reaches and passes it for c → 0: " in reason

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from analysis import MeasurementTable, analyse_scaling
 from search_spaces import InvalidSettingError
 from studies.extension import propose_extension
 from studies.growth import check_growth
@@ -64,6 +66,87 @@ def test_what_is_listed_or_examined_is_left_alone():
     spec = resolve()
     assert spec.may_extend
     assert propose_extension(spec.space, 0.1, measured(spec, 0.2)) == ()
+
+
+def censored(rows, n_lost, above):
+    """The same rows, the first seeds above a temperature out of budget."""
+    lost = {"stop_reason": "step_budget"}
+    return [
+        {**row, **(lost if row["temperature"] > above and row["seed"] < n_lost else {})}
+        for row in rows
+    ]
+
+
+@pytest.mark.parametrize(
+    ("n_lost", "above", "again"),
+    [
+        # T_lazy(0.1) is 1.2 at P = 64 and 0.756 at P = 256.
+        (2, 0.8, {64: [1.0, 1.77828], 256: [1.0]}),
+        (2, 1.1, {64: [1.77828]}),
+        (2, 0.5, {64: [1.0, 1.77828], 256: [0.562341, 1.0]}),
+        # Every run above the last stable temperature: the bracket has no upper end.
+        (8, 1.1, {64: [1.77828]}),
+        (0, 0.5, {}),
+    ],
+)
+def test_a_censored_bracket_gets_four_times_the_budget(n_lost, above, again):
+    spec = resolve(n_seeds=8)
+    found = propose_extension(spec.space, 0.1, censored(measured(spec), n_lost, above))
+    assert {entry["n_train"]: entry["temperature"] for entry in found} == again
+    assert all(entry["budget_factor"] == 4 for entry in found)
+    given = resolve(n_seeds=8, max_presentations=5000)
+    assert propose_extension(given.space, 0.1, censored(measured(given), n_lost, above)) == ()
+
+
+def test_a_larger_budget_is_another_point_and_the_longer_run_counts():
+    before = resolve(n_seeds=8)
+    rows = censored(measured(before), 2, 1.1)
+    extension = propose_extension(before.space, 0.1, rows)
+    after = StudySpec.from_plain({**before.to_plain(), "extension": list(extension)})
+    assert StudySpec.from_plain(after.to_plain()).to_plain() == after.to_plain()
+    check_growth(before, after)
+    [longer] = set(after.points()) - set(before.points())
+    without = {replace(point, max_presentations=1): point for point in before.points()}
+    shorter = without[replace(longer, max_presentations=1)]
+    assert longer.max_presentations == 4 * shorter.max_presentations
+    assert longer.identity != shorter.identity
+    table = MeasurementTable.from_frame(pd.DataFrame(rows))
+    refused = analyse_scaling(table, (0.1,), n_bootstrap=20).laws[0].lazy[0.1].points[0]
+    assert refused.status == "Tc upper side censored"
+    assert "a larger max_presentations" in refused.message
+    whole = pd.DataFrame([*rows, *(r for r in measured(after) if r["point"] == longer.identity)])
+    table = MeasurementTable.from_frame(whole)
+    assert (len(table.frame), table.n_repeated) == (len(rows), 8)
+    found = analyse_scaling(table, (0.1,), n_bootstrap=20).laws[0].lazy[0.1].points[0]
+    assert found.value == pytest.approx(4.8 * 64 ** (-1 / 3), rel=1e-6)
+
+
+def test_a_run_repeats_a_censored_bracket_once(tmp_path):
+    """The quadratic hinge creeps to its margin: cold runs of the default budget are cut short."""
+    spec = resolve(
+        loss="quadratic_hinge", width=16, depth=1, alpha=1, n_train=[16, 32],
+        temperature="log(0.1, 1.0, 4)", thresholds=[0.125], n_seeds=8,
+    )  # fmt: skip
+    serial = RunOptions(executor="serial", tracking=False, quiet=True)
+    assert Study(STUDY, spec, tmp_path).run(serial).trained == 2 * 5 * 8 + 8
+    again = {"n_train": 32, "temperature": [0.177828], "budget_factor": 4}
+    assert Study.open(tmp_path).spec.extension == (again,)
+    table = pd.read_csv(tmp_path / "table.csv")
+    bracket = table[(table["n_train"] == 32) & (table["temperature"] == 0.177828)]
+    shorter, longer = (rows for _, rows in bracket.groupby("max_presentations"))
+    both = shorter.merge(longer, on="seed")
+    fitted = both["stop_reason_x"] == "fitted"
+    assert ((both["n_presentations_x"] == both["n_presentations_y"]) == fitted).all()
+    same = both[fitted]
+    assert (same["relative_weight_change_x"] == same["relative_weight_change_y"]).all()
+    # Two seeds creep on: the refusal remains, and there is no third budget.
+    t_c = pd.read_csv(tmp_path / "t_c.csv")
+    assert "Tc upper side censored" in set(t_c["status"])
+    counts = json.loads((tmp_path / "report.json").read_text())["counts"]
+    assert counts["planned"] == 2 * 5 * 8 == sum(counts.values()) - counts["planned"]
+    before = (tmp_path / "table.csv").read_bytes()
+    assert Study(STUDY, spec, tmp_path).run(serial).trained == 0
+    assert (tmp_path / "table.csv").read_bytes() == before
 
 
 def test_an_extension_is_part_of_the_plan():

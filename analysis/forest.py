@@ -70,17 +70,21 @@ def rows_of_subsets(
     if len(x) <= SMALLEST_PART:
         return
     subsets: list[tuple[str, BoolArray]] = [
-        (f"without ${symbol} = {value:.6g}$", np.asarray(x != value)) for value in x
+        (f"without ${symbol} = {_number(value)}$", np.asarray(x != value)) for value in x
     ]
     # All but the smallest is the first of the rows above.
     subsets += [
-        (rf"${symbol} \geq {value:.6g}$", np.asarray(x >= value))
+        (rf"${symbol} \geq {_number(value)}$", np.asarray(x >= value))
         for value in x[2 : len(x) - SMALLEST_PART + 1]
     ]
     for choice, keep in subsets:
         estimate = fit(keep)
         if estimate is not None:
             yield ForestRow(choice, estimate)
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value == round(value) else f"{value:.3g}"
 
 
 def negated(estimate: Estimate) -> Estimate:

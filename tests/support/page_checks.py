@@ -21,7 +21,7 @@ TABLES_CUT = """
 """
 EMPTY_PANELS = """
 [...document.querySelectorAll('.plate svg g[id*="axes_"]')]
-  .filter(g => !g.querySelector('[clip-path], [id*="legend"]'))
+  .filter(g => !g.querySelector('[clip-path], image, [id*="QuadMesh"], [id*="legend"]'))
   .map(g => g.closest('svg').getAttribute('aria-label') + ' ' + g.id)
 """
-"""Panels without data, which are clipped to their axes, and without a legend."""
+"""Panels without data (they are clipped to their axes), colours of a scale, or a legend."""

@@ -41,7 +41,8 @@ figures: demo
 
 # Pictures of the report and of MLflow's pages for the documentation; needs Chromium.
 screenshots: demo $(VENV)/installed-dev
-	$(BIN)/python docs/make_screenshots.py $(DEMO)
+	$(BIN)/thermometer run phase-diagram --preset quick --out runs/phase-diagram
+	$(BIN)/python docs/make_screenshots.py $(DEMO) runs/phase-diagram
 
 # The documentation as a site in build/site; any warning is an error.
 docs: $(VENV)/installed-docs

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from analysis.curves import BoolArray
 from analysis.estimates import (
     Estimate,
     FloatArray,
@@ -44,6 +45,27 @@ class AlphaLaw:
     """k, or None if too few scales have a value."""
     remark: str
     """Why there is no exponent; empty if there is one."""
+    log_replicates: FloatArray = field(repr=False)
+    """ln y of resampled seeds, shape (n_bootstrap, n)."""
+    n_clusters: int
+    """Seeds behind the replicates."""
+
+    def part(self, keep: BoolArray) -> AlphaLaw:
+        """Return the law of the scales where `keep`, of shape (n,), is true."""
+        return fit_alpha_law(
+            list(self.alphas[keep]),
+            self.log_values[keep],
+            self.log_stderr[keep],
+            self.log_replicates[:, keep],
+            n_clusters=self.n_clusters,
+            symbol=self.symbol,
+        )
+
+    @property
+    def pulls(self) -> FloatArray:
+        """ln y minus fit in units of its error, shape (n,)."""
+        fitted = self.coefficients[0] + self.coefficients[1] * np.log(self.alphas)
+        return np.asarray((self.log_values - fitted) / self.log_stderr)
 
     @property
     def fit_range(self) -> str:
@@ -53,8 +75,7 @@ class AlphaLaw:
     @property
     def chi2(self) -> float:
         """Sum of squared residuals in units of their errors."""
-        fitted = self.coefficients[0] + self.coefficients[1] * np.log(self.alphas)
-        return float((((self.log_values - fitted) / self.log_stderr) ** 2).sum())
+        return float((self.pulls**2).sum())
 
     def evaluate(self, alphas: FloatArray) -> FloatArray:
         """Return the fitted y at `alphas`."""
@@ -107,7 +128,8 @@ def fit_alpha_law(
     y = np.asarray(log_values, dtype=float)
     s = np.maximum(np.nan_to_num(np.asarray(log_stderr, dtype=float)), ERROR_FLOOR)
     if len(x) < MINIMUM_ALPHAS or x[-1] < MINIMUM_ALPHA_RANGE * x[0] * (1 - 1e-9):
-        return AlphaLaw(symbol, x, y, np.full(2, np.nan), s, None, _too_few(symbol, x))
+        remark, none = _too_few(symbol, x), np.full(2, np.nan)
+        return AlphaLaw(symbol, x, y, none, s, None, remark, log_replicates, n_clusters)
     solver, _ = weighted_solver(np.log(x), s, 1)
     best = solver @ y
     exponent = estimate_from_replicates(
@@ -117,7 +139,8 @@ def fit_alpha_law(
         definition=f"exponent of {symbol} = A alpha^k",
         fit_range=alpha_range(x),
     )
-    return AlphaLaw(symbol, x, y, np.asarray(best), s, exponent, "")
+    best = np.asarray(best)
+    return AlphaLaw(symbol, x, y, best, s, exponent, "", log_replicates, n_clusters)
 
 
 def _too_few(symbol: str, alphas: FloatArray) -> str:

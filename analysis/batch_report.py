@@ -10,12 +10,15 @@ from analysis import batch_figures as figures
 from analysis import study_figure_data as data
 from analysis.batch_regimes import BatchCell, BatchPlane, BatchResult, headline_of
 from analysis.batch_verdicts import judge_plane
+from analysis.check_figures import diagnostics_figures, forest_figures
 from analysis.critical_batch import EXCESS
 from analysis.estimates import Estimate, format_value
 from analysis.report import ReportContext
 from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable
 from analysis.report_tables import counts_table, interval_text, verdict_table
 from analysis.scaling_report import TRAINING_CONVENTIONS
+from analysis.study_diagnostics import batch_diagnostics
+from analysis.study_forests import batch_forests
 from analysis.training_methods import bootstrap_sentence, training_methods
 
 MOST_PLANES_DRAWN = 3
@@ -29,7 +32,10 @@ def batch_content(result: BatchResult, context: ReportContext) -> ReportContent:
         numbers=result.to_dict(),
         citations=("sclocchi2023dissecting", "sclocchi2024regimes"),
         answers=tuple(_answer(plane) for plane in result.planes),
-        figures=tuple(figure for plane in drawn for figure in _figures(plane)),
+        figures=(
+            *(figure for plane in drawn for figure in _figures(plane)),
+            *diagnostics_figures(batch_diagnostics(result)),
+        ),
         figures_remark=(
             f"Figures show the first {len(drawn)} of {len(result.planes)} planes."
             if len(result.planes) > len(drawn)
@@ -133,6 +139,12 @@ def _figures(plane: BatchPlane) -> list[PlannedFigure]:
             f"relative to the smallest B at T = {law.temperature:.3g}{at}, paired by seed, "
             f"standard errors over {n} seeds; sizes are displaced sideways. {hollow}.",
             cells,
+        ),
+        *forest_figures(
+            batch_forests(plane),
+            f"Exponent of B* against P at every temperature{at}, without each P in turn and from "
+            f"the larger P alone; errors from resampled seeds.",
+            suffix,
         ),
     ]
 

@@ -44,11 +44,16 @@ GREY = "0.45"
 
 def size_colours(sizes: Any) -> dict[int, Any]:
     """Return the colour of every size: viridis over ln P, without its pale end."""
-    logs = np.log(np.asarray(sizes, dtype=float))
+    return {int(p): colour for p, colour in ordered_colours(sizes).items()}
+
+
+def ordered_colours(values: Any) -> dict[float, Any]:
+    """Return the colour of every value of what has an order, such as P or alpha."""
+    logs = np.log(np.asarray(values, dtype=float))
     span = max(float(logs.max() - logs.min()), 1e-9)
     return {
-        int(p): colormaps["viridis"](0.88 * (x - logs.min()) / span)
-        for p, x in zip(sizes, logs, strict=True)
+        float(value): colormaps["viridis"](0.88 * (x - logs.min()) / span)
+        for value, x in zip(values, logs, strict=True)
     }
 
 

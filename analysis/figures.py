@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from analysis.adaptive_location import measured_curve
 from analysis.collapse_figure import plot_collapse
 from analysis.companion_laws import PlaneFit
-from analysis.estimates import Estimate, FloatArray, student_factor
+from analysis.estimates import FloatArray, student_factor
 from analysis.figure_style import (
     GREY,
     MARKERS,
@@ -96,50 +96,6 @@ def plot_law_collapse(law: ScalingLaw) -> Figure:
     """Weight change against T P^a, unscaled, and the quality S(a)."""
     assert law.collapse is not None
     return plot_collapse(law.collapse)
-
-
-def plot_stability(law: ScalingLaw) -> Figure:
-    """Forest plot: a by c, without each size, from each P_min, by collapse; apart, a of T_noise.
-
-    Red shade: 95 % interval of the headline; grey: its systematic over c.
-    """
-    rows = _forest_rows(law)
-    onsets = _onset_rows(law)
-    heights = [len(rows), len(onsets)] if onsets else [len(rows)]
-    figure = Figure(figsize=(6.4, 0.9 + 0.27 * sum(heights) + 0.4 * len(heights)))
-    figure.set_layout_engine("constrained")
-    panels = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
-    _forest(panels[0], rows)
-    headline = law.fit.exponent
-    if law.fit.determined and headline is not None:
-        panels[0].axvline(headline.value, color="C3", lw=0.9, zorder=0)
-        if headline.interval95 is not None:
-            panels[0].axvspan(*headline.interval95, color="C3", alpha=0.10, lw=0, zorder=0)
-        if law.systematic is not None:
-            ends = (headline.value - law.systematic, headline.value + law.systematic)
-            panels[0].axvspan(*ends, color="0.93", lw=0, zorder=-1)
-    if onsets:
-        _forest(panels[1], onsets)
-        panels[1].axvline(0.0, color=GREY, lw=0.8, ls="--", zorder=0)
-    panels[-1].set_xlabel(r"exponent  $a$")
-    return figure
-
-
-def _forest(axes: Axes, rows: list[tuple[str, Estimate, bool]]) -> None:
-    for y, (_, estimate, main) in enumerate(rows):
-        colour = "C3" if main else "black"
-        if estimate.interval95 is not None:
-            axes.plot(estimate.interval95, [y, y], color=colour, lw=0.8)
-        axes.errorbar(
-            estimate.value, y, xerr=estimate.stderr or 0.0, fmt="o", color=colour, lw=2.2
-        )
-        axes.annotate(
-            str(estimate), (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=8
-        )
-    axes.set_yticks(range(len(rows)), [name for name, _, _ in rows])
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    axes.set_ylim(len(rows) - 0.4, -0.6)
 
 
 def plot_companion_laws(law: ScalingLaw) -> Figure:
@@ -283,51 +239,6 @@ def _law_handle(law: ScalingLaw, c: float, marker: str, main: bool) -> Line2D:
     if fit.determined and fit.exponent is not None:
         text = f"c = {c:g}: a = {fit.exponent}"
     return Line2D([], [], color="C3" if main else GREY, marker=marker, label=text)
-
-
-def _forest_rows(law: ScalingLaw) -> list[tuple[str, Estimate, bool]]:
-    rows: list[tuple[str, Estimate, bool]] = []
-    for c in sorted(law.thresholds):
-        exponent = law.fits[c].exponent
-        if law.fits[c].determined and exponent is not None:
-            rows.append((rf"$T_\mathrm{{lazy}}({c:g})$", exponent, c == law.headline))
-    for size, estimate in law.fit.leave_one_out.items():
-        rows.append((f"c = {law.headline:g} without P = {size}", estimate, False))
-    # All sizes and all but the smallest are among the rows above.
-    for size, estimate in list(law.fit.from_size.items())[2:]:
-        rows.append((rf"c = {law.headline:g}, $P \geq {size}$", estimate, False))
-    if law.companions.predicted_exponent is not None:
-        rows.append((r"$\gamma/\delta$  ($c \to 0$)", law.companions.predicted_exponent, False))
-    return [*rows, *_collapse_rows(law)]
-
-
-def _onset_rows(law: ScalingLaw) -> list[tuple[str, Estimate, bool]]:
-    """Exponents of the other temperatures, which need not share that of T_lazy."""
-    fits = {
-        r"$T_\mathrm{noise}$": law.noise_fit,
-        r"$T_\mathrm{test}$ up": law.onset_fits[law.onsets.up.name],
-        r"$T_\mathrm{test}$ down": law.onset_fits[law.onsets.down.name],
-    }
-    rows = [
-        (name, fit.exponent, False)
-        for name, fit in fits.items()
-        if fit.determined and fit.exponent is not None
-    ]
-    if law.error_law is not None and law.error_law.identifiable:
-        rows.append((r"$a_\mathrm{test}$ ($q$ free)", law.error_law.a, False))
-    return rows
-
-
-def _collapse_rows(law: ScalingLaw) -> list[tuple[str, Estimate, bool]]:
-    fit = law.collapse
-    if fit is None or fit.a is None or not fit.determined:
-        return []
-    rows = [("data collapse", fit.a, False)]
-    if fit.opinion is not None:
-        where = fit.a.fit_range
-        distance = Estimate(fit.opinion.a, fit.opinion.width, None, fit.a.n, "least P_b", where)
-        rows.append(("Bhattacharjee-Seno", distance, False))
-    return rows
 
 
 def _draw_weight_change_collapse(axes: Axes, law: ScalingLaw, fit: PlaneFit) -> None:

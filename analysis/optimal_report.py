@@ -7,12 +7,15 @@ from functools import partial
 
 from analysis import optimal_figures as figures
 from analysis import study_figure_data as data
+from analysis.check_figures import diagnostics_figures, forest_figures
 from analysis.optimal_law import OptimalLaw, OptimalResult
 from analysis.optimal_temperature import OptimalTemperature
 from analysis.report import ReportContext
 from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable
 from analysis.report_tables import counts_table, interval_text, verdict_table
 from analysis.scaling_report import TRAINING_CONVENTIONS
+from analysis.study_diagnostics import optimal_diagnostics
+from analysis.study_forests import optimal_forests
 from analysis.table import setting_text
 from analysis.training_methods import bootstrap_sentence, training_methods
 
@@ -33,7 +36,10 @@ def optimal_content(result: OptimalResult, context: ReportContext) -> ReportCont
         numbers=result.to_dict(),
         citations=("sclocchi2023dissecting",),
         answers=tuple(_answer(law) for law in result.laws),
-        figures=tuple(figure for law in drawn for figure in _figures(law)),
+        figures=(
+            *(figure for law in drawn for figure in _figures(law)),
+            *diagnostics_figures(optimal_diagnostics(result)),
+        ),
         figures_remark=(
             f"Figures show the first {len(drawn)} of {len(result.laws)} laws."
             if len(result.laws) > len(drawn)
@@ -130,7 +136,11 @@ def _figures(law: OptimalLaw) -> list[PlannedFigure]:
                 partial(data.optimal_data, law),
             )
         )
-    return planned
+    sentence = (
+        f"Exponent k of T_opt against α, by polynomial and without each α in turn, {at}; errors "
+        f"from resampled seeds."
+    )
+    return [*planned, *forest_figures(optimal_forests(law), sentence, suffix)]
 
 
 def _table(law: OptimalLaw) -> ReportTable:

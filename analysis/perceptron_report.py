@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis import perceptron_figures as figures
 from analysis import study_figure_data as data
+from analysis.check_figures import diagnostics_figures, forest_figures
 from analysis.estimates import format_value
 from analysis.perceptron_laws import PerceptronLaws
 from analysis.perceptron_scaling import PerceptronResult
@@ -18,6 +19,8 @@ from analysis.report import ReportContext
 from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable
 from analysis.report_tables import counts_table, estimate_table, interval_text, verdict_table
 from analysis.seed_means import GrowthLaw
+from analysis.study_diagnostics import perceptron_diagnostics
+from analysis.study_forests import perceptron_forests
 from analysis.training_methods import bootstrap_sentence, training_methods
 from analysis.verdicts import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED
 
@@ -35,7 +38,11 @@ def perceptron_content(result: PerceptronResult, context: ReportContext) -> Repo
         numbers=result.to_dict(),
         citations=("sclocchi2023dissecting", "sclocchi2024regimes"),
         answers=tuple(_answer(law) for law in result.laws),
-        figures=_figures(result.laws),
+        figures=(
+            *_figures(result.laws),
+            *(figure for law in result.laws for figure in _forest(law)),
+            *diagnostics_figures(perceptron_diagnostics(result)),
+        ),
         tables=(
             ("Theory and measurement", (_theory_table(result.laws),)),
             ("Means", tuple(_means_table(law) for law in result.laws if law.sizes is not None)),
@@ -167,6 +174,14 @@ _TRAJECTORY_CAPTION = (
     "Signal during training after 2^k updates, means of logarithms at the largest P; markers on "
     "the left are in the fit. Right: slope between neighbours; dotted: 1/(3 + χ)."
 )
+
+
+def _forest(law: PerceptronLaws) -> tuple[PlannedFigure, ...]:
+    sentence = (
+        f"Exponents γ and b at {figures.law_name(law.label)}, without each P in turn, from the "
+        f"larger P alone, and γ by other quantities; errors from resampled seeds."
+    )
+    return forest_figures(perceptron_forests(law), sentence, f"-{law.label}")
 
 
 def _theory_table(laws: Sequence[PerceptronLaws]) -> ReportTable:

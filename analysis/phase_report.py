@@ -7,12 +7,15 @@ from functools import partial
 
 from analysis import phase_figures as figures
 from analysis import study_figure_data as data
+from analysis.check_figures import diagnostics_figures, forest_figures
 from analysis.phase_diagram import AlphaScan, PhaseDiagram, PhaseResult
 from analysis.phase_verdicts import judge_diagram
 from analysis.report import ReportContext
 from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable
 from analysis.report_tables import counts_table, estimate_table, verdict_table
 from analysis.scaling_report import TRAINING_CONVENTIONS
+from analysis.study_diagnostics import phase_diagnostics
+from analysis.study_forests import phase_forests
 from analysis.table import setting_text
 from analysis.training_methods import bootstrap_sentence, training_methods
 from analysis.verdicts import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED, Verdict
@@ -28,7 +31,10 @@ def phase_content(result: PhaseResult, context: ReportContext) -> ReportContent:
         numbers=result.to_dict(),
         citations=("sclocchi2023dissecting", "sclocchi2024regimes"),
         answers=tuple(_answer(diagram) for diagram in result.diagrams),
-        figures=tuple(figure for diagram in drawn for figure in _figures(diagram)),
+        figures=(
+            *(figure for diagram in drawn for figure in _figures(diagram)),
+            *diagnostics_figures(phase_diagnostics(result)),
+        ),
         figures_remark=(
             f"Figures show the first {len(drawn)} of {len(result.diagrams)} diagrams."
             if len(result.diagrams) > len(drawn)
@@ -141,7 +147,11 @@ def _figures(diagram: PhaseDiagram) -> list[PlannedFigure]:
             partial(data.phase_data, diagram),
         )
     )
-    return planned
+    sentence = (
+        f"Exponent of T_noise against α on both sides, without each α in turn, {at}; errors from "
+        f"resampled seeds."
+    )
+    return [*planned, *forest_figures(phase_forests(diagram), sentence, suffix)]
 
 
 def _tables(

@@ -31,6 +31,8 @@ from analysis.citations import SOFTWARE, bibtex, works
 from analysis.report_content import PlannedFigure, ReportContent
 from analysis.typeset import key, typeset
 
+_TALL = 1.0
+"""Height over width of a drawing beyond which a third of a page is too little for it."""
 _QUESTION = (
     "How does the temperature T_c = η/B at which SGD noise takes a network out of the lazy regime "
     "depend on the number P of training points?"
@@ -89,6 +91,8 @@ class DrawnFigure:
     """File name without suffix."""
     svg: Markup
     """Drawing for the page."""
+    is_tall: bool
+    """Whether it is higher than wide, so that paper must give it more height."""
     pdf: bytes
     """Drawing for a paper."""
     caption: str
@@ -194,7 +198,8 @@ def _draw(name: str, number: int, figure: Figure, caption: str) -> DrawnFigure:
     pdf_canvas: Any = FigureCanvasPdf(figure)
     pdf_canvas.print_pdf(paper, metadata={"CreationDate": None})
     svg = _inline(vector.getvalue(), f"f{number}-", name)
-    return DrawnFigure(name, svg, paper.getvalue(), caption)
+    width, height = figure.get_size_inches()
+    return DrawnFigure(name, svg, height > _TALL * width, paper.getvalue(), caption)
 
 
 def _inline(svg: str, prefix: str, title: str) -> Markup:

@@ -15,6 +15,7 @@ from analysis.batch_comparison import compare_batch_sizes
 from analysis.curves import Curves, build_curves
 from analysis.estimates import Estimate, json_number
 from analysis.law import ADAPTIVE, ScalingLaw, analyse_law
+from analysis.power_law import MINIMUM_SIZES
 from analysis.study_result import JoinedResult, runs_line
 from analysis.table import MeasurementTable, ReadTableError, TableGroup, plain
 from analysis.verdicts import Light, Verdict, judge, lights
@@ -177,7 +178,8 @@ def analyse_scaling(
     wanted = None if batch_sizes is None else sorted(set(batch_sizes))
     _check_batch_sizes(table, wanted)
     laws: list[ScalingLaw] = []
-    for group in table.groups(without=("batch_size",)):
+    groups = table.groups(without=("batch_size",))
+    for group in (each for each in groups if not _only_checks_precision(each, groups)):
         by_batch = _by_batch_size(group)
         comparison = compare_batch_sizes({b: c for b, c in by_batch.items() if b is not None})
         chosen = _chosen(by_batch, wanted)
@@ -199,6 +201,17 @@ def analyse_scaling(
                 law = analyse_law(curves, thresholds, comparison, **options)
             laws.append(law)
     return ScalingResult(table, tuple(laws), n_bootstrap)
+
+
+def _only_checks_precision(group: TableGroup, groups: Sequence[TableGroup]) -> bool:
+    """Whether runs repeat some of a larger law in another dtype, at too few sizes for a law."""
+    if "dtype" not in group.settings or group.frame["n_train"].nunique() >= MINIMUM_SIZES:
+        return False
+    others = {**group.settings, "dtype": None}
+    return any(
+        {**each.settings, "dtype": None} == others and len(each.frame) > len(group.frame)
+        for each in groups
+    )
 
 
 def _checked_thresholds(thresholds: Sequence[float]) -> tuple[float, ...]:

@@ -11,7 +11,9 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from analysis import captions, figure_data, figures
+from analysis.check_figures import diagnostics_figures
 from analysis.error_figure import plot_test_error
+from analysis.forest_figure import plot_forests
 from analysis.law import ScalingLaw
 from analysis.report import ReportContext, write_report
 from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable
@@ -24,7 +26,9 @@ from analysis.report_tables import (
     verdict_table,
 )
 from analysis.scaling import ScalingResult
+from analysis.scaling_forest import scaling_forests
 from analysis.scaling_methods import CITED, scaling_methods
+from analysis.study_diagnostics import scaling_diagnostics
 
 MOST_LAWS_DRAWN = 3
 """Figures are drawn for the first laws only; the tables hold all of them."""
@@ -47,7 +51,7 @@ def scaling_content(result: ScalingResult, context: ReportContext) -> ReportCont
         numbers=result.to_dict(),
         answers=tuple(_answer(result, law) for law in result.laws),
         figures=tuple(
-            figure for law in result.laws[:MOST_LAWS_DRAWN] for figure in _figures_of(law)
+            figure for law in result.laws[:MOST_LAWS_DRAWN] for figure in _figures_of(law, result)
         ),
         figures_remark=remark if n_laws > MOST_LAWS_DRAWN else "",
         tables=_tables(result, context),
@@ -72,7 +76,7 @@ _DATA: dict[str, Callable[[ScalingLaw], pd.DataFrame]] = {
 }
 
 
-def _figures_of(law: ScalingLaw) -> list[PlannedFigure]:
+def _figures_of(law: ScalingLaw, result: ScalingResult) -> list[PlannedFigure]:
     suffix = re.sub(r"[^A-Za-z0-9.=_-]+", "-", f"-{law.label}") if law.label else ""
 
     def planned(name: str, plot: _Plot, caption: _Caption) -> PlannedFigure:
@@ -87,7 +91,7 @@ def _figures_of(law: ScalingLaw) -> list[PlannedFigure]:
     if law.collapse is not None and law.collapse.overlaps:
         chosen.append(planned("collapse", figures.plot_law_collapse, captions.collapse_caption))
     if any(fit.determined for fit in law.fits.values()):
-        chosen.append(planned("stability", figures.plot_stability, captions.stability_caption))
+        chosen.append(planned("stability", _plot_stability, captions.stability_caption))
     if law.companions.weight_change is not None:
         plot = figures.plot_companion_laws
         chosen.append(planned("companion-laws", plot, captions.companion_caption))
@@ -96,7 +100,12 @@ def _figures_of(law: ScalingLaw) -> list[PlannedFigure]:
         chosen.append(planned("batch-sizes", plot, captions.batch_caption))
     if law.curves.has("test_error") and not law.is_adaptive:
         chosen.append(planned("test-error", plot_test_error, captions.test_error_caption))
+    chosen += diagnostics_figures(scaling_diagnostics(law, result.table), suffix)
     return chosen
+
+
+def _plot_stability(law: ScalingLaw) -> Figure:
+    return plot_forests(scaling_forests(law))
 
 
 def _answer(result: ScalingResult, law: ScalingLaw) -> Answer:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from analysis.curves import IntArray
 from analysis.effective_temperature import jackknife_stderr
 from analysis.estimates import Estimate, FloatArray, estimate_from_error
 from analysis.temperature_table import ReplicaCell, TemperatureCell
@@ -22,6 +23,18 @@ class LogLaw:
     """y at x = 1."""
     x: FloatArray = field(repr=False)
     y: FloatArray = field(repr=False)
+    left_out: FloatArray = field(repr=False)
+    """y without each seed in turn, shape (seeds, points)."""
+
+    def part(self, keep: IntArray) -> LogLaw:
+        """Return the law of the chosen points."""
+        return fit_log_law(
+            list(self.x[keep]),
+            list(self.y[keep]),
+            list(self.left_out[:, keep]),
+            definition=self.slope.definition,
+            fit_range=f"x = {self.x[keep].min():.3g}..{self.x[keep].max():.3g}",
+        )
 
     @property
     def span(self) -> float:
@@ -58,7 +71,8 @@ def fit_log_law(
         fit_range=fit_range,
     )
     prefactor = math.exp(float(np.log(ys).mean() - slope * np.log(xs).mean()))
-    return LogLaw(estimate, float(f"{prefactor:.12g}"), xs, ys)
+    others = np.asarray(left_out, dtype=np.float64).reshape(len(left_out), len(xs))
+    return LogLaw(estimate, float(f"{prefactor:.12g}"), xs, ys, others)
 
 
 def _slope(x: FloatArray, y: FloatArray) -> float:

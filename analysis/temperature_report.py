@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from analysis import study_figure_data as data
 from analysis import temperature_figures as figures
+from analysis.check_figures import diagnostics_figures, forest_figures
 from analysis.estimates import Estimate
 from analysis.noise_methods import temperature_methods
 from analysis.report import ReportContext
 from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable
 from analysis.report_tables import verdict_table
+from analysis.study_diagnostics import temperature_diagnostics
+from analysis.study_forests import temperature_forests
 from analysis.temperature_study import METHODS, NO_SINGLE_TEMPERATURE, TemperatureResult
 from analysis.temperature_table import ReplicaCell, TemperatureCell
 
@@ -106,7 +109,18 @@ def _figures(result: TemperatureResult) -> tuple[PlannedFigure, ...]:
                 lambda: data.width_data(result),
             )
         )
-    return tuple(planned)
+    sentence = (
+        "Slopes of the laws without each point in turn and from the larger ones alone; errors: "
+        "jackknife over seeds."
+    )
+    return (
+        *planned,
+        *forest_figures(temperature_forests(result), sentence),
+        *diagnostics_figures(temperature_diagnostics(result), pulls=_PULLS),
+    )
+
+
+_PULLS = "Pulls: T_sec of the simulation minus that of mean-field theory in their common error."
 
 
 def _text(estimate: Estimate | None) -> str:

@@ -195,6 +195,7 @@ _DATA = (
         {
             "journal": "Proceedings of the IEEE",
             "volume": "86",
+            "number": "11",
             "pages": "2278--2324",
             "doi": "10.1109/5.726791",
         },
@@ -287,6 +288,8 @@ _PROGRAMS = (
         {
             "booktitle": "Proceedings of the Second Workshop on the LLVM Compiler "
             "Infrastructure in HPC",
+            "number": "7",
+            "pages": "1--6",
             "doi": "10.1145/2833157.2833162",
         },
     ),
@@ -336,6 +339,7 @@ _PROGRAMS = (
         {
             "booktitle": "Proceedings of the 25th ACM SIGKDD International Conference on "
             "Knowledge Discovery and Data Mining",
+            "pages": "2623--2631",
             "doi": "10.1145/3292500.3330701",
         },
     ),
@@ -348,6 +352,7 @@ _PROGRAMS = (
         {
             "journal": "IEEE Data Engineering Bulletin",
             "volume": "41",
+            "number": "4",
             "pages": "39--45",
         },
     ),

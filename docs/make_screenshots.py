@@ -1,7 +1,7 @@
 """Pictures of MLflow's pages and of the report for the documentation.
 
-``make screenshots`` runs it on the demo's folder; it needs Chromium. MLflow's pages change with
-its versions, and so does what is clicked here.
+``make screenshots`` runs it on the folders of the demo and of a phase diagram; it needs Chromium.
+MLflow's pages change with its versions, and so does what is clicked here.
 """
 
 import sys
@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from studies.folder import StudyFolder
+from studies.mlflow_client import import_mlflow
 from studies.server import comparison_address, free_port, mlflow_server
 from studies.tracking import configuration_runs
 from studies.tracking_uri import store_uri
@@ -40,34 +41,48 @@ def choose(page: Page, selector: str, option: str) -> None:
     )
 
 
-def draw_comparison(page: Page, address: str) -> None:
-    """Parallel coordinates, scatter and contour of the study's configurations."""
+SCATTER = {"x-axis-selector": "temperature", "y-axis-selector": "test_error"}
+CONTOUR = {
+    "xaxis-selector": "alpha",
+    "yaxis-selector": "temperature",
+    "zaxis-selector": "test_error",
+}
+
+
+def open_comparison(page: Page, address: str) -> None:
+    """Open the page that compares configurations; it starts with parallel coordinates."""
     page.open(address)
     page.wait_for("document.body.innerText.includes('Parallel Coordinates Plot')", 120)
     settle()
-    page.screenshot(FIGURES / "mlflow-parallel.png", size=_WITHOUT_ASSISTANT)
-    plots = {
-        "Scatter": {"x-axis-selector": "temperature", "y-axis-selector": "test_error"},
-        "Contour": {
-            "xaxis-selector": "temperature",
-            "yaxis-selector": "n_train",
-            "zaxis-selector": "test_error",
-        },
-    }
-    for name, axes in plots.items():
-        page.click(
-            f"[...document.querySelectorAll('[role=tab]')].find(e => /{name}/.test(e.innerText))"
-        )
-        settle()
-        for selector, option in axes.items():
-            choose(page, selector, option)
-        settle()
-        page.screenshot(FIGURES / f"mlflow-{name.lower()}.png", size=_WITHOUT_ASSISTANT)
 
 
-def main(folder: Path) -> None:
-    """Draw all pictures from the study in a folder."""
-    study = StudyFolder.existing(folder)
+def draw(page: Page, name: str, axes: dict[str, str]) -> None:
+    """Draw the scatter or the contour of what is compared, with these axes."""
+    page.click(
+        f"[...document.querySelectorAll('[role=tab]')].find(e => /{name}/.test(e.innerText))"
+    )
+    settle()
+    for selector, option in axes.items():
+        choose(page, selector, option)
+    settle()
+    page.screenshot(FIGURES / f"mlflow-{name.lower()}.png", size=_WITHOUT_ASSISTANT)
+
+
+def feature_runs(study: StudyFolder, largest_alpha: float, hottest: float) -> list[str]:
+    """Return the runs up to some alpha and T: MLflow's axes are linear, a plane is decades."""
+    client = import_mlflow().MlflowClient(tracking_uri=store_uri(study))
+    experiment, runs = configuration_runs(study)
+    chosen = []
+    for run in client.search_runs([experiment], max_results=1000):
+        parameters = run.data.params
+        if run.info.run_id in runs and float(parameters["temperature"]) <= hottest:
+            chosen += [run.info.run_id] * (float(parameters["alpha"]) <= largest_alpha)
+    return chosen
+
+
+def main(folder: Path, plane: Path) -> None:
+    """Draw all pictures from a study of temperatures and one of the (alpha, T) plane."""
+    study, phases = (StudyFolder.existing(path) for path in (folder, plane))
     program = find_browser()
     if program is None:
         sys.exit("no Chromium is installed")
@@ -77,8 +92,16 @@ def main(folder: Path) -> None:
             page.screenshot(FIGURES / "report.png", whole=False)
         server = mlflow_server(store_uri(study), study.artifacts, free_port(5960))
         with server as (base, _), browser.page(1500, 760) as page:
-            draw_comparison(page, comparison_address(base, *configuration_runs(study)))
+            open_comparison(page, comparison_address(base, *configuration_runs(study)))
+            page.screenshot(FIGURES / "mlflow-parallel.png", size=_WITHOUT_ASSISTANT)
+            draw(page, "Scatter", SCATTER)
+        server = mlflow_server(store_uri(phases), phases.artifacts, free_port(5970))
+        with server as (base, _), browser.page(1500, 760) as page:
+            experiment, _ = configuration_runs(phases)
+            runs = feature_runs(phases, largest_alpha=1.0, hottest=1.0)
+            open_comparison(page, comparison_address(base, experiment, runs))
+            draw(page, "Contour", CONTOUR)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "runs" / "critical-temperature")
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -25,7 +25,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
             return match["code"]
         if match["block"] is not None:
             formula = convert(match["block"].strip(), display="block")
-            found.append(f'<div class="formula">{formula}</div>')
+            found.append(f'<div class="formula" tabindex="0">{formula}</div>')
         else:
             found.append(convert(match["inline"]))
         return f"\ue000{len(found) - 1}\ue001"

@@ -22,6 +22,10 @@ def _analyse(source: Path, quantity: str | None, threshold: str | None) -> tuple
     from studies.spec import read_thresholds
 
     table, spec = source, None
+    if not source.exists():
+        raise InvalidSettingError(
+            f"{source} does not exist; give a study's folder or a comma-separated table"
+        )
     if source.is_dir():
         from studies.folder import StudyFolder
 
@@ -54,7 +58,7 @@ _THRESHOLD = click.option(
 def fit(
     source: Path, quantity: str | None, threshold: str | None, as_json: bool, quiet: bool
 ) -> int:
-    """Fit the laws of a study, or of a plain table that a study measured."""
+    """Fit the laws of a study, or of a plain table."""
     _, result = _analyse(source, quantity, threshold)
     if as_json:
         click.echo(json.dumps(result.to_dict(), allow_nan=False))
@@ -89,7 +93,7 @@ def report(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Write the report of a study, or of a plain table that a study measured.
+    """Write the report of a study, or of a plain table.
 
     With several, compare them: their T_c(P) on shared axes, their exponents with pulls.
     """
@@ -121,10 +125,12 @@ def _write(
 
         return Study.open(source).report()
     from analysis.report import ReportContext, write_report
+    from studies.resolve import load_recipe
 
     kind, result = _analyse(source, quantity, threshold)
     folder = output or source.with_name(f"{source.stem}-report")
-    context = ReportContext(study=source.stem, command=command)
+    question = load_recipe(kind.__name__.rpartition(".")[2].replace("_", "-"))["question"]
+    context = ReportContext(study=source.stem, question=question, command=command)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return write_report(kind.content(result, context), folder, context)

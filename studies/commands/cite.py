@@ -10,7 +10,7 @@ import click
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
 def cite(folder: Path | None) -> int:
-    """Print BibTeX of the papers, data and programs behind the study in FOLDER.
+    """Print BibTeX of what the study in FOLDER rests on.
 
     Without FOLDER, of this program itself.
     """

@@ -17,7 +17,7 @@ EQUAL, DIFFERS = 0, 1
 @click.option("--seed", "seeds", type=int, multiple=True, help="One of its seeds; all by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def replay(folder: Path, point: str, seeds: tuple[int, ...], as_json: bool) -> int:
-    """Run POINT of the study in FOLDER again and compare it with its stored rows.
+    """Run POINT of a study again and compare it with its rows.
 
     POINT is the column `point` of table.csv, or its first characters. Exit code 0 if every value
     is equal to the last bit, 1 if one differs.

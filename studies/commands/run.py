@@ -42,9 +42,16 @@ def _complete_study(
     "--gpus-per-point", type=float, help="GPUs a task occupies, e.g. 0.25; 1 by default."
 )
 @click.option("--storage", help="Database of the ledger: sqlite:/// or postgresql+psycopg:// URL.")
-@click.option("--lease", type=click.FloatRange(min=1), default=60.0, help="Of a shared study.")
+@click.option(
+    "--lease",
+    type=click.FloatRange(min=1),
+    default=60.0,
+    help="Seconds until others take over the work of a dead driver of a shared study.",
+)
 @click.option("--max-points", type=click.IntRange(min=1), help="Stop after so many trainings.")
-@click.option("--max-hours", type=click.FloatRange(min=0, min_open=True), help="Stop after.")
+@click.option(
+    "--max-hours", type=click.FloatRange(min=0, min_open=True), help="Stop after so many hours."
+)
 @click.option("--memory", help="What a worker may use, e.g. 2GB; 512MB (theory: 4GB) by default.")
 @click.option("--tracking-uri", help="MLflow store; the study's own folder by default.")
 @click.option("--experiment-name", help="MLflow experiment; the study's name by default.")
@@ -62,7 +69,9 @@ def run(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Run STUDY, or continue it; STUDY is a name from `thermometer list` or a YAML file.
+    """Run STUDY, or continue it.
+
+    STUDY is a name from `thermometer list` or a YAML file.
 
     KEY=VALUE overrides a setting: temperature, learning_rate, batch_size, alpha, n_train, width,
     depth, data, model and loss take a value, a list [a, b] or a range "log(low, high)". Running

@@ -14,9 +14,10 @@ import click
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
 @click.option("--tracking-uri", help="MLflow store, if its password is not stored.")
 def ui(folder: Path, port: int, tracking_uri: str | None) -> int:
-    """Serve the MLflow UI of the study in FOLDER on this machine until Ctrl-C.
+    """Serve the MLflow UI of the study in FOLDER.
 
-    Only programs of this machine can reach it; from another one use an SSH tunnel.
+    It serves until Ctrl-C. Only programs of this machine can reach it; from another one use an
+    SSH tunnel.
     """
     from studies.folder import StudyFolder
     from studies.server import (

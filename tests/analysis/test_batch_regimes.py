@@ -144,7 +144,9 @@ def test_gradient_noise_scale_is_reported_where_measured(result, tmp_path):
     assert "90 at the end (P = 64, T = 0.001)" in page
     assert both.estimates["gradient_noise_scale_start[n_train=64]"].value == pytest.approx(20)
     drawn = {path.stem for path in (tmp_path / "figures").iterdir()}
-    assert drawn == {"batch-plane", "batch-ratios", "critical-batch", "time-and-error"}
+    assert drawn == {
+        "batch-plane", "batch-ratios", "critical-batch", "time-and-error", "forest", "diagnostics",
+    }  # fmt: skip
     assert len(pd.read_csv(tmp_path / "b_star.csv")) == 8
 
 

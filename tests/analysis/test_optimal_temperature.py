@@ -149,7 +149,7 @@ def test_report(result, tmp_path):
     assert "T<sub>opt</sub> ~ α<sup>k</sup>, k = 0." in page
     assert len(pd.read_csv(tmp_path / "t_opt.csv")) == 3
     drawn = {path.stem for path in (tmp_path / "figures").iterdir()}
-    assert drawn == {"minima", "optimal-temperature"}
+    assert drawn == {"minima", "optimal-temperature", "diagnostics"}
 
 
 def test_a_table_without_test_error_gets_one_sentence():

@@ -253,7 +253,9 @@ def test_report_shows_theory_beside_measurement(tmp_path) -> None:
     )
     content = perceptron_content(result, ReportContext(study="perceptron-exponents"))
     names = [figure.name for figure in content.figures]
-    assert names == ["size-laws", "temperatures", "batch-sizes", "trajectories"]
+    assert names == [
+        "size-laws", "temperatures", "batch-sizes", "trajectories", "forest-chi=1", "diagnostics",
+    ]  # fmt: skip
     page = write_report(content, tmp_path, ReportContext()).read_text()
     assert "w₁/w⊥ follows it, ‖w‖ and t* stay below" in page
     exponents = pd.read_csv(tmp_path / "exponents.csv")

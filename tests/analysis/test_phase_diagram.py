@@ -174,7 +174,7 @@ def test_report_holds_every_line_and_writes_the_table(result, tmp_path):
     rows = pd.read_csv(tmp_path / "phase_diagram.csv")
     assert rows["alpha"].tolist() == list(ALPHAS)
     drawn = {path.stem for path in (tmp_path / "figures").iterdir()}
-    assert drawn == {"phase-diagram", "test-error-steps", "stability"}
+    assert drawn == {"phase-diagram", "test-error-steps", "stability", "diagnostics"}
 
 
 def test_scales_of_a_lattice_are_named_by_four_digits():

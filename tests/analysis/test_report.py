@@ -58,9 +58,9 @@ def written(
 
 def test_files(written: Path) -> None:
     files = sorted(p.relative_to(written.parent).as_posix() for p in written.parent.rglob("*.*"))
-    names = ("batch-sizes", "collapse", "companion-laws", "critical-temperature", "stability")
+    names = ("batch-sizes", "collapse", "companion-laws", "critical-temperature", "diagnostics")
     assert files == [
-        *(f"figures/{name}.{kind}" for name in names for kind in ("csv", "pdf")),
+        *(f"figures/{name}.{kind}" for name in (*names, "stability") for kind in ("csv", "pdf")),
         "figures/test-error.csv",
         "figures/test-error.pdf",
         "figures/weight-change.csv",
@@ -89,7 +89,7 @@ def test_answer_is_on_the_page(written: Path) -> None:
         "Tc &gt; Tmax_stable at P=64: no crossing of relative_weight_change = 0.2",
     ):
         assert text in " ".join(page.split())
-    assert page.count("<svg") == 7
+    assert page.count("<svg") == 8
 
 
 def test_page_is_self_contained(written: Path) -> None:

@@ -7,32 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from page_checks import OVERFLOWING, TABLES_CUT, TEXT_OUTSIDE_DRAWING
 
 from analysis import MeasurementTable, analyse_scaling
 from analysis.report import ReportContext
 from analysis.scaling_report import write_scaling_report
 
 HOSTILE = "<img src=x onerror=\"document.title='hacked'\"> ü ∂ </script> & 'quoted'"
-
-TEXT_OUTSIDE_DRAWING = """
-[...document.querySelectorAll('.plate svg')].flatMap(svg => {
-  const box = svg.getBoundingClientRect();
-  return [...svg.querySelectorAll('g[id*="text_"], g[id*="legend_"]')].filter(text => {
-    const own = text.getBoundingClientRect();
-    return own.width && (own.left < box.left - 1 || own.right > box.right + 1
-      || own.top < box.top - 1 || own.bottom > box.bottom + 1);
-  }).map(text => svg.getAttribute('aria-label') + ' ' + text.id);
-})
-"""
-OVERFLOWING = """
-[...document.querySelectorAll('body *')].filter(e => !e.closest('svg') && !e.closest('.scroll')
-  && e.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
-  .map(e => e.tagName + ' ' + e.textContent.slice(0, 40))
-"""
-TABLES_CUT = """
-[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth + 1)
-  .map(e => e.textContent.trim().slice(0, 60))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +49,7 @@ def test_content_is_there(page) -> None:
     text = page.evaluate("document.body.innerText")
     assert "Tlazy(0.1) = " in text
     assert "conditional on these 1797 images" in text
-    assert page.evaluate("document.querySelectorAll('figure svg').length") == 7
+    assert page.evaluate("document.querySelectorAll('figure svg').length") == 8
     small = page.evaluate(
         "[...document.querySelectorAll('figure svg')]"
         ".map(s => s.getBoundingClientRect()).filter(b => b.width < 300 || b.height < 100).length"

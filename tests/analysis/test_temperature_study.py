@@ -117,7 +117,7 @@ def test_the_report_says_which_slope_it_quotes(result):
     assert "no single temperature" in content.answers[0].note
     assert "T_sec" in content.answers[0].note
     assert [figure.name for figure in draw_figures(content.figures)] == [
-        "fluctuation-response", "temperatures", "width",
+        "fluctuation-response", "temperatures", "width", "forest", "diagnostics",
     ]  # fmt: skip
     json.dumps(content.numbers, allow_nan=False)
 

@@ -66,12 +66,13 @@ def drive(
     executor: Executor,
     objective: str = "test_error",
     tracking: bool = True,
+    before: Plan = (),
 ) -> Times:
-    """Train a plan in a new folder."""
+    """Train a plan in a new folder; what is to be trained before the clock starts, too."""
     study = Study("benchmark", small_spec(), folder)
     study.folder.create()
-    n_seeds = {point.identity: len(seeds) for point, seeds in plan}
-    distributions = planned_distributions([point for point, _ in plan])
+    n_seeds = {point.identity: len(seeds) for point, seeds in (*before, *plan)}
+    distributions = planned_distributions([point for point, _ in (*before, *plan)])
     # The database gets its tables here: that is start, not training.
     study._tracker(RunOptions(tracking=tracking)).close()
     tracker = study._tracker(RunOptions(tracking=tracking))
@@ -79,9 +80,12 @@ def drive(
     ledger = Ledger(study.folder.ledger, "benchmark", writable=True)
     while tracking and "run_id" not in tracker.ids:
         time.sleep(0.01)
-    begin, cpu, loop = time.perf_counter(), time.process_time(), time.thread_time()
     driver = Driver(ledger, executor, distributions, objective, {}, feed.add)
     with Interrupt() as interrupt, Progress(None, quiet=True) as progress:
+        driver.run(PackQueue(before), progress, Budget(), interrupt)
+        while not all(tracker.holds(point.identity, len(seeds)) for point, seeds in before):
+            time.sleep(0.01)
+        begin, cpu, loop = time.perf_counter(), time.process_time(), time.thread_time()
         outcome = driver.run(PackQueue(plan), progress, Budget(), interrupt)
     trained, loop_end = time.perf_counter(), time.thread_time()
     study.folder.write(study.folder.table, to_csv(table_rows(ledger.blocks())))
@@ -98,7 +102,7 @@ def drive(
         tables_cpu=tables,
         megabytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         # The parent is a run as well.
-        runs=n_runs(local_uri(study.folder)) - 1 if tracking else 0,
+        runs=n_runs(local_uri(study.folder)) - 1 - len(before) if tracking else 0,
     )
 
 

@@ -9,23 +9,28 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from studies.credentials import redacted_uri
-from studies.data_used import DataUsed, dataset_input
+from studies.data_used import dataset_input
 from studies.folder import StudyFolder
 from studies.mlflow_client import import_mlflow
+from studies.mlflow_results import ConfigurationResult, StudyResult
+from studies.mlflow_tables import FinishedRun, RunTables
 from studies.mlflow_texts import (
     configuration_note,
     experiment_note,
-    metric_key,
+    parent_metrics,
     provenance_tags,
     short_text,
+    study_key,
 )
 from studies.spec import StudySpec
+from studies.storage import is_outage
 from studies.tracked import TrackedRuns
 from studies.tracking_uri import check_tracking_uri, is_web
 
@@ -38,37 +43,9 @@ SEEDS_TAG = "thermometer.n_seeds"
 RESULT_TAG = "thermometer.result"
 
 _PAGE = 1000
+_BATCH = 50
 _NEWEST = 100
 _LONGEST_PARAMETER = 6000
-
-
-@dataclass(frozen=True, slots=True)
-class ConfigurationResult:
-    """What the run of a configuration shows."""
-
-    identity: str
-    label: str
-    n_seeds: int
-    """Replicas over which the metrics are averaged."""
-    params: Mapping[str, str]
-    metrics: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class StudyResult:
-    """What the parent run shows."""
-
-    fingerprint: str
-    """Hash of spec and table; with it the store knows which result it holds."""
-    estimates: Mapping[str, Mapping[str, Any]]
-    note: str
-    """Markdown."""
-    files: tuple[Path, ...]
-    """Files and folders to copy."""
-    complete: bool = True
-    """Whether everything was measured that the study asks for."""
-    data: tuple[DataUsed, ...] = ()
-    """What was trained on."""
 
 
 class StudyRuns:
@@ -90,6 +67,8 @@ class StudyRuns:
         self._beat: Callable[[], None] = lambda: None
         self._unsure: set[str] = set()
         self._client: Any = None
+        self._tables: RunTables | None = None
+        self._chosen: set[str] = set()
         self.tracked = TrackedRuns(folder.tracked, uri, experiment)
         self.experiment_id = ""
         self.reads_anew = False
@@ -127,10 +106,24 @@ class StudyRuns:
             self.tracked.begin(parent)
             (self._read_newest if known else self._read_all)(experiment_id)
         self.experiment_id = experiment_id
+        self._tables = self._find_tables()
 
     def read_all(self) -> None:
         """Replace the folder's list of runs by what the store holds."""
         self._read_all(self.experiment_id)
+
+    @property
+    def together(self) -> int:
+        """How many configurations the store takes at once."""
+        return 1 if self._tables is None else _BATCH
+
+    def log_configurations(self, results: Iterable[ConfigurationResult]) -> int:
+        """Log those that are not; return how many. A store of our own gets them all at once."""
+        # Of a configuration that grew while it waited, the last counts.
+        latest = {result.identity: result for result in results}
+        missing = [r for r in latest.values() if not self.tracked.holds(r.identity, r.n_seeds)]
+        inserted = self._insert(missing)
+        return inserted + sum(map(self.log_configuration, missing))
 
     def log_configuration(self, result: ConfigurationResult) -> bool:
         """Log one configuration, unless it is; return whether there was anything to do."""
@@ -194,6 +187,40 @@ class StudyRuns:
     def interrupt(self) -> None:
         """Mark the study as interrupted, until a later run finishes it."""
         self._end(self.tracked.parent, "KILLED")
+
+    def _find_tables(self) -> RunTables | None:
+        """Return the tables of a database, None if runs have to go through MLflow's client."""
+        parent = None if is_web(self._uri) else self._get(self.tracked.parent)
+        tables = None if parent is None else RunTables(self._uri, parent)
+        return tables if tables is not None and tables.are_known() else None
+
+    def _insert(self, results: list[ConfigurationResult]) -> int:
+        """Insert the runs of configurations that have none yet; return how many."""
+        if self._tables is None:
+            return 0
+        runs = {}
+        for result in results:
+            held = self.tracked.runs.get(result.identity, ("", 0))[0]
+            if held in self._chosen or (not held and result.identity not in self._unsure):
+                run_id, tags = held or uuid.uuid4().hex, self._nested_tags(result)
+                run = FinishedRun(run_id, result.label, tags, result.params, result.metrics)
+                if run.is_plain:
+                    runs[result.identity] = run
+        # Noted first: who comes after a driver that was killed knows for which runs to look.
+        self.tracked.note_all({identity: (run.run_id, 0) for identity, run in runs.items()})
+        self._chosen |= {run.run_id for run in runs.values()}
+        try:
+            self._tables.insert(list(runs.values()))
+        except SQLAlchemyError as error:
+            if is_outage(error):
+                raise
+            self._tables = None  # the client repeats it, or says what is wrong
+            return 0
+        self._beat()
+        seeds = {result.identity: result.n_seeds for result in results}
+        self.tracked.note_all({key: (run.run_id, seeds[key]) for key, run in runs.items()})
+        self._chosen -= {run.run_id for run in runs.values()}
+        return len(runs)
 
     def _find_experiment(self) -> str:
         found = self._client.get_experiment_by_name(self._experiment)
@@ -288,16 +315,20 @@ class StudyRuns:
         found = list(self._search(self.experiment_id, f"tags.`{POINT_TAG}` = '{identity}'"))
         return found[0] if found else None
 
-    def _create(self, result: ConfigurationResult) -> str:
-        tags = {
+    def _nested_tags(self, result: ConfigurationResult) -> dict[str, str]:
+        return {
             PARENT_TAG: self.tracked.parent,
             POINT_TAG: result.identity,
             SEEDS_TAG: str(result.n_seeds),
             NOTE_TAG: configuration_note(self._spec, self.ids, result.identity, result.n_seeds),
         }
+
+    def _create(self, result: ConfigurationResult) -> str:
         # A request that fails may have been granted; the next attempt then looks for its run.
         self._unsure.add(result.identity)
-        run = self._client.create_run(self.experiment_id, tags=tags, run_name=result.label)
+        run = self._client.create_run(
+            self.experiment_id, tags=self._nested_tags(result), run_name=result.label
+        )
         self._unsure.discard(result.identity)
         self.tracked.note(result.identity, run.info.run_id, 0)
         self._beat()
@@ -358,27 +389,6 @@ class StudyRuns:
         from mlflow.entities import RunTag
 
         return [RunTag(key, short_text(value)) for key, value in tags.items()]
-
-
-def study_key(folder: StudyFolder) -> str:
-    """Return the folder's path as MLflow's filters can compare it: different for each folder."""
-    path = str(folder.path).replace("%", "%25")
-    for mark in "'\"`\\":
-        path = path.replace(mark, f"%{ord(mark):02X}")
-    return path
-
-
-def parent_metrics(estimates: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
-    """Return the metrics of the parent run: values and standard errors of the laws."""
-    metrics = {}
-    for key, estimate in estimates.items():
-        if "n_train=" in key:
-            continue  # the temperatures of single sizes are in t_c.csv
-        for part, suffix in (("value", ""), ("stderr", "_stderr")):
-            value = estimate.get(part)
-            if isinstance(value, int | float):
-                metrics[metric_key(key) + suffix] = float(value)
-    return metrics
 
 
 def _progress(run: Any) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from studies import provenance
+from studies.folder import StudyFolder
 from studies.kinds import Result, load_kind
 from studies.spec import StudySpec
 from studies.tracking_uri import web_address
@@ -28,6 +29,27 @@ def metric_key(key: str) -> str:
     'a_lazy_c0.1_alpha100'
     """
     return re.sub(r"[^\w.]+", "_", key.replace("=", "")).strip("_")
+
+
+def parent_metrics(estimates: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """Return the metrics of the parent run: values and standard errors of the laws."""
+    metrics = {}
+    for key, estimate in estimates.items():
+        if "n_train=" in key:
+            continue  # the temperatures of single sizes are in t_c.csv
+        for part, suffix in (("value", ""), ("stderr", "_stderr")):
+            value = estimate.get(part)
+            if isinstance(value, int | float):
+                metrics[metric_key(key) + suffix] = float(value)
+    return metrics
+
+
+def study_key(folder: StudyFolder) -> str:
+    """Return the folder's path as MLflow's filters can compare it: different for each folder."""
+    path = str(folder.path).replace("%", "%25")
+    for mark in "'\"`\\":
+        path = path.replace(mark, f"%{ord(mark):02X}")
+    return path
 
 
 def short_text(text: str) -> str:

@@ -22,7 +22,8 @@ from studies.interrupt import Interrupt
 from studies.kinds import Result, load_kind
 from studies.ledger import Ledger
 from studies.memory import allow_memory, bounded_memory, read_memory
-from studies.mlflow_runs import StudyResult, StudyRuns
+from studies.mlflow_results import StudyResult
+from studies.mlflow_runs import StudyRuns
 from studies.mlflow_texts import study_note
 from studies.packs import PackQueue, Work
 from studies.phases import ANALYSIS, REPORT, STARTING, TRACKING, TRAINING, Phases

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from studies.credentials import redacted, redacted_uri
 from studies.folder import StudyFolder
 from studies.ledger import Block, Ledger
 from studies.mlflow_client import is_refusal, short_requests
-from studies.mlflow_runs import ConfigurationResult, StudyRuns
+from studies.mlflow_results import ConfigurationResult
+from studies.mlflow_runs import StudyRuns
 from studies.records import provenance_rows, table_rows, to_csv
 from studies.stores import open_ledger
 from studies.study import Study
@@ -90,8 +92,9 @@ def synchronise(
         try:
             runs.open()
             runs.read_all()
-            for result in _with_progress(list(_missing(blocks, runs)), quiet):
-                uploaded += runs.log_configuration(result)
+            results = _with_progress(list(_missing(blocks, runs)), quiet)
+            while batch := tuple(itertools.islice(results, runs.together)):
+                uploaded += runs.log_configurations(batch)
             done = _log_result(study, ledger, runs)
         except (InvalidSettingError, OSError):
             raise

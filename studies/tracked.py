@@ -9,6 +9,7 @@ of the list with the store. Without the file everything is asked from the store.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,13 @@ class TrackedRuns:
 
     def note(self, identity: str, run_id: str, n_seeds: int) -> None:
         """Note a run as created (`n_seeds` 0), or as finished with the means of so many."""
-        self.runs[identity] = (run_id, n_seeds)
-        self._append([identity, run_id, n_seeds])
+        self.note_all({identity: (run_id, n_seeds)})
+
+    def note_all(self, runs: Mapping[str, Held]) -> None:
+        """Note several runs in one write."""
+        if runs:
+            self.runs.update(runs)
+            self._append(*([identity, *held] for identity, held in runs.items()))
 
     def holds(self, identity: str, n_seeds: int) -> bool:
         """Whether the run of a configuration is finished with so many replicas."""

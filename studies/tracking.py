@@ -8,12 +8,13 @@ complete without MLflow, and ``thermometer sync`` uploads what is missing.
 
 from __future__ import annotations
 
+import functools
 import logging
 import queue
 import shlex
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from studies.credentials import redacted
@@ -21,7 +22,8 @@ from studies.experiments import Configuration, load_experiment
 from studies.folder import StudyFolder
 from studies.ledger import Block
 from studies.mlflow_client import import_mlflow, is_refusal, short_requests
-from studies.mlflow_runs import PARENT_TAG, ConfigurationResult, StudyResult, StudyRuns
+from studies.mlflow_results import ConfigurationResult, StudyResult
+from studies.mlflow_runs import PARENT_TAG, StudyRuns
 from studies.mlflow_texts import number_text
 from studies.packs import Unit
 from studies.tracked import TrackedRuns, last_store
@@ -81,7 +83,9 @@ class MlflowTracker:
         self._runs = runs
         runs.on_answer(self._beat)
         self._folder = folder
-        self._jobs: queue.Queue[Callable[[], object] | None] = queue.Queue(_WAITING)
+        self._jobs: queue.Queue[ConfigurationResult | Callable[[], object] | None] = queue.Queue(
+            _WAITING
+        )
         self._opened = threading.Event()
         self._ending = threading.Event()
         self._abandoned = threading.Event()
@@ -103,16 +107,15 @@ class MlflowTracker:
 
     def log(self, result: ConfigurationResult) -> None:
         """Log one configuration as soon as the store takes it."""
-        job = lambda: self._runs.log_configuration(result)  # noqa: E731
         if not self._ending.is_set():
             try:
-                self._jobs.put_nowait(job)
+                self._jobs.put_nowait(result)
             except queue.Full:
                 self._left_out = True
             return
         while not self._gives_up():
             try:
-                return self._jobs.put(job, timeout=0.2)
+                return self._jobs.put(result, timeout=0.2)
             except queue.Full:
                 continue
 
@@ -199,9 +202,28 @@ class MlflowTracker:
             if not self._persist(self._runs.open):
                 return
             self._opened.set()
-            while (job := self._jobs.get()) is not None:
+            for job in self._waiting_jobs():
                 if not self._persist(job):
                     return
+
+    def _waiting_jobs(self) -> Iterator[Callable[[], object]]:
+        """Yield what is to be done; of configurations that wait, as many as the store takes."""
+        results: list[ConfigurationResult] = []
+        while True:
+            job = self._jobs.get()
+            while isinstance(job, ConfigurationResult):
+                results.append(job)
+                if len(results) >= self._runs.together or self._jobs.empty():
+                    break
+                job = self._jobs.get()
+            if results:
+                # Repeated until the store has them all.
+                yield functools.partial(self._runs.log_configurations, tuple(results))
+                results.clear()
+            if job is None:
+                return
+            if not isinstance(job, ConfigurationResult):
+                yield job
 
     def _persist(self, job: Callable[[], object]) -> bool:
         """Repeat a job until the store has done or refused it; return False if abandoned."""

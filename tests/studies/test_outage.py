@@ -14,7 +14,8 @@ from postgres import PASSWORD, QUOTED, REQUIRED, find_programs, running_server
 from search_spaces import SearchSpace
 from studies import RunOptions, Study
 from studies.cli import _run
-from studies.mlflow_runs import ConfigurationResult, StudyRuns
+from studies.mlflow_results import ConfigurationResult
+from studies.mlflow_runs import StudyRuns
 from studies.tracking import MlflowTracker
 
 SPACE = SearchSpace(n_train=[16, 32], temperature=[0.1, 1.0], batch_size=1, n_seeds=2)

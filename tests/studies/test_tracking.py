@@ -10,7 +10,9 @@ from search_spaces import SearchSpace
 from studies import RunOptions, Study
 from studies.cli import _run
 from studies.folder import StudyFolder
-from studies.mlflow_runs import ConfigurationResult, StudyRuns, study_key
+from studies.mlflow_results import ConfigurationResult
+from studies.mlflow_runs import StudyRuns
+from studies.mlflow_texts import study_key
 from studies.tracked import TrackedRuns, last_store
 from studies.tracking_uri import same_store
 

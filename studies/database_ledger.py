@@ -30,6 +30,10 @@ from studies.spec import StudySpec
 from studies.storage import Database, is_outage
 
 _SPEC = "spec"
+_SINCE = (
+    "SELECT trial_id, number, CAST(state AS VARCHAR(20)) FROM trials "
+    "WHERE study_id = :study AND (trial_id > :last OR trial_id IN :open) ORDER BY trial_id"
+)
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +61,8 @@ class DatabaseLedger(Ledger):
         self._is_writable = writable
         self._stored: dict[str, BaseDistribution] | None = None
         self._failed: set[Key] = set()
+        self._looked_at = -1
+        self._unfinished: set[int] = set()
         database.check()
         try:
             self._open(study_name, writable)
@@ -150,6 +156,38 @@ class DatabaseLedger(Ledger):
         if not self._is_writable:
             return super().trials(*states)
         return self._database.patiently(lambda: Ledger.trials(self, *states))
+
+    def refresh(self) -> None:
+        """Read the trials that finished since the last look, however many there were before."""
+        look = self._finished_since
+        finished = self._database.patiently(look) if self._is_writable else look()
+        if not self._read:
+            # All at once is faster.
+            super().refresh()
+            return
+        for trial_id, number in finished:
+            if number not in self._read:
+                self._remember(self._trial(trial_id))
+
+    def _finished_since(self) -> list[tuple[int, int]]:
+        """Return id and number of trials that were not finished, or not there, at the last look.
+
+        Optuna locks a study while it makes a trial, so that ids become visible in their order.
+        """
+        query = sqlalchemy.text(_SINCE).bindparams(
+            sqlalchemy.bindparam("open", sorted(self._unfinished), expanding=True)
+        )
+        with self._backend.engine.connect() as connection:
+            asked = {"study": self._study_id, "last": self._looked_at}
+            rows = [tuple(row) for row in connection.execute(query, asked)]
+        self._looked_at = max([self._looked_at, *(row[0] for row in rows)])
+        self._unfinished = {row[0] for row in rows if row[2] not in ("COMPLETE", "FAIL", "PRUNED")}
+        return [(row[0], row[1]) for row in rows if row[2] in ("COMPLETE", "FAIL")]
+
+    def _trial(self, trial_id: int) -> FrozenTrial:
+        if not self._is_writable:
+            return self._storage.get_trial(trial_id)
+        return self._database.patiently(lambda: self._storage.get_trial(trial_id))
 
     def is_settled(self, key: Key) -> bool:
         """Whether a replica was measured, or failed since the ledger was opened."""

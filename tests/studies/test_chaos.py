@@ -95,27 +95,28 @@ def database_arms(nodes):
         yield [arms.Arm("postgresql", DATABASE, database.create, database.rows, outage)]
 
 
-def check_nothing_is_left(nodes: Nodes) -> None:
-    """Once its drivers ended, a cluster runs no task; once it is asked to stop, nothing."""
+def stray_processes(nodes: Nodes) -> list[str]:
+    """Stop a cluster whose drivers have ended; return what was still running, or goes on."""
 
     def drivers():
         return {p: w for p, w in marked(nodes.mark).items() if "studies" in w or "ray::run" in w}
 
-    await_none(drivers)
+    left = await_none(drivers)
     for node in reversed(nodes.nodes):
         kill(node.pid, signal.SIGTERM)
         node.wait(60)
     nodes.nodes.clear()
-    await_none(
+    return left + await_none(
         lambda: {p: w for p, w in marked(nodes.mark).items() if "ray" in w or "studies" in w}
     )
 
 
-def await_none(find, seconds: float = 60) -> None:
+def await_none(find, seconds: float = 60) -> list[str]:
+    """Wait until nothing is found; return what still is."""
     deadline = time.monotonic() + seconds
     while find() and time.monotonic() < deadline:
         time.sleep(0.5)
-    assert not find(), "stray processes"
+    return [words[:100] for words in find().values()]
 
 
 @pytest.mark.chaos
@@ -123,52 +124,100 @@ def test_campaign(home, nodes, server, undisturbed, database_arms):
     n_events, seed = int(os.environ.get("EVENTS", "100")), int(os.environ.get("SEED", "0"))
     minutes = float(os.environ.get("MINUTES", "inf"))
     every = [arms.Arm("journal", JOURNAL), *database_arms]
-    calm = threading.Lock()
-
-    def run(arm: arms.Arm, share: int) -> arms.Tally:
-        campaign = chaos.Campaign(
-            home / arm.name, nodes, server, SWEEP, undisturbed, arm, seed, calm
-        )
-        return campaign.run(share, 60 * minutes)
-
+    shares = [n_events // len(every) + (k < n_events % len(every)) for k in range(len(every))]
+    calm, page = threading.Lock(), Page(seed)
     # All at once, on the same nodes and the same MLflow server.
-    with ThreadPoolExecutor() as pool:
-        running = {
-            arm.name: pool.submit(run, arm, n_events // len(every) + (k < n_events % len(every)))
-            for k, arm in enumerate(every)
-        }
-    tallies = {name: future.result() for name, future in running.items()}
-    check_nothing_is_left(nodes)
-    write_page(tallies, seed)
-    assert [wrong for tally in tallies.values() for wrong in tally.wrong] == []
-
-
-def write_page(tallies, seed) -> None:
-    kinds = list(dict.fromkeys(kind for tally in tallies.values() for kind in tally.events))
-    lines = [PAGE_TEXT, f"| event | {' | '.join(tallies)} |", f"| --- |{' --- |' * len(tallies)}"]
-    for kind in kinds:
-        counts = (tally.events[kind] for tally in tallies.values())
-        lines.append(f"| {kind} | {' | '.join(map(str, counts))} |")
-    totals = {
-        "**events**": lambda t: t.events.total(),
-        "studies finished": lambda t: t.rounds,
-        "drivers started": lambda t: t.drivers,
-        "trainings in the ledgers": lambda t: t.trainings,
-        "records cut by an event, trained again": lambda t: t.mended,
-        "**departures from what must hold**": lambda t: len(t.wrong),
+    campaigns = {
+        arm.name: chaos.Campaign(
+            home / arm.name, nodes, server, SWEEP, undisturbed, arm, seed, calm, page.write
+        )
+        for arm in every
     }
-    for label, count in totals.items():
-        lines.append(f"| {label} | {' | '.join(str(count(t)) for t in tallies.values())} |")
-    skipped = {kind: why for tally in tallies.values() for kind, why in tally.skipped.items()}
-    lines += ["", *(f"Skipped: {kind}, {why}." for kind, why in skipped.items())]
-    lines += [f"- {wrong}" for tally in tallies.values() for wrong in tally.wrong]
-    PAGE.write_text("\n".join(lines).rstrip() + f"\n\nSeed {seed}.\n", encoding="utf-8")
+    page.tallies = {name: campaign.tally for name, campaign in campaigns.items()}
+    with ThreadPoolExecutor() as pool:
+        running = [
+            pool.submit(campaign.run, share, 60 * minutes)
+            for campaign, share in zip(campaigns.values(), shares, strict=True)
+        ]
+        try:
+            for future in running:
+                future.result()
+        finally:
+            page.write()
+            for campaign in campaigns.values():
+                campaign.stop()
+    page.stray = stray_processes(nodes)
+    page.write()
+    assert page.stray == []
+    assert [wrong for tally in page.tallies.values() for wrong in tally.wrong] == []
 
+
+class Page:
+    """What a campaign has shown so far; written after each study, since it may be cut short."""
+
+    tallies: dict[str, arms.Tally]
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._mutex = threading.Lock()
+        self._begin = time.monotonic()
+        self.stray: list[str] | None = None
+
+    def write(self) -> None:
+        with self._mutex:
+            PAGE.write_text(self._text(), encoding="utf-8")
+
+    def _text(self) -> str:
+        tallies = self.tallies.values()
+        lines = [
+            PAGE_TEXT,
+            f"| event | {' | '.join(self.tallies)} |",
+            f"| --- |{' --- |' * len(self.tallies)}",
+        ]
+        kinds = dict.fromkeys(kind for tally in tallies for kind in tally.events)
+        lines += [_row(kind, (tally.events[kind] for tally in tallies)) for kind in kinds]
+        lines += [_row(label, map(count, tallies)) for label, count in TOTALS.items()]
+        skipped = {kind: why for tally in tallies for kind, why in tally.skipped.items()}
+        lines += ["", *(f"Skipped: {kind}, {why}." for kind, why in skipped.items())]
+        lines += [f"- {wrong}" for tally in tallies for wrong in tally.wrong]
+        lines += ["", self._end()]
+        return "\n".join(lines) + "\n"
+
+    def _end(self) -> str:
+        events = sum(tally.events.total() for tally in self.tallies.values())
+        minutes = (time.monotonic() - self._begin) / 60
+        end = f"{events} events in {minutes:.0f} minutes, seed {self._seed}. "
+        if self.stray is None:
+            return end + "The campaign was cut short here; stray processes were not looked for."
+        stray = f"Stray processes: {len(self.stray)}"
+        return end + stray + "".join(f"; `{words}`" for words in self.stray) + "."
+
+
+def _row(label, cells) -> str:
+    return f"| {label} | {' | '.join(map(str, cells))} |"
+
+
+TOTALS = {
+    "**events**": lambda t: t.events.total(),
+    "studies begun": lambda t: t.begun,
+    "studies finished and checked": lambda t: t.rounds,
+    "drivers started": lambda t: t.drivers,
+    "trainings in the finished ledgers": lambda t: t.trainings,
+    "records cut by an event, trained again": lambda t: t.mended,
+    "**finished trainings lost**": lambda t: t.lost,
+    "**trainings repeated**": lambda t: t.repeated,
+    "**tables equal to the undisturbed one**": lambda t: t.equal_tables,
+    "**complete in MLflow, every run finished**": lambda t: t.complete_in_mlflow,
+    "departures from what must hold": lambda t: len(t.wrong),
+}
 
 PAGE_TEXT = f"""# A campaign of accidents
 
 Studies of {SWEEP.n_trainings} trainings on a Ray cluster of three nodes, logged to an MLflow \
-server; random accidents while they run. Its driver is started again whenever it ended.
+server, on a journal and on PostgreSQL beside each other; random accidents while they run. The \
+driver is started again whenever it ended. Nothing finished may be lost or trained again, every \
+table must equal the undisturbed one bit for bit, and MLflow must hold one finished run for each \
+configuration.
 
 Rewritten by `make chaos`.
 """

@@ -62,8 +62,19 @@ class Tally:
     events: Counter[str] = field(default_factory=Counter)
     skipped: dict[str, str] = field(default_factory=dict)
     drivers: int = 0
+    begun: int = 0
+    """Studies."""
+    lost: int = 0
+    """Finished trainings that were in the ledger before, and are not any more."""
+    repeated: int = 0
+    """Trainings that are in the ledger more than once."""
+    equal_tables: int = 0
+    """Studies whose table is that of the undisturbed one, bit for bit."""
+    complete_in_mlflow: int = 0
+    """Studies with one finished run for each configuration, and nothing else."""
     exits: Counter[str] = field(default_factory=Counter)
     rounds: int = 0
+    """Studies that ran to their end and were checked."""
     trainings: int = 0
     mended: int = 0
     """Trainings whose record an event destroyed in the file, and which were repeated for it."""

@@ -43,6 +43,8 @@ class Campaign:
         The table of the study to which nothing happened.
     calm
         Held while the MLflow server is away, or must not go; campaigns beside each other share it.
+    after_round
+        Called after each study that was checked.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Campaign:
         arm: Arm,
         seed: int,
         calm: threading.Lock | None = None,
+        after_round: Callable[[], object] = lambda: None,
     ) -> None:
         home.mkdir(exist_ok=True)
         self._home = home
@@ -68,6 +71,8 @@ class Campaign:
         self._calm = calm or threading.Lock()
         self._quiet = threading.Lock()
         self._outages = (self._calm, self._quiet)
+        self._after_round = after_round
+        self._stopped = threading.Event()
         self.tally = Tally()
 
     def run(self, n_events: int, seconds: float = math.inf) -> Tally:
@@ -81,15 +86,21 @@ class Campaign:
             try:
                 self._disturb()
                 self._check_round()
+                self.tally.rounds += 1
             finally:
                 self._end_round()
+            self._after_round()
         return self.tally
+
+    def stop(self) -> None:
+        """Let :meth:`run` end soon, without checking the study that is running."""
+        self._stopped.set()
 
     # A round.
 
     def _begin_round(self) -> None:
-        self.tally.rounds += 1
-        number = self.tally.rounds
+        self.tally.begun += 1
+        number = self.tally.begun
         self._folder = self._home / f"{self._arm.name}-{number}" / "study"
         self._folder.parent.mkdir(parents=True)
         self._mounted = False
@@ -123,6 +134,7 @@ class Campaign:
         deadline = time.monotonic() + 1800
         while True:
             assert time.monotonic() < deadline, f"{self._folder} is not finished in half an hour"
+            assert not self._stopped.is_set(), "the campaign was stopped"
             code = self._driver_ended()
             if code == 0:
                 return
@@ -152,10 +164,13 @@ class Campaign:
         now = self._reader.recorded()
         lost = len(self._seen - now)
         if lost:
+            self.tally.lost += lost
             self._complain(f"{lost} finished trainings were lost")
             self._seen = Counter()
-        if now and max(now.values()) > 1:
-            self._complain(f"{sum(n > 1 for n in now.values())} trainings were repeated")
+        repeated = sum(n > 1 for n in now.values())
+        if repeated:
+            self.tally.repeated += repeated
+            self._complain(f"{repeated} trainings were repeated")
         self._seen |= now
         return now
 
@@ -341,17 +356,20 @@ class Campaign:
                 f"{len(recorded)} of {self._sweep.n_trainings} trainings are in the ledger"
             )
         self.tally.trainings += len(recorded)
-        if (self._folder / "table.csv").read_bytes() != self._undisturbed:
+        if (self._folder / "table.csv").read_bytes() == self._undisturbed:
+            self.tally.equal_tables += 1
+        else:
             self._complain("the table differs from the undisturbed one")
         with self._calm:
             self._upload()
             runs = self._runs()
         points = Counter(run.data.tags.get("thermometer.point") for run in runs)
-        if len(runs) != self._sweep.n_configurations + 1 or max(points.values()) > 1:
-            self._complain(f"MLflow holds {len(runs)} runs: {points}")
         states = Counter(run.info.status for run in runs)
-        if set(states) != {"FINISHED"}:
-            self._complain(f"MLflow's runs are {dict(states)}")
+        is_exact = len(runs) == self._sweep.n_configurations + 1 and max(points.values()) == 1
+        if is_exact and set(states) == {"FINISHED"}:
+            self.tally.complete_in_mlflow += 1
+        else:
+            self._complain(f"MLflow holds {len(runs)} runs, {dict(states)}: {points}")
 
     def _upload(self) -> None:
         """Send what MLflow missed; once is enough."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -30,7 +31,7 @@ from studies.commands.ui import ui
 
 
 class _StoppedError(Exception):
-    """Ctrl-C, as a sentence."""
+    """Ctrl-C or SIGTERM, as a sentence."""
 
     exit_code = INTERRUPTED
 
@@ -81,6 +82,8 @@ for _command in (run, status, show, fit, report, replay, sync, ui, cite, list_st
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code; errors are one sentence, never a traceback."""
+    # Until a study begins to train, and after that, SIGTERM is what Ctrl-C is.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(_run(arguments))
 
 

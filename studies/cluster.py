@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import shutil
+import signal
 import socket
 import tempfile
 import time
@@ -251,11 +252,13 @@ def _answers(host: str, port: int) -> bool:
 
 @contextlib.contextmanager
 def quiet_ray() -> Iterator[None]:
-    """Silence Ray's own log for a while."""
+    """Silence Ray's own log for a while, and keep what this process does upon SIGTERM."""
     logger = logging.getLogger("ray")
-    level = logger.level
+    level, upon_term = logger.level, signal.getsignal(signal.SIGTERM)
     logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
         logger.setLevel(level)
+        with contextlib.suppress(ValueError, TypeError):  # outside the main thread
+            signal.signal(signal.SIGTERM, upon_term)

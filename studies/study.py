@@ -210,6 +210,21 @@ class Study:
 
     def _run(self, ledger: Ledger, work: Work, backend: str, options: RunOptions) -> RunSummary:
         tracker = self._tracker(options)
+        try:
+            return self._run_tracked(ledger, work, backend, options, tracker)
+        except BaseException:
+            # MLflow's run does not stay open because this process ends.
+            tracker.close()
+            raise
+
+    def _run_tracked(
+        self,
+        ledger: Ledger,
+        work: Work,
+        backend: str,
+        options: RunOptions,
+        tracker: MlflowTracker | NullTracker,
+    ) -> RunSummary:
         n_seeds = 1 if self.spec.is_adaptive else self.spec.space.n_seeds
         planned, grows = self._seeds_by_point(), self.spec.is_adaptive
         feed = ConfigurationFeed(planned, n_seeds, tracker, grows)

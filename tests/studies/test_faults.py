@@ -169,6 +169,21 @@ def test_first_signal_finishes_and_saves_what_is_running(
     check_mlflow(tmp_path)
 
 
+def test_sigterm_while_ray_starts_is_answered_with_a_sentence(tmp_path, start_thermometer):
+    process = start_thermometer(tmp_path, "run", STUDY, *LONGER, "--out", "study")
+    while not (tmp_path / "study/ledger.journal").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert errors.splitlines()[-1] == "thermometer: stopped; what was finished is saved"
+    assert "Traceback" not in errors
+    client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/study/mlflow.db")
+    experiments = [found.experiment_id for found in client.search_experiments()]
+    assert "RUNNING" not in {run.info.status for run in client.search_runs(experiments)}
+
+
 def test_second_signal_stops_at_once(tmp_path, start_thermometer, run_thermometer, undisturbed):
     process = start_thermometer(tmp_path, "run", STUDY, *LONGER, "--out", "study")
     wait_for(tmp_path / "study", 1, process)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy
 from postgres import PASSWORD, QUOTED
 from small_study import SMALL
 
@@ -196,6 +197,37 @@ def test_a_result_is_recorded_once_by_whoever_holds_its_claim(url, open_driver):
     for ledger in (one, other):
         ledger.refresh()
         assert [block.seeds for block in ledger.blocks()] == [(0,)]
+
+
+def test_a_ledger_reads_on_where_it_stopped(url, open_driver):
+    one, other = open_driver(url), open_driver(url)
+    statements = []
+    sqlalchemy.event.listen(
+        other._backend.engine,
+        "before_cursor_execute",
+        lambda *arguments: statements.append(arguments[2]),
+    )
+
+    def asked() -> int:
+        statements.clear()
+        other.refresh()
+        return len(statements)
+
+    running = one.study.ask()
+    costs = []
+    for seed in range(6):
+        one.claims.take([(unit_of(seed).point.identity, seed)])
+        record(one, unit_of(seed))
+        costs.append(asked())
+    assert asked() == 1
+    assert len(set(costs[1:])) == 1
+    # A trial that was asked for long ago may end at last.
+    unit = unit_of(6)
+    one.claim_study()
+    record(one, Unit(unit.point, unit.seeds, running.number))
+    other.refresh()
+    assert other.done() == one.done() == {unit.point.identity: set(range(7))}
+    assert [block.seeds for block in other.blocks()] == [(s,) for s in (6, *range(6))]
 
 
 def test_results_survive_a_server_that_is_killed_while_they_are_written(postgres, open_driver):

@@ -25,10 +25,12 @@ class ReplicaPlan:
 
     widths: tuple[tuple[str, int], ...] = (("mlp", 64), ("mlp", 256), ("cnn", 32), ("cnn", 64))
     cpu_slots: tuple[int, ...] = (1, 4, 16)
+    many_cpu_slots: tuple[int, ...] = (64, 256, 1024)
+    """More of them, of the first model alone."""
     gpu_slots: tuple[int, ...] = (1, 16, 64, 256, 1024)
 
 
-QUICK = ReplicaPlan((("mlp", 64), ("cnn", 32)), (1, 8), (1, 64))
+QUICK = ReplicaPlan((("mlp", 64), ("cnn", 32)), (1, 8), (), (1, 64))
 
 
 def make_point(model: str, width: int) -> Point:
@@ -67,7 +69,8 @@ def replicas_rows(plan: ReplicaPlan) -> list[list[str]]:
     rows = []
     for model, width in plan.widths:
         point = make_point(model, width)
-        cases = [(f"CPU, {slots}", throughput, (point, slots, "cpu")) for slots in plan.cpu_slots]
+        slots = plan.cpu_slots + (plan.many_cpu_slots if not rows else ())
+        cases = [(f"CPU, {n}", throughput, (point, n, "cpu")) for n in slots]
         cases.insert(0, ("CPU, compiled kernel", kernel_throughput, (point,)))
         if torch.cuda.is_available():
             name = torch.cuda.get_device_name()
@@ -79,6 +82,24 @@ def replicas_rows(plan: ReplicaPlan) -> list[list[str]]:
         if not torch.cuda.is_available():
             rows.append([model, str(width), "GPU", "not measured", "not measured"])
     return rows
+
+
+def where_it_pays(rows: list[list[str]]) -> str:
+    """Say at how many replicas on the CPU each model's rate is within 10 % of its best."""
+    words = []
+    for model, width in dict.fromkeys((row[0], row[1]) for row in rows):
+        rates = {
+            row[2].removeprefix("CPU, "): float(row[3])
+            for row in rows
+            if row[:2] == [model, width] and row[2].startswith("CPU, ")
+        }
+        kernel = rates.pop("compiled kernel", None)
+        best = max(rates.values())
+        first = next(name for name, rate in rates.items() if rate >= 0.9 * best)
+        words.append(f"{model}, h = {width}: more than {first} replicas do not pay")
+        if kernel is not None:
+            words[-1] += f" (the compiled kernel is {kernel / best:.2g} times as fast as the best)"
+    return "On the CPU, by presentations per second: " + "; ".join(words) + "."
 
 
 HEADER = ["model", "h", "replicas", "presentations per second", "ms per training"]

@@ -256,6 +256,31 @@ def stops_paying(rows: str) -> str:
     return ", ".join(low) if low else "none"
 
 
+def _column(rows: str, k: int) -> dict[str, float]:
+    """Return the first number of cell `k` of each row by its first cell."""
+    cells = [line.strip("| ").split(" | ") for line in rows.splitlines()[2:]]
+    return {row[0]: float(row[k].split()[0]) for row in cells}
+
+
+def settles(rows: str, k: int, symbol: str, gain: float = 0.1) -> str:
+    """Say from which row on no later one is lower in column `k` by more than a share `gain`.
+
+    >>> settles("| B | ms |\\n| --- | --- |\\n| 1 | 9 |\\n| 4 | 5.1 |\\n| 16 | 5 |", 1, "B")
+    'stops paying at B = 4 (5.1): no larger B is more than 10 % below'
+    """
+    values = _column(rows, k)
+    names = list(values)
+    for i, name in enumerate(names):
+        if all(values[later] >= (1 - gain) * values[name] for later in names[i:]):
+            break
+    if name == names[-1]:
+        return f"still pays at {symbol} = {name} ({values[name]:g}), the largest measured"
+    return (
+        f"stops paying at {symbol} = {name} ({values[name]:g}): no larger {symbol} is more than "
+        f"{100 * gain:g} % below"
+    )
+
+
 def machine() -> str:
     """Describe processor and versions."""
     packages = ("numba", "numpy", "scipy", "torch", "jax", "jaxlib")
@@ -288,7 +313,8 @@ def write_page(plan: Plan) -> str:
         names = VARIANTS if plan.variants else list(VARIANTS)[:4]
         kinds = {n: make_point(256, 64, **({"batch_size": 4} | VARIANTS[n])) for n in names}
         variants = scaling_table(kinds, "variant")
-        together = table(replicas.HEADER, replicas.replicas_rows(plan.replicas))
+        together_rows = replicas.replicas_rows(plan.replicas)
+        together = table(replicas.HEADER, together_rows)
     return f"""# Benchmarks
 
 Written by `make bench`. {machine()}
@@ -321,13 +347,15 @@ Against P, images of 28x28 pixels (glyphs, h = 64, B = 1):
 
 {against_glyphs}
 
-Products are less than a fifth of the time, so that further work on them would not pay, at P = {stops_paying(against_p)}; h = {stops_paying(against_h)}; B = {stops_paying(against_b)}.
+Where it stops paying. In microseconds per presentation a larger P {settles(against_p, 3, "P")}. In milliseconds per training a larger B {settles(against_b, 1, "B")}. Products are less than a fifth of the time, so that a faster product would not pay, at P = {stops_paying(against_p)}; h = {stops_paying(against_h)}; B = {stops_paying(against_b)}. Above 100 %: the kernel rules out points on the matrix unit of the processor, faster than these products in single precision.
 
 ## Replicas in a pack
 
 P = 64, h = 64, B = 1. What is kept of a replica (split, w0, f0) saves the difference, as long as it fits into the memory of a worker.
 
 {packed}
+
+R replicas in a pack, in milliseconds per training: the first time a larger R {settles(packed, 1, "R")}; of replicas trained before it {settles(packed, 2, "R")}.
 
 ## Variants of the dynamics
 
@@ -340,6 +368,8 @@ P = 256, h = 64, B = 4 unless the name says otherwise. Temperatures differ: comp
 The backend torch-replicas, which trains everything on a GPU, one thread. Digits, P = {replicas.N_TRAIN}, T = {replicas.TEMPERATURE:g}, B = 1; whole trainings with their tests. Where CPU and GPU cross: {"see the rows" if torch.cuda.is_available() else "not measured, for want of a GPU"}.
 
 {together}
+
+{replicas.where_it_pays(together_rows)}
 
 {convolution.section(convolution.QUICK if plan.n_seeds < 3 else convolution.ConvolutionPlan())}"""  # noqa: E501
 

@@ -347,7 +347,7 @@ Against P, images of 28x28 pixels (glyphs, h = 64, B = 1):
 
 {against_glyphs}
 
-Where it stops paying. In microseconds per presentation a larger P {settles(against_p, 3, "P")}. In milliseconds per training a larger B {settles(against_b, 1, "B")}. Products are less than a fifth of the time, so that a faster product would not pay, at P = {stops_paying(against_p)}; h = {stops_paying(against_h)}; B = {stops_paying(against_b)}. Above 100 %: the kernel rules out points on the matrix unit of the processor, faster than these products in single precision.
+Where it stops paying. In microseconds per presentation a larger P {settles(against_p, 3, "P")}. In milliseconds per training a larger B {settles(against_b, 1, "B")}. Products are less than a fifth of the time, so that a faster product would not pay, at P = {stops_paying(against_p)}; h = {stops_paying(against_h)}; B = {stops_paying(against_b)}.
 
 ## Replicas in a pack
 

@@ -101,10 +101,18 @@ def squared_changes_by_layer(network, start, squares):
 
 @compiled(fastmath=True)
 def rounding_unit(network, law):
-    """Return the rounding error of F on the block path per unit of |a_L|.
+    """Return the tolerance for the rounding error of F on the block path per unit of |a_L|.
+
+    A rounded operation is wrong by at most u = eps/2 of a partial sum. Errors of independent
+    sign make a sum of n terms wrong by about u sqrt(n/2) of its typical size |a| |U|_F / sqrt(n);
+    the output meets 1/sqrt(n) of an error that is spread over n neurons, which leaves
+    u sqrt((L+1)/2) of |w| |a_L|, whatever n is. The tolerance, 8 u (L+1), is 16 standard
+    deviations of that or more. It rests on this independence: a bound for the worst case grows
+    with n and would leave most points undecided.
 
     Errors of a relu network are relative to its activations. Where the activation saturates
-    they are not: there every layer amplifies them by its typical gain |U|_F / sqrt(h).
+    they are not: there every layer amplifies them by its typical gain |U|_F / sqrt(h) and by
+    phi' (at most 1 for tanh and 1.13 for gelu), and no less than 1 is taken for a layer.
     """
     first, hidden, out, biases = network
     total = 0.0

@@ -61,6 +61,27 @@ def test_both_paths_agree_well_within_the_tolerance_that_decides(
     assert np.abs(space[2][:8] - fixed[listed]).max() < unit / 5
 
 
+@pytest.mark.parametrize("gain", [1.0, 3.0])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "gelu"])
+def test_no_search_finds_inputs_whose_rounding_error_comes_near_the_tolerance(activation, gain):
+    """The 30 inputs of largest error on both paths are changed at random, 20 times over."""
+    rng = np.random.default_rng(0)
+    weights = network(rng, 16, 32, 3, np.float32, gain)
+    in_double = tuple(matrix.astype(np.float64) for matrix in weights)
+    law = (np.float32(1.0), np.float32(0.1), 0, CODES[activation], 1.0)
+    x, worst = rng.standard_normal((300, 16)).astype("f"), []
+    for _ in range(20):
+        x *= np.float32(4) / np.linalg.norm(x, axis=1, keepdims=True)
+        block, fixed, largest = outputs_of_both_paths(x, weights, activation)
+        exact = outputs(x.astype(np.float64), in_double, activation).values
+        error = np.abs(block - exact) + np.abs(fixed - exact)
+        error /= rounding_unit(weights, law) * np.sqrt(largest)
+        worst.append(error.max())
+        x = np.repeat(x[np.argsort(-error)[:30]], 10, axis=0)
+        x[30:] += (0.02 * rng.standard_normal((270, 16))).astype("f")
+    assert 0 < worst[0] < max(worst) < 0.4
+
+
 FUNCTIONS = {
     "relu": lambda z: np.maximum(z, 0),
     "tanh": np.tanh,

@@ -143,11 +143,27 @@ def efficiency_rows(n_seeds: int) -> tuple[list[list[str]], str]:
     return rows, summary
 
 
+def sharing_text() -> str:
+    """Measure two drivers on one study and say what they did."""
+    found = run_case("sharing")
+    if "skipped" in found:
+        return f"Not measured: {found['skipped']}."
+    one, two = found["1"], found["2"]
+    repeated, missing = one["repeated"] + two["repeated"], one["missing"] + two["missing"]
+    parts = " and ".join(map(str, two["by driver"]))
+    return (
+        f"One driver: {one['rate']:.0f} trainings per second. Two drivers: {two['rate']:.0f} per "
+        f"second together, {two['rate'] / one['rate']:.2f} times as many ({parts} trainings). "
+        f"Trainings repeated: {repeated}, missing: {missing}."
+    )
+
+
 def write_page(plan: Plan) -> str:
     """Measure everything and return the page."""
     programs = program_rows(plan.short, 0.01) + program_rows(plan.long, 1.0)
     cost, rates = cost_rows(plan), rate_rows(plan)
     shares, summary = efficiency_rows(plan.n_seeds)
+    sharing = sharing_text()
     versions = ", ".join(f"{name} {version(name)}" for name in ("ray", "optuna", "mlflow"))
     return f"""# Benchmarks of sweeps
 
@@ -161,7 +177,7 @@ Every training is a configuration of its own with an MLflow run of its own (SQLi
 
 ## Cost of the driver per training
 
-CPU milliseconds of the driver's process for each training, with trainings that take no time (a synthetic executor): *all* is *loop* (packs, journal on the disk, all in one thread), *tables* (`table.csv`, `provenance.csv`) and *MLflow*, one run per configuration, in a thread of its own. *Reopening*: CPU seconds from a finished folder to the knowledge that nothing is missing. *Memory*: the driver's largest, with the libraries (about 150 MB).
+CPU milliseconds of the driver's process for each training, with trainings that take no time (a synthetic executor), after a first configuration: *all* is *loop* (packs, journal on the disk, all in one thread), *tables* (`table.csv`, `provenance.csv`) and *MLflow*, one run per configuration, in a thread of its own. *Reopening*: CPU seconds from a finished folder to the knowledge that nothing is missing. *Memory*: the driver's largest, with the libraries (about 150 MB).
 
 {table(["seeds per configuration", "trainings", "all, ms", "loop", "tables", "MLflow", "reopening, s", "memory, MB"], cost)}
 
@@ -176,6 +192,10 @@ Trainings of 2.5 ms, 256 seeds per configuration, MLflow on, on imaginary CPUs b
 `critical-temperature design=grid n_seeds={plan.n_seeds}` on two cores, through Ray, ledger and MLflow on, after the workers have started. {summary}
 
 {table(["core seconds of the training phase", "s", "share of two cores"], shares)}
+
+## Two drivers on one PostgreSQL study
+
+Each driver trains in its own process, on one core, and they share what is left through claims. The rate is from the moment at which all are at work to the last record. {sharing}
 """  # noqa: E501
 
 

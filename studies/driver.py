@@ -110,6 +110,7 @@ class Driver:
             if self._executor.in_flight == 0:
                 if outcome.interrupted or not self._may_wait(work, budget):
                     return outcome
+                progress.reach(self._ledger.n_done)
                 progress.say("waiting for what other drivers are training")
                 time.sleep(0.1)
                 continue
@@ -157,8 +158,8 @@ class Driver:
         # Finished means on the disk: only now the others may know.
         for unit, result in zip(pack, results, strict=True):
             if "error" not in result:
-                progress.advance(len(unit.seeds))
                 self._on_unit(unit, result["rows"])
+        progress.reach(self._ledger.n_done)
         work.settled(pack, sum(_seconds(result) for result in results))
 
     def _record(self, unit: Unit, result: dict[str, Any], outcome: Outcome) -> None:

@@ -107,6 +107,8 @@ class Ledger:
         self._blocks: list[Block] = []
         self._failures: list[tuple[int, Failure]] = []
         self._done: dict[str, set[int]] = defaultdict(set)
+        self.n_done = 0
+        """How many trainings are finished."""
         self.refresh()
 
     def __enter__(self) -> Ledger:
@@ -141,7 +143,10 @@ class Ledger:
         if trial.state is TrialState.COMPLETE:
             block = _block(trial, point)
             self._blocks.append(block)
-            self._done[block.point.identity].update(block.seeds)
+            done = self._done[block.point.identity]
+            self.n_done -= len(done)
+            done.update(block.seeds)
+            self.n_done += len(done)
         elif RECORD in trial.user_attrs:
             self._failures.append((trial.number, _failure(trial)))
 
@@ -156,11 +161,6 @@ class Ledger:
     def blocks_after(self, n_read: int) -> list[Block]:
         """Return what was measured after the first `n_read` blocks, in the order of reading."""
         return self._blocks[n_read:]
-
-    @property
-    def n_done(self) -> int:
-        """How many trainings are finished."""
-        return sum(len(seeds) for seeds in self._done.values())
 
     def done(self) -> Mapping[str, Set[int]]:
         """Return the finished seeds of every configuration, by its identity."""

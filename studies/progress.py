@@ -37,9 +37,9 @@ class Progress:
     ) -> None:
         self._bar.close()
 
-    def advance(self, trainings: int) -> None:
-        """Count finished trainings."""
-        self._bar.update(trainings)
+    def reach(self, done: int) -> None:
+        """Show how many trainings are finished, by whomever."""
+        self._bar.update(done - self._bar.n)
 
     def say(self, text: str) -> None:
         """Show a short note beside the bar."""

@@ -5,9 +5,11 @@ import os
 import shutil
 import signal
 import time
+from dataclasses import replace
 
 import mlflow
 import pytest
+from flaky_proxy import LOSES_ANSWERS, STALLED, UNAVAILABLE, FlakyProxy
 from mlflow_process import MlflowProcess
 from postgres import PASSWORD, QUOTED, REQUIRED, find_programs, running_server
 
@@ -138,6 +140,59 @@ def test_a_run_ends_without_its_server_and_sync_uploads_the_rest(server, study, 
     points = [run.data.tags["thermometer.point"] for run in nested]
     assert len(points) == len(set(points)) in (N_CONFIGURATIONS + 1, N_CONFIGURATIONS + 2)
     assert "RUNNING" not in {run.info.status for run in (*parents, *nested)}
+
+
+@pytest.mark.parametrize("mood", [UNAVAILABLE, LOSES_ANSWERS, STALLED])
+def test_a_server_that_fails_for_a_while_gets_everything_once(
+    server, study, caplog, monkeypatch, mood
+):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    name = f"fails: {mood}"
+    with FlakyProxy(server.uri) as proxy:
+        tracker = tracker_of(study, proxy.uri, name)
+        tracker.log(result(0))
+        wait_until(lambda: tracker.holds("point0", 2))
+        proxy.fail(mood)
+        start = time.monotonic()
+        for number in range(1, 10):
+            tracker.log(result(number))
+        assert time.monotonic() - start < 1
+        wait_until(lambda: proxy.refused >= 2)
+        assert not tracker.holds("point9", 2)
+        proxy.recover()
+        ids = finish(study, tracker)
+    assert caplog.messages == []
+    assert "run_id" in ids
+    check_exact(server.uri, name, 10)
+
+
+@pytest.mark.parametrize("mood", [UNAVAILABLE, STALLED])
+def test_a_sweep_goes_on_while_its_server_fails_and_sync_uploads(
+    server, tmp_path, caplog, monkeypatch, mood
+):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setattr("studies.tracking._SILENCE", 3.0)
+    with FlakyProxy(server.uri) as proxy:
+        name = f"sweep: {mood}"
+        study = Study("outage", SPACE, tmp_path / "study")
+        options = RunOptions(
+            executor="serial", quiet=True, tracking_uri=proxy.uri, experiment_name=name
+        )
+        study.run(replace(options, max_points=2))
+        proxy.fail(mood)
+        with caplog.at_level(logging.WARNING):
+            summary = study.run(options)
+        assert summary.is_complete
+        assert not summary.tracked
+        assert proxy.refused
+        (message,) = caplog.messages
+        assert "thermometer sync" in message
+        assert (tmp_path / "study/report.html").exists()
+        proxy.recover()
+        assert _run(["sync", str(tmp_path / "study")]) == 0
+    check_exact(server.uri, name, N_CONFIGURATIONS)
 
 
 @pytest.fixture

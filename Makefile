@@ -55,8 +55,9 @@ $(VENV)/node_modules/axe-core/axe.min.js: $(VENV)/pip
 	npm install --silent --no-save --no-package-lock --prefix $(VENV) axe-core@4.14.1
 	@touch $@
 
-# The tests, and the examples in the docstrings, three files at a time: they often wait for processes. Without Chromium or axe-core, the tests of pages
-# skip; with THERMOMETER_BROWSER_TESTS=required they fail.
+# The tests, and the examples in the docstrings, three files at a time, since they often wait for
+# processes. Without Chromium or axe-core, the tests of pages skip; with
+# THERMOMETER_BROWSER_TESTS=required they fail.
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 3 --dist loadfile --doctest-modules --ignore=studies/__main__.py \
 		tests search_spaces analysis trainers studies

@@ -85,10 +85,13 @@ def phase_diagnostics(result: PhaseResult) -> Diagnostics:
         for name, law in zip(names, laws, strict=True)
         if law.exponent is not None
     ]
+    rows = result.table.frame
+    if "alpha" not in rows:
+        return Diagnostics(spread=_spread(rows, "relative_weight_change"))
     return Diagnostics(
         pulls=_joined(pulls),
-        spread=_spread(result.table.frame, "relative_weight_change", "alpha"),
-        precision=precision_pairs(result.table.frame),
+        spread=_spread(rows, "relative_weight_change", "alpha"),
+        precision=precision_pairs(rows),
         curve="alpha",
         pull_position="alpha",
     )

@@ -277,3 +277,24 @@ def test_status_counts_scans_and_is_silent_when_asked(in_folder, capsys):
     written = json.loads(capsys.readouterr().out)
     assert written["report"].endswith("report.html")
     assert "weight-change.pdf" in written["figures"]
+
+
+def test_sigterm_within_a_finalizer_is_not_lost(tmp_path, run_thermometer):
+    program = """
+import os, signal, time
+from studies.cli import _stop
+
+class Closing:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+
+signal.signal(signal.SIGTERM, _stop)
+try:
+    Closing()
+    time.sleep(20)
+except KeyboardInterrupt:
+    print("stopped")
+"""
+    done = run_thermometer(tmp_path, program=program)
+    assert (done.stdout, done.stderr) == ("stopped\n", "")

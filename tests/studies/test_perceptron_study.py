@@ -67,7 +67,7 @@ def test_table_holds_what_a_perceptron_has(small):
     assert (table["margin_min"] >= 1).all()
     assert set(table["scheme"]) == {"jump"}
     assert {"exponents.csv", "report.html", "spec.yaml"} <= {f.name for f in small.iterdir()}
-    assert len(list((small / "figures").glob("*.pdf"))) == 4
+    assert len(list((small / "figures").glob("*.pdf"))) == 7
 
 
 # Geometric means of ||w||/T, w_1/w_perp, t*/T and updates, pooled standard deviations of

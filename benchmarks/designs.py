@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.machine import PAGE, ROOT, processor, table, with_section
+from benchmarks.machine import ROOT, processor, publish, table
 
 TITLE = "## Designs of a study"
 DESIGNS = ("adaptive", "grid")
@@ -105,12 +105,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2, help="rounds of which the best counts")
     parser.add_argument("--print", action="store_true", dest="shown", help="docs stay untouched")
     given = parser.parse_args()
-    text = section(given.rounds)
-    if given.shown:
-        print(text, end="")
-    else:
-        PAGE.write_text(with_section(PAGE.read_text(encoding="utf-8"), text), encoding="utf-8")
-        print(f"wrote {PAGE}")
+    publish(section(given.rounds), given.shown)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,15 @@ def table(header: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def publish(text: str, only_print: bool) -> None:
+    """Put a section in its place on the page of benchmarks, or print it."""
+    if only_print:
+        print(text, end="")
+    else:
+        PAGE.write_text(with_section(PAGE.read_text(encoding="utf-8"), text), encoding="utf-8")
+        print(f"wrote {PAGE}")
+
+
 def with_section(page: str, new: str) -> str:
     """Return the page with the section of the same title replaced, or added at its end.
 

@@ -11,7 +11,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from benchmarks.machine import PAGE, ROOT, with_section
+from benchmarks.machine import ROOT, publish
 
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
@@ -73,12 +73,7 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path, help="folders of studies")
     parser.add_argument("--print", action="store_true", dest="shown", help="docs stay untouched")
     given = parser.parse_args()
-    text = section(given.folders)
-    if given.shown:
-        print(text, end="")
-    else:
-        PAGE.write_text(with_section(PAGE.read_text(encoding="utf-8"), text), encoding="utf-8")
-        print(f"wrote {PAGE}")
+    publish(section(given.folders), given.shown)
 
 
 if __name__ == "__main__":

@@ -57,6 +57,28 @@ def page_environment(programs: Path, home: Path, mark: str) -> dict[str, str]:
     }
 
 
+def run_to_the_end(script: Path, *arguments: str, environment: dict[str, str], timeout: int):
+    """Run a script, which must succeed, in the folder of the programs; end what it leaves."""
+    home = Path(environment["HOME"])
+    try:
+        # Not through pipes: nodes that outlive the script keep them open.
+        with (home / "output").open("wb") as output:
+            code = subprocess.run(
+                ["bash", script, *arguments],
+                cwd=home,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                timeout=timeout,
+                check=False,
+            ).returncode
+        assert code == 0, (home / "output").read_text()[-3000:]
+    finally:
+        for pid in marked(environment[MARK]):
+            kill(pid)
+
+
 def test_every_command_is_bash_that_ray_understands():
     script = "\n".join(commands())
     assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
@@ -106,24 +128,9 @@ def test_the_slurm_script_runs_a_study_in_place_of_slurm(tmp_path):
         "SLURM_CPUS_PER_TASK": "1",
     }
     script = ROOT / "examples/cluster/slurm.sh"
-    try:
-        # Not through pipes: nodes that outlive the script, which SLURM would end, keep them open.
-        with (tmp_path / "output").open("wb") as output:
-            code = subprocess.run(
-                ["bash", script, "critical-temperature", *settings],
-                cwd=tmp_path,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                timeout=1400,
-                check=False,
-            ).returncode
-        assert code == 0, (tmp_path / "output").read_text()[-3000:]
-        assert (tmp_path / "study/report.html").exists()
-    finally:
-        for pid in marked(mark):
-            kill(pid)
+    arguments = ("critical-temperature", *settings)
+    run_to_the_end(script, *arguments, environment=environment, timeout=1400)
+    assert (tmp_path / "study/report.html").exists()
 
 
 @pytest.mark.verify
@@ -141,19 +148,4 @@ def test_the_page_works_when_followed_literally(tmp_path):
     # As in a terminal, every background job has a process group; a failing command ends it.
     script = tmp_path / "page.sh"
     script.write_text(f"set -m -e -x\n{text}\n")
-    try:
-        with (tmp_path / "output").open("wb") as output:
-            code = subprocess.run(
-                ["bash", script],
-                cwd=tmp_path,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                timeout=2900,
-                check=False,
-            ).returncode
-        assert code == 0, (tmp_path / "output").read_text()[-3000:]
-    finally:
-        for pid in marked(mark):
-            kill(pid)
+    run_to_the_end(script, environment=environment, timeout=2900)

@@ -24,14 +24,14 @@ _BUFFERED_DRAWS = 1024
 
 
 @compiled(fastmath=True)
-def is_fitted(queue, sample, law, tolerance, version, status, network, workspace, arrays):
+def is_fitted(queue, sample, law, record, version, status, network, workspace, arrays):
     """Return whether no point is a violator, and how many were evaluated to find out."""
     n_train, block = queue.shape[0], workspace[0].shape[0]
-    tolerance[0] = max(tolerance[0], rounding_unit(network, law))
+    record[1][0] = max(record[1][0], rounding_unit(network, law))
     for first in range(0, n_train, block):
         n = min(block, n_train - first)
         _, certain = classify(
-            queue[first:], n, sample, law, tolerance, version, status, network, workspace
+            queue[first:], n, sample, law, record, version, status, network, workspace
         )
         if certain > 0:
             return False, first + n
@@ -40,7 +40,7 @@ def is_fitted(queue, sample, law, tolerance, version, status, network, workspace
 
 @compiled(fastmath=True)
 def run_every_step(
-    sample, network, start, squares, workspace, law, draw, limits, largest, test_every, is_last
+    sample, network, start, squares, workspace, law, draw, limits, record, test_every, is_last
 ):
     """Train one replica in place; parameters and results as :func:`trainers.sgd_kernel.run_sgd`.
 
@@ -60,7 +60,6 @@ def run_every_step(
     stamps = np.full(n_train, -1, np.int64)
     status, queue = np.full(n_train, -1, np.int64), np.arange(n_train)
     arrays = step_arrays(sample, network, law[3], batch_size)
-    tolerance = np.array([rounding_unit(network, law), largest])
     buffer_start, version = step - n_rows, 0
     last_step, n_pulled, n_evaluated = 0, 0, 0
     while step < max_steps:
@@ -83,7 +82,7 @@ def run_every_step(
         if step % test_every == 0 or (is_last and step == max_steps):
             version += 1
             fitted, n = is_fitted(
-                queue, sample, law, tolerance, version, status, network, workspace, arrays
+                queue, sample, law, record, version, status, network, workspace, arrays
             )
             n_evaluated += n
             if fitted:

@@ -54,7 +54,7 @@ def draw_violators(violators, n, n_train, batch_size, sampling, log_idle, clock,
 
 @compiled(fastmath=True)
 def run_jump(
-    sample, network, start, squares, workspace, law, draw, limits, largest, stream, pending
+    sample, network, start, squares, workspace, law, draw, limits, record, stream, pending
 ):
     """Train one replica in place; parameters and results as :func:`trainers.sgd_kernel.run_sgd`.
 
@@ -73,13 +73,14 @@ def run_jump(
     clock, chosen = np.zeros(n_train + 1, np.int64), np.empty(batch_size, np.int64)
     clock[0] = 1
     arrays = step_arrays(sample, network, law[3], batch_size)
-    tolerance = np.array([rounding_unit(network, law), largest])
+    tolerance = record[1]
+    tolerance[0] = max(tolerance[0], rounding_unit(network, law))
     version, n, log_idle = -1, 0, 0.0
     moved, last_step, n_pulled, n_evaluated = True, 0, 0, 0
     while True:
         if moved:
             version += 1
-            classify(queue, n_train, sample, law, tolerance, version, status, network, workspace)
+            classify(queue, n_train, sample, law, record, version, status, network, workspace)
             n_evaluated += n_train
             if settle(sample, law, version, status, network, arrays) == 0:
                 return FITTED, last_step, n_updates, n_pulled, n_evaluated

@@ -23,9 +23,17 @@ from trainers.jump_kernel import run_jump
 from trainers.look_ahead import LOSS_CODES, smallest_margin
 from trainers.measurement import Measurement, error_fraction, margin_quantiles
 from trainers.minibatch import SAMPLING_CODES
+from trainers.mlp_kernel import fits_tiles
 from trainers.models import Replica, initial_parameters, layer_scales
 from trainers.persistent_sampling import draw_of
-from trainers.preparation import Problem, aligned_copy, outputs, problem_of_replica, workspace
+from trainers.preparation import (
+    Outputs,
+    Problem,
+    aligned_copy,
+    outputs,
+    problem_of_replica,
+    workspace,
+)
 from trainers.selection_kernel import run_selected, run_selected_every_step
 from trainers.sgd_kernel import (
     ADAPTIVE,
@@ -93,7 +101,8 @@ def solve(
     """Train and measure; parameters as in :func:`train_replica`."""
     point, start = problem.point, problem.start
     network = tuple(aligned_copy(matrix, matrix.dtype) for matrix in start.network)
-    run = _runner(problem, network, look_ahead, full_check)
+    latest, tolerance = np.empty_like(problem.train[1]), np.array([0.0, problem.largest])
+    run = _runner(problem, network, (latest, tolerance), look_ahead, full_check)
     curve: list[tuple[float, ...]] = []
     if "curves" in point.observables:
         course = _run_recorded(problem, network, run, curve)
@@ -102,6 +111,11 @@ def solve(
     relative = _relative_change(problem, network)
     diverged = course.code == DIVERGED or not relative <= divergence_limit(point.alpha)
     interval = check_interval(point)
+    # A tile computes the same f whatever its other points are; a block of a BLAS does not.
+    if course.code == FITTED and fits_tiles(network[2].shape[0], network[2].itemsize):
+        f_train = Outputs(latest, tolerance[1])
+    else:
+        f_train = outputs(problem.train[0], network, point.activation)
     return Measurement(
         backend="numba",
         stop_reason=StopReason.DIVERGED if diverged else _STOP_REASONS[course.code],
@@ -114,12 +128,16 @@ def solve(
         training_time_resolution=interval if interval > 1 else None,
         requested=_requested(problem, network, course.code == FITTED and not diverged),
         curve=tuple(curve) if "curves" in point.observables else None,
-        **_final(problem, network),
+        **_final(problem, network, f_train),
     )
 
 
 def _runner(
-    problem: Problem, network: Network, look_ahead: int, full_check: float
+    problem: Problem,
+    network: Network,
+    record: tuple[np.ndarray, np.ndarray],
+    look_ahead: int,
+    full_check: float,
 ) -> Callable[[Course, int, int], Course]:
     """Return the function that trains from one step to another; call it in order."""
     point, start = problem.point, problem.start
@@ -140,20 +158,20 @@ def _runner(
         else (seed, point.batch_size, SAMPLING_CODES[point.sampling])
     )
     common = (problem.train, network, start.network, start.squares, workspace(network), law, draw)
-    largest, interval = problem.largest, check_interval(point)
+    interval = check_interval(point)
     jumps = (open_stream(seed), np.zeros(1, np.int64)) if point.scheme == "jump" else ()
 
     def run(before: Course, first: int, last: int) -> Course:
         limits = (first, last, before.n_updates, limit * limit * start.norm_square)
         if point.loss == "logistic":
             every = run_selected_every_step if selects else run_every_step
-            result = every(*common, limits, largest, interval, last == end)
+            result = every(*common, limits, record, interval, last == end)
         elif selects:
-            result = run_selected(*common, limits, largest, look_ahead, full_check)
+            result = run_selected(*common, limits, record, look_ahead, full_check)
         elif jumps:
-            result = run_jump(*common, limits, largest, *jumps)
+            result = run_jump(*common, limits, record, *jumps)
         else:
-            result = run_sgd(*common, limits, largest, look_ahead, full_check)
+            result = run_sgd(*common, limits, record, look_ahead, full_check)
         code, last_step, n_updates, n_violators, _ = result
         n_steps = max(before.n_steps, last_step)
         return Course(code, n_steps, n_updates, before.n_violators + n_violators)
@@ -189,14 +207,14 @@ def _relative_change(problem: Problem, network: Network) -> float:
     return float(np.sqrt(change / start.norm_square))
 
 
-def _final(problem: Problem, network: Network) -> dict[str, Any]:
+def _final(problem: Problem, network: Network, f_train: Outputs) -> dict[str, Any]:
     """Return weight norm, change by layer, errors and margins at the final weights."""
     start, activation = problem.start, problem.point.activation
-    (x_train, y_train, f0_train), (x_test, y_test, f0_test) = problem.train, problem.test
+    (_, y_train, f0_train), (x_test, y_test, f0_test) = problem.train, problem.test
     alpha = network[2].dtype.type(problem.point.alpha)
     zero = tuple(np.zeros_like(matrix) for matrix in network)
     layers = squared_changes_by_layer(network, start.network, start.squares)
-    f_train, f_test = outputs(x_train, network, activation), outputs(x_test, network, activation)
+    f_test = outputs(x_test, network, activation)
     law = (alpha, alpha, 0, CODES[activation], problem.amplification)
     slack = rounding_unit(network, law) * np.sqrt(max(f_train.largest, problem.largest))
     predictor = f_train.values - f0_train

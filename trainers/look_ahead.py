@@ -62,24 +62,6 @@ def queue_ahead(batches, row, end, target, version, status, queue):
 
 
 @compiled(counted=False)
-def complete_tile(batches, row, end, n_queue, version, status, queue):
-    """Queue unknown points of later batches until the last tile is full; return how many then.
-
-    A tile costs the same whether it is full or not (:mod:`trainers.tiles`).
-    """
-    known = VERSION * version
-    while row < end and n_queue % ROWS != 0:
-        for j in range(batches.shape[1]):
-            p = batches[row, j]
-            if status[p] < known and n_queue % ROWS != 0:
-                status[p] = known + QUEUED
-                queue[n_queue] = p
-                n_queue += 1
-        row += 1
-    return n_queue
-
-
-@compiled(counted=False)
 def queue_unknown(version, status, queue):
     """Queue every point that is unknown at the present weights; return how many."""
     n_queue = 0
@@ -103,11 +85,16 @@ def next_candidate(batches, row, end, version, status):
 
 
 @compiled(fastmath=True, counted=False)
-def classify(queue, n_queue, sample, law, tolerance, version, status, network, workspace):
+def classify(queue, n_queue, sample, law, record, version, status, network, workspace):
     """Evaluate the queued points and mark each of them safe, candidate or violator.
 
-    A point is safe if y F > 1 by more than the rounding error of the block path, which is
-    tolerance[0] times the largest |a_L| met so far, kept squared in tolerance[1].
+    A point is safe if y F > 1 by more than the rounding error of the block path.
+
+    Parameters
+    ----------
+    record : tuple
+        `latest` (P,), which receives f of the points, and `tolerance` (2,): a unit that times the
+        largest |a_L| met so far bounds the rounding error, and this |a_L| squared.
 
     Returns
     -------
@@ -115,6 +102,7 @@ def classify(queue, n_queue, sample, law, tolerance, version, status, network, w
         Numbers of candidates and of violators beyond rounding.
     """
     x, y, f0 = sample
+    latest, tolerance = record
     alpha, activation = law[0], law[3]
     outputs = workspace[2]
     block = outputs.shape[0] - outputs.shape[0] % ROWS
@@ -127,6 +115,7 @@ def classify(queue, n_queue, sample, law, tolerance, version, status, network, w
         width = tolerance[0] * np.sqrt(tolerance[1])
         for r in range(n):
             p = queue[start + r]
+            latest[p] = outputs[r]
             margin = y[p] * alpha * (outputs[r] - f0[p])
             # NaN and infinity fail both comparisons, so that they become candidates.
             if margin > 1.0 + width and margin < np.inf:

@@ -24,7 +24,7 @@ from trainers.activations import RELU, activate, activate_rows, all_indices, pos
 from trainers.compilation import compiled
 from trainers.registers import VECTOR_BYTES
 from trainers.row_sums import add_to_rows, sum_rows
-from trainers.tiles import ROWS, multiply_listed
+from trainers.tiles import ROWS, multiply_listed, multiply_tile
 
 _MAX_BLOCK = 128
 _SMALL_PRODUCT = 10**6
@@ -135,6 +135,27 @@ def listed_outputs(x, listed, n, network, activation, workspace):
 
 
 @compiled(fastmath=True, counted=False)
+def tile_outputs(x, listed, network, activation, workspace):
+    """Evaluate f at six listed rows of `x`; parameters and result as :func:`listed_outputs`.
+
+    The same bits as there, where :func:`fits_tiles`.
+    """
+    first, hidden, out, biases = network
+    _, buffers, outputs, order = workspace
+    rectified = activation == RELU and biases.shape[0] == 0
+    current, other = buffers[0], buffers[1]
+    multiply_tile(x, listed, first, current, rectified)
+    for layer in range(hidden.shape[0]):
+        if not rectified:
+            activate_rows(current, ROWS, activation, biases, layer)
+        multiply_tile(current, order[1], hidden[layer], other, rectified)
+        current, other = other, current
+    if not rectified:
+        activate_rows(current, ROWS, activation, biases, hidden.shape[0])
+    return _weigh(current, ROWS, out, biases, outputs)
+
+
+@compiled(fastmath=True, counted=False)
 def _weigh_rectified(fields, n, out, outputs):
     """Compute outputs = relu(fields) @ out; return the largest |relu(fields)|^2 of a row."""
     zero = out.dtype.type(0)
@@ -153,7 +174,7 @@ def _weigh_rectified(fields, n, out, outputs):
     return largest
 
 
-@compiled(fastmath=True, counted=False)
+@compiled(fastmath=True, counted=False, inline="always")
 def _weigh(values, n, out, biases, outputs):
     """Compute outputs = values @ out + bias; return the largest |values|^2 of a row."""
     zero = out.dtype.type(0)

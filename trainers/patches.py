@@ -49,6 +49,7 @@ def _product(n_vectors: int) -> Any:
         outputs = [places.load(INDEX(r)) for r in range(ROWS)]
         pairs = [(r, v) for r in range(ROWS) for v in range(n_vectors)]
 
+        floor = vectors.floor(builder.not_(gated))
         runs = Loop(builder, shifts.n_rows, [vectors.zero] * len(pairs))
         shift = pixels.distance(shifts.load(runs.index))
         starts = [builder.gep(row, [shift]) for row in inputs]
@@ -64,7 +65,7 @@ def _product(n_vectors: int) -> Any:
         loop.close(totals)
         runs.close(totals)
         for (r, v), total in zip(pairs, totals, strict=True):
-            value = vectors.rectify(total, builder.not_(gated))
+            value = vectors.rectify(total, floor)
             opening = matrix_part(vectors, gate, outputs[r], column, v)
             value = vectors.gate(value, opening, gated)
             vectors.store(value, result.row(outputs[r], column, v * vectors.lanes))

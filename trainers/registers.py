@@ -72,11 +72,16 @@ class Vectors:
         """Return a b + c, rounded once where the processor can."""
         return self.builder.call(self._multiply_add, [a, b, c])
 
-    def rectify(self, value: Any, wanted: Any) -> Any:
-        """Return max(0, value) where the bit `wanted` is set; NaN stays NaN."""
-        negative = self.builder.fcmp_ordered("<", value, self.zero)
-        negative = self.builder.and_(negative, self.splat(wanted))
-        return self.builder.select(negative, self.zero, value)
+    def floor(self, rectified: Any) -> Any:
+        """Return a vector of 0 where the bit `rectified` is set, else of -infinity."""
+        scalar = self.type.element
+        lowest = ir.Constant(scalar, float("-inf"))
+        return self.splat(self.builder.select(rectified, ir.Constant(scalar, 0.0), lowest))
+
+    def rectify(self, value: Any, floor: Any) -> Any:
+        """Return max(floor, value), one instruction; NaN stays NaN."""
+        below = self.builder.fcmp_ordered("<", value, floor)
+        return self.builder.select(below, floor, value)
 
     def gate(self, value: Any, gate: Any, wanted: Any) -> Any:
         """Return 0 for `value` where `gate` is not positive and the bit `wanted` is set."""

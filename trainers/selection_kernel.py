@@ -126,7 +126,7 @@ def next_selected(members, offsets, row, end, version, status):
 
 @compiled(fastmath=True)
 def run_selected(
-    sample, network, start, squares, workspace, law, draw, limits, largest, look_ahead, full_check
+    sample, network, start, squares, workspace, law, draw, limits, record, look_ahead, full_check
 ):
     """Train one replica in place; parameters and results as :func:`trainers.sgd_kernel.run_sgd`.
 
@@ -145,7 +145,8 @@ def run_selected(
     n_weights, width = network[0].size + network[1].size, network[2].shape[0]
     overhead = overhead_rows(n_weights, width, sample[0].itemsize)
     block = workspace[0].shape[0] - workspace[0].shape[0] % ROWS
-    tolerance = np.array([rounding_unit(network, law), largest])
+    tolerance = record[1]
+    tolerance[0] = max(tolerance[0], rounding_unit(network, law))
 
     buffer_start, n_rows, last_step = step, 0, 0
     version, n_known, n_certain = 0, 0, 0
@@ -167,7 +168,7 @@ def run_selected(
                     members, offsets, row, end, target, version, status, queue
                 )
             candidates, certain = classify(
-                queue, n_queue, sample, law, tolerance, version, status, network, workspace
+                queue, n_queue, sample, law, record, version, status, network, workspace
             )
             n_known += n_queue
             n_certain += certain
@@ -201,7 +202,7 @@ def run_selected(
                 return DIVERGED, last_step, n_updates, n_violators, n_evaluated
 
     n_queue = queue_unknown(version, status, queue)
-    classify(queue, n_queue, sample, law, tolerance, version, status, network, workspace)
+    classify(queue, n_queue, sample, law, record, version, status, network, workspace)
     if settle(sample, law, version, status, network, arrays) == 0:
         return FITTED, last_step, n_updates, n_violators, n_evaluated
     return STEP_BUDGET, last_step, n_updates, n_violators, n_evaluated
@@ -209,7 +210,7 @@ def run_selected(
 
 @compiled(fastmath=True)
 def run_selected_every_step(
-    sample, network, start, squares, workspace, law, draw, limits, largest, test_every, is_last
+    sample, network, start, squares, workspace, law, draw, limits, record, test_every, is_last
 ):
     """Train one replica in place with a loss that never vanishes.
 
@@ -223,7 +224,6 @@ def run_selected_every_step(
     open_selection(draw, step, buffer[3])
     status, queue = np.full(n_train, -1, np.int64), np.arange(n_train)
     arrays = step_arrays(sample, network, law[3], n_train)
-    tolerance = np.array([rounding_unit(network, law), largest])
     buffer_start, n_rows, version = step, 0, 0
     last_step, n_pulled, n_evaluated = 0, 0, 0
     while step < max_steps:
@@ -247,7 +247,7 @@ def run_selected_every_step(
         if step % test_every == 0 or (is_last and step == max_steps):
             version += 1
             fitted, n = is_fitted(
-                queue, sample, law, tolerance, version, status, network, workspace, arrays
+                queue, sample, law, record, version, status, network, workspace, arrays
             )
             n_evaluated += n
             if fitted:

@@ -22,7 +22,6 @@ from trainers.compilation import compiled
 from trainers.look_ahead import (
     apply_batch,
     classify,
-    complete_tile,
     next_candidate,
     queue_ahead,
     queue_unknown,
@@ -30,8 +29,9 @@ from trainers.look_ahead import (
     step_arrays,
 )
 from trainers.minibatch import fill_batches
-from trainers.mlp_kernel import overhead_rows, squared_distance
+from trainers.mlp_kernel import fits_tiles, overhead_rows, squared_distance
 from trainers.stopping import DIVERGENCE_CHECK
+from trainers.tile_scan import scan_tiles
 from trainers.tiles import ROWS
 
 ADAPTIVE = 0
@@ -140,7 +140,7 @@ def _gain(matrix):
 
 @compiled(fastmath=True)
 def run_sgd(
-    sample, network, start, squares, workspace, law, draw, limits, largest, look_ahead, full_check
+    sample, network, start, squares, workspace, law, draw, limits, record, look_ahead, full_check
 ):
     """Train one replica in place, from step `limits[0]` on.
 
@@ -159,10 +159,11 @@ def run_sgd(
     limits : tuple
         First step, number of steps behind the last one, updates before the first step, and the
         limit of ||w - w0||^2 beyond which the training counts as diverged.
-    largest : float
-        Largest |a_L|^2 at w0.
+    record : tuple
+        `latest` (P,), work space that holds f of all points on the block path at the end of a
+        fitted training; `tolerance` (2,), zero and the largest |a_L|^2 at w0.
     look_ahead : int
-        Number of points per matrix product, or ADAPTIVE.
+        Number of points per matrix product, or ADAPTIVE: tiles where they pay.
     full_check : float
         See FULL_CHECK.
 
@@ -181,11 +182,14 @@ def run_sgd(
     words = np.empty(n_rows * batch_size, np.uint64)
     stamps = np.full(n_train, -1, np.int64)
     status = np.full(n_train, -1, np.int64)
-    queue = np.empty(n_train + batch_size, np.int64)
+    queue = np.empty(max(n_train + batch_size, 2 * ROWS), np.int64)
     arrays = step_arrays(sample, network, law[3], batch_size)
     overhead = overhead_rows(network[0].size + network[1].size, width, x.itemsize)
     block = workspace[0].shape[0] - workspace[0].shape[0] % ROWS
-    tolerance = np.array([rounding_unit(network, law), largest])
+    tolerance = record[1]
+    tolerance[0] = max(tolerance[0], rounding_unit(network, law))
+    in_tiles = look_ahead <= 0 and fits_tiles(width, x.itemsize)
+    enough = full_check * n_train
 
     buffer_start, last_step = step - n_rows, 0
     version, n_known, n_certain = 0, 0, 0
@@ -197,33 +201,38 @@ def run_sgd(
             fill_batches(seed, step, n_train, sampling, stamps, words, batches)
         row = step - buffer_start
         end = min(n_rows, max_steps - buffer_start)
-        if n_known < n_train:
-            if n_known >= full_check * n_train:
+        scans, n_queue, certain = in_tiles and n_known < enough, 0, 0
+        found = False
+        if scans:
+            row, found, n_queue, certain = scan_tiles(
+                batches, row, end, enough - n_known, sample, law, record, version, status,
+                network, workspace, queue,
+            )  # fmt: skip
+        elif n_known < n_train:
+            if n_known >= enough:
                 n_queue = queue_unknown(version, status, queue)
             else:
-                target = (
-                    look_ahead
-                    if look_ahead > 0
-                    else look_ahead_target(hit / seen, overhead, block)
-                )
-                last = end
+                target = look_ahead
+                if look_ahead <= 0:
+                    target = look_ahead_target(hit / seen, overhead, block)
                 n_queue, end = queue_ahead(batches, row, end, target, version, status, queue)
-                n_queue = complete_tile(batches, end, last, n_queue, version, status, queue)
             candidates, certain = classify(
-                queue, n_queue, sample, law, tolerance, version, status, network, workspace
+                queue, n_queue, sample, law, record, version, status, network, workspace
             )
-            n_known += n_queue
-            n_certain += certain
-            n_evaluated += n_queue
             seen = 0.9 * seen + n_queue
             hit = 0.9 * hit + candidates + certain + 0.02
-            if n_known == n_train and n_certain == 0:
-                n_certain = settle(sample, law, version, status, network, arrays)
-                if n_certain == 0:
-                    return FITTED, last_step, n_updates, n_violators, n_evaluated
-        row = next_candidate(batches, row, end, version, status)
+        n_known += n_queue
+        n_certain += certain
+        n_evaluated += n_queue
+        if n_queue > 0 and n_known == n_train and n_certain == 0:
+            n_certain = settle(sample, law, version, status, network, arrays)
+            if n_certain == 0:
+                return FITTED, last_step, n_updates, n_violators, n_evaluated
+        if not scans:
+            row = next_candidate(batches, row, end, version, status)
+            found = row < end
         step = buffer_start + row
-        if row == end:
+        if not found:
             continue
         used = apply_batch(batches[row], sample, law, version, status, network, squares, arrays)
         if used < 0:
@@ -243,7 +252,7 @@ def run_sgd(
                 return DIVERGED, last_step, n_updates, n_violators, n_evaluated
 
     n_queue = queue_unknown(version, status, queue)
-    classify(queue, n_queue, sample, law, tolerance, version, status, network, workspace)
+    classify(queue, n_queue, sample, law, record, version, status, network, workspace)
     if settle(sample, law, version, status, network, arrays) == 0:
         return FITTED, last_step, n_updates, n_violators, n_evaluated
     return STEP_BUDGET, last_step, n_updates, n_violators, n_evaluated

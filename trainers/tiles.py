@@ -48,6 +48,7 @@ def _tile(n_vectors: int) -> Any:
         inputs = [rows.row(listed.load(place)) for place in places]
         pairs = [(r, v) for r in range(ROWS) for v in range(n_vectors)]
 
+        floor = vectors.floor(rectify)
         loop = Loop(builder, matrix.n_rows, [vectors.zero] * len(pairs))
         columns = [
             vectors.load(matrix.row(loop.index, column, v * vectors.lanes))
@@ -61,13 +62,30 @@ def _tile(n_vectors: int) -> Any:
         loop.close(totals)
         for (r, v), total in zip(pairs, totals, strict=True):
             place = result.row(places[r], column, v * vectors.lanes)
-            vectors.store(vectors.rectify(total, rectify), place)
+            vectors.store(vectors.rectify(total, floor), place)
         return context.get_dummy_value()
 
     return tile
 
 
 _wide, _half, _narrow = (_tile(n) for n in (VECTORS, max(1, VECTORS // 2), 1))
+
+
+@compiled(counted=False, inline="always")
+def multiply_tile(rows, listed, matrix, result, rectify):
+    """Compute :func:`multiply_listed` for one tile, without the cost of a call."""
+    width, lanes = matrix.shape[1], VECTOR_BYTES // matrix.itemsize
+    column = 0
+    while column + VECTORS * lanes <= width:
+        _wide(rows, listed, 0, matrix, column, result, rectify)
+        column += VECTORS * lanes
+    if column + VECTORS // 2 * lanes <= width:
+        _half(rows, listed, 0, matrix, column, result, rectify)
+        column += VECTORS // 2 * lanes
+    while column < width:
+        column = min(column, width - lanes)
+        _narrow(rows, listed, 0, matrix, column, result, rectify)
+        column += lanes
 
 
 @compiled(counted=False)

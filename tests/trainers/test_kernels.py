@@ -10,10 +10,12 @@ from scipy.special import erf
 from search_spaces import Point, Seeds
 from trainers.activations import CODES
 from trainers.kernels import compile_kernels, train_replica
+from trainers.look_ahead import CANDIDATE, VERSION
 from trainers.mlp_kernel import fixed_output, listed_outputs
 from trainers.models import GAINS, prepare_replica
 from trainers.preparation import outputs, workspace
 from trainers.sgd_kernel import look_ahead_target, rounding_unit
+from trainers.tile_scan import scan_tiles
 from trainers.tiles import ROWS
 
 
@@ -131,6 +133,35 @@ def test_look_ahead_grows_as_violators_become_rare_and_fits_the_buffer():
     assert targets[0] >= 1
     assert targets[-1] == 96
     assert all(target % ROWS == 0 for target in targets)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 6, 17])
+@pytest.mark.parametrize("n_violators", [0, 1, 5])
+def test_a_scan_stops_at_the_first_batch_with_a_violator_and_knows_all_of_it(
+    batch_size, n_violators
+):
+    rng = np.random.default_rng(batch_size)
+    weights, alpha = network(rng, 64, 64, 3, np.float32), np.float32(100.0)
+    x = rng.standard_normal((90, 64)).astype(np.float32)
+    block, y = outputs(x, weights, "relu"), np.ones(90, np.float32)
+    # y F = 50 of every point but those that shall be violators, y F = -50.
+    margins = np.full(90, 50.0)
+    margins[rng.permutation(90)[:n_violators]] = -50.0
+    sample = x, y, (block.values - margins / alpha).astype(np.float32)
+    law = alpha, np.float32(0.1), 0, CODES["relu"], 1.0
+    batches = rng.integers(0, 90, (40, batch_size)).astype(np.int32)
+    first = next((k for k, row in enumerate(batches) if (margins[row] < 0).any()), 40)
+    record = np.full(90, np.nan, np.float32), np.array([rounding_unit(weights, law), 1e3])
+    status, queue = np.full(90, -1), np.empty(2 * ROWS, np.int64)
+    row, found, evaluated, certain = scan_tiles(
+        batches, 0, 40, 1e9, sample, law, record, 3, status, weights, workspace(weights), queue
+    )
+    assert (row, found) == (first, first < 40)
+    known = status >= 3 * VERSION
+    assert known[batches[: first + 1]].all()
+    assert evaluated == known.sum() <= np.unique(batches[: first + 1]).size + ROWS
+    assert certain == (status >= 3 * VERSION + CANDIDATE).sum() == (margins[known] < 0).sum()
+    assert np.allclose(record[0][known], block.values[known], atol=1e-5)
 
 
 def test_training_does_not_touch_its_inputs():

@@ -1,0 +1,87 @@
+"""The compiled search for the next batch that may move the weights, one tile at a time.
+
+A tile of points costs the same whether it is full or not (:mod:`trainers.tiles`), and evaluating
+one costs little on top of its products. So the unknown points of the stream are evaluated six at
+a time, in order, and the search ends with the tile that meets a candidate.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trainers.compilation import compiled
+from trainers.look_ahead import CANDIDATE, QUEUED, SAFE, VERSION, VIOLATOR
+from trainers.mlp_kernel import tile_outputs
+from trainers.tiles import ROWS
+
+
+@compiled(fastmath=True, counted=False)
+def scan_tiles(
+    batches, row, end, enough, sample, law, record, version, status, network, workspace, queue
+):  # fmt: skip
+    """Evaluate the unknown points of the batches from `row` on, up to a candidate.
+
+    Points of later batches fill the last tile.
+
+    Parameters
+    ----------
+    batches : int32 array (n, B)
+    enough : float
+        Number of points after which the search ends, too.
+    queue : int64 array (12 or more,)
+        Work space.
+
+    Returns
+    -------
+    tuple of int
+        The first row in [row, end) whose batch holds a candidate, and True; every point of
+        this batch is known. Or a row before which there is none, and False. Then the numbers of
+        evaluated points and of violators beyond rounding.
+    """
+    x, y, f0 = sample
+    latest, tolerance = record
+    alpha, outputs, size = law[0], workspace[2], batches.shape[1]
+    known = VERSION * version
+    hit, place, n, evaluated, certain = end, 0, 0, 0, 0
+    while True:
+        while n < ROWS and row < end and (n > 0 or row <= hit):
+            p = batches[row, place]
+            if status[p] < known:
+                status[p] = known + QUEUED
+                queue[n] = p
+                queue[ROWS + n] = row
+                n += 1
+            elif status[p] >= known + CANDIDATE and row < hit:
+                hit = row
+            place += 1
+            if place == size:
+                place = 0
+                row += 1
+        if n == 0:
+            return min(hit, row), hit < end, evaluated, certain
+        for r in range(n, ROWS):
+            queue[r] = queue[n - 1]
+        square = tile_outputs(x, queue, network, law[3], workspace)
+        if not square <= tolerance[1]:
+            tolerance[1] = square
+        width = tolerance[0] * np.sqrt(tolerance[1])
+        for r in range(n):
+            p = queue[r]
+            latest[p] = outputs[r]
+            margin = y[p] * alpha * (outputs[r] - f0[p])
+            # NaN and infinity fail both comparisons, so that they become candidates.
+            if margin > 1.0 + width and margin < np.inf:
+                status[p] = known + SAFE
+                continue
+            if margin < 1.0 - width:
+                status[p] = known + VIOLATOR
+                certain += 1
+            else:
+                status[p] = known + CANDIDATE
+            hit = min(hit, queue[ROWS + r])
+        evaluated += n
+        n = 0
+        if row > hit or row == end:
+            return min(hit, row), hit < end, evaluated, certain
+        if hit == end and evaluated >= enough:
+            return row, False, evaluated, certain

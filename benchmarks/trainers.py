@@ -359,7 +359,7 @@ R replicas in a pack, in milliseconds per training: the first time a larger R {s
 
 ## Variants of the dynamics
 
-P = 256, h = 64, B = 4 unless the name says otherwise. Temperatures differ: compare the time per presentation. The logistic loss takes every gradient and cannot look ahead; tanh and gelu call one mathematical function per neuron.
+P = 256, h = 64, B = 4 unless the name says otherwise. Temperatures differ: compare the time per presentation. The logistic loss takes every gradient and cannot look ahead; tanh and gelu take a ratio of polynomials per neuron in single precision.
 
 {variants}
 

@@ -8,7 +8,7 @@ import pytest
 from scipy.special import erf
 
 from search_spaces import Point, Seeds
-from trainers.activations import CODES
+from trainers.activations import CODES, activate, activate_rows
 from trainers.kernels import compile_kernels, train_replica
 from trainers.look_ahead import CANDIDATE, VERSION
 from trainers.mlp_kernel import fixed_output, listed_outputs
@@ -82,6 +82,26 @@ def test_no_search_finds_inputs_whose_rounding_error_comes_near_the_tolerance(ac
         x = np.repeat(x[np.argsort(-error)[:30]], 10, axis=0)
         x[30:] += (0.02 * rng.standard_normal((270, 16))).astype("f")
     assert 0 < worst[0] < max(worst) < 0.4
+
+
+@pytest.mark.parametrize("activation", ["tanh", "gelu"])
+def test_single_precision_activations_are_rounded_well(activation):
+    """Those of gelu in units of |z|, since 1 + erf cancels."""
+    z = np.concatenate([np.geomspace(1e-20, 1e4, 100_000), [0.0]])
+    z = np.concatenate([z, -z]).astype(np.float32)
+    wanted = FUNCTIONS[activation](z.astype(np.float64))
+    scale = np.abs(wanted) if activation == "tanh" else np.abs(z)
+    none, units = np.empty((0, z.size), np.float32), 2.0**-24
+    rows, single, slopes = z[None].copy(), z.copy(), np.empty_like(z)
+    activate_rows(rows, 1, CODES[activation], none, 0)
+    activate(single, slopes, CODES[activation], none, 0)
+    for found in (rows[0], single):
+        error = np.abs(found - wanted) / np.maximum(scale, 1e-30)
+        assert units / 2 < error.max() < 2.5 * units
+        assert (np.abs(found) <= np.abs(z)).all()
+    rows[:] = np.nan
+    activate_rows(rows, 1, CODES[activation], none, 0)
+    assert np.isnan(rows).all()
 
 
 FUNCTIONS = {

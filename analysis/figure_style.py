@@ -97,6 +97,15 @@ def label_sizes(axes: Axes, sizes: FloatArray) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
 
 
+def with_minus(text: object) -> str:
+    """Return numbers in a label with the minus sign of the axes.
+
+    >>> with_minus("fall -0.005(5)")
+    'fall −0.005(5)'
+    """
+    return str(text).replace("-", "−")
+
+
 def label_decades(*panels: Axes) -> None:
     """Label the logarithmic axes of the panels."""
     for axes in panels:

@@ -26,6 +26,7 @@ from analysis.figure_style import (
     label_decades,
     label_sizes,
     size_colours,
+    with_minus,
 )
 from analysis.law import ScalingLaw
 from analysis.located_temperature import CriticalTemperature
@@ -294,6 +295,7 @@ def _draw_training_time(axes: Axes, law: ScalingLaw, fit: PlaneFit) -> None:
     middle = np.full(sizes.shape, math.sqrt(used[0] * used[-1]))
     axes.plot(sizes, fit.evaluate(sizes, middle), color="black", lw=1.0, zorder=0)
     axes.set(xscale="log", yscale="log", xlabel=_SIZE, ylabel=r"presentations  $t^*/T$")
-    axes.set_title(rf"$b$ = {fit.size_exponent},  $x$ = {fit.temperature_exponent}", fontsize=9)
+    b, x = with_minus(fit.size_exponent), with_minus(fit.temperature_exponent)
+    axes.set_title(f"$b$ = {b},  $x$ = {x}", fontsize=9)
     label_decades(axes)
     label_sizes(axes, sizes)

@@ -31,8 +31,8 @@ from analysis.citations import SOFTWARE, bibtex, works
 from analysis.report_content import PlannedFigure, ReportContent
 from analysis.typeset import key, typeset
 
-_TALL = 1.0
-"""Height over width of a drawing beyond which a third of a page is too little for it."""
+_TALL = 0.75
+"""Height over width of a drawing beyond which a third of a page makes its letters too small."""
 _QUESTION = (
     "How does the temperature T_c = η/B at which SGD noise takes a network out of the lazy regime "
     "depend on the number P of training points?"
@@ -92,7 +92,7 @@ class DrawnFigure:
     svg: Markup
     """Drawing for the page."""
     is_tall: bool
-    """Whether it is higher than wide, so that paper must give it more height."""
+    """Whether paper must give it more height than a third of a page."""
     pdf: bytes
     """Drawing for a paper."""
     caption: str

@@ -12,7 +12,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from page_checks import EMPTY_PANELS, OVERFLOWING, TABLES_CUT, TEXT_OUTSIDE_DRAWING
+from page_checks import (
+    EMPTY_PANELS,
+    OVERFLOWING,
+    SMALL_DRAWINGS,
+    TABLES_CUT,
+    TEXT_OUTSIDE_DRAWING,
+)
 
 from analysis.report import ReportContext, write_report
 from studies.experiments import load_experiment
@@ -54,6 +60,7 @@ def test_report_on_screens_and_paper(page, axe: str) -> None:
             page.resize(width)
             assert page.evaluate(OVERFLOWING) == []
             assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert page.evaluate(SMALL_DRAWINGS) == []
         assert page.serious_findings(axe) == []
     assert page.evaluate(TEXT_OUTSIDE_DRAWING) == []
     assert page.evaluate(EMPTY_PANELS) == []
@@ -62,6 +69,7 @@ def test_report_on_screens_and_paper(page, axe: str) -> None:
     page.show_as("light", "print")
     assert page.evaluate(TABLES_CUT) == []
     assert page.evaluate(OVERFLOWING) == []
+    assert page.evaluate(SMALL_DRAWINGS) == []
 
 
 @pytest.mark.parametrize("name", STORED)

@@ -190,8 +190,10 @@ def draw_figures(planned: tuple[PlannedFigure, ...]) -> list[DrawnFigure]:
 
 def _draw(name: str, number: int, figure: Figure, caption: str) -> DrawnFigure:
     vector, paper = io.StringIO(), io.BytesIO()
-    # Solve the layout once; savefig would do so for every format, at twice the time.
-    figure.draw_without_rendering()
+    # Solve the layout once, and draw nothing for it; savefig would do both for every format.
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
     figure.set_layout_engine("none")
     svg_canvas: Any = FigureCanvasSVG(figure)
     svg_canvas.print_svg(vector, metadata={"Date": None})

@@ -197,7 +197,7 @@ _SPELLED = {
     "paper": "anti-Ito",
     "stratonovich": "Stratonovich",
     "random_curvature": "random curvature",
-    "sigma_h": "σ_H",
+    "sigma_h": r"$\sigma_H$",
     "curvature": "H",
     "learning_rate": "η",
     "batch_size": "B",

@@ -33,10 +33,6 @@ from analysis.typeset import key, typeset
 
 _TALL = 0.75
 """Height over width of a drawing beyond which a third of a page makes its letters too small."""
-_QUESTION = (
-    "How does the temperature T_c = η/B at which SGD noise takes a network out of the lazy regime "
-    "depend on the number P of training points?"
-)
 _DATA = "the data in this table"
 _VERSIONS = ("numpy", "scipy", "pandas", "matplotlib")
 
@@ -51,7 +47,7 @@ class ReportContext:
 
     study: str = "critical temperature"
     """Name of the study."""
-    question: str = _QUESTION
+    question: str = ""
     """The question in one sentence."""
     command: str = ""
     """The command that makes the same study again."""

@@ -26,6 +26,7 @@ from analysis.figure_style import (
     label_decades,
     label_sizes,
     size_colours,
+    styled,
     with_minus,
 )
 from analysis.law import ScalingLaw
@@ -36,6 +37,7 @@ _TEMPERATURE = r"temperature  $T = \eta/B$"
 _SIZE = r"training points  $P$"
 
 
+@styled
 def plot_weight_change(law: ScalingLaw) -> Figure:
     """Weight change against T, one curve per P; threshold, T_c with bracket, plateau fits."""
     figure, axes = _single()
@@ -68,6 +70,7 @@ def plot_weight_change(law: ScalingLaw) -> Figure:
     return figure
 
 
+@styled
 def plot_critical_temperatures(law: ScalingLaw) -> Figure:
     """T_c against P with fit and band for every c; below, the local exponent."""
     figure = Figure(figsize=(6.4, 5.6), layout="constrained")
@@ -93,12 +96,14 @@ def plot_critical_temperatures(law: ScalingLaw) -> Figure:
     return figure
 
 
+@styled
 def plot_law_collapse(law: ScalingLaw) -> Figure:
     """Weight change against T P^a, unscaled, and the quality S(a)."""
     assert law.collapse is not None
     return plot_collapse(law.collapse)
 
 
+@styled
 def plot_companion_laws(law: ScalingLaw) -> Figure:
     """Weight change over P^gamma against T; presentations t*/T against P."""
     change, time = law.companions.weight_change, law.companions.training_time
@@ -111,6 +116,7 @@ def plot_companion_laws(law: ScalingLaw) -> Figure:
     return figure
 
 
+@styled
 def plot_batch_comparison(law: ScalingLaw) -> Figure:
     """Ratio of weight changes at equal P and T for larger batches over the smallest one."""
     figure, axes = _single(height=3.6)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from analysis.diagnostics import Diagnostics
@@ -33,7 +34,9 @@ def plot_diagnostics(found: Diagnostics) -> Figure:
     names = found.drawn
     columns = min(2, len(names))
     rows = -(-len(names) // columns)
-    figure = Figure(figsize=(3.7 * columns, 2.9 * rows + 0.4), layout="constrained")
+    figure = Figure(
+        figsize=(3.7 * columns, 2.9 * rows + 0.4), layout=ConstrainedLayoutEngine(w_pad=0.09)
+    )
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, name in zip(panels, names, strict=False):
         _PANELS[name](axes, found)
@@ -65,7 +68,7 @@ def _curve_handles(found: Diagnostics, colours: dict[float, Any]) -> list[Line2D
         chosen = [chosen[round(k)] for k in np.linspace(0, len(chosen) - 1, _MOST_CURVES)]
     symbol = SYMBOLS.get(found.curve, found.curve)
     return [
-        Line2D([], [], color=colours[v], marker="o", ls="", label=f"{symbol} = {v:.6g}")
+        Line2D([], [], color=colours[v], marker="o", ls="", label=f"{symbol} = {v:.4g}")
         for v in chosen
     ]
 

@@ -31,9 +31,9 @@ _FIGURES = {
     "schedule": (
         "schedules",
         "Survival of 4000 steps in |w| < 1 by schedule: simulation (markers, standard errors) "
-        "and exp(-(2C/a) Σ (ησ)^a) (bars). Decaying the step or the noise by the same factor "
-        "gives the same survival; restoring the noise undoes it, and lies outside the range of "
-        "the formula.",
+        "and exp(-(2C/a) Σ (ησ)^a) (bars). The formula knows the noise per step ησ alone: it "
+        "predicts equal survival for a step and a noise that decay by the same factor, and none "
+        "of the gain where the noise is restored (compensated), which lies outside its range.",
     ),
     "well": (
         "barriers",
@@ -72,7 +72,7 @@ def escape_content(result: ClaimResult, context: ReportContext) -> ReportContent
     )
     return ReportContent(
         title="escapes and stationary laws",
-        citations=("battash2024noise", "meng2020state"),
+        citations=("battash2024noise", "simsekli2019tail", "meng2020state"),
         numbers=result.to_dict(),
         answers=(
             claim_answer(
@@ -187,14 +187,39 @@ def plot_exponents(theory: pd.DataFrame) -> Figure:
             mfc="C0" if row["inside"] else "white",
         )  # fmt: skip
     axes.axvline(1, color=GREY, lw=0.8)
-    axes.set_yticks(range(len(part)), [key[6:-1] for key in part["key"].iloc[::-1]])
+    axes.set_yticks(range(len(part)), [_spelled(key[6:-1]) for key in part["key"].iloc[::-1]])
     axes.set(xscale="log", xlabel=r"$\kappa$ fitted / theory")
     return figure
 
 
+_SPELLED = {
+    "ito": "Ito",
+    "paper": "anti-Ito",
+    "stratonovich": "Stratonovich",
+    "random_curvature": "random curvature",
+    "sigma_h": r"$\sigma_H$",
+    "curvature": "H",
+    "learning_rate": "η",
+    "batch_size": "B",
+    "share": "share",
+}
+
+
+def _spelled(key: str) -> str:
+    """Return the parts of a key in symbols.
+
+    >>> _spelled("random_curvature,curvature=0.1,learning_rate=0.2")
+    'random curvature, H = 0.1, η = 0.2'
+    """
+    parts = (part.partition("=") for part in key.split(","))
+    return ", ".join(
+        _SPELLED.get(name, name) + (f" = {value}" if value else "") for name, _, value in parts
+    )
+
+
 def _comparison(theory: pd.DataFrame) -> ReportTable:
-    def text(value: object) -> str:
-        return "" if pd.isna(value) else f"{value:.4g}"  # type: ignore[call-overload]
+    def text(value: object, form: str = ".4g") -> str:
+        return "" if pd.isna(value) else format(value, form)  # type: ignore[call-overload]
 
     rows = []
     for _, row in theory.iterrows():
@@ -207,7 +232,7 @@ def _comparison(theory: pd.DataFrame) -> ReportTable:
                 str(row["key"]),
                 shown,
                 text(row.get("theory")),
-                text(row.get("pull")),
+                text(row.get("pull"), "+.1f"),
                 "yes" if row["inside"] else "no",
             )
         )

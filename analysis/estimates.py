@@ -7,6 +7,7 @@ temperatures, so seeds are resampled as whole units and everything is recomputed
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -88,6 +89,22 @@ def format_value(value: float, stderr: float | None) -> str:
         return _in_units_of(0, rounded, shown, last)
     power = _power_of_ten(magnitude)
     return f"{_in_units_of(power, rounded, shown, last)}e{power:+03d}"
+
+
+def format_interval(value: float, stderr: float | None, ends: Sequence[float]) -> str:
+    """Write an interval with the digits that the standard error allows.
+
+    >>> format_interval(0.4051, 0.0143, (0.3598, 0.4506))
+    '[0.360, 0.451]'
+    >>> format_interval(1300, 1100, (0.0, 3.7e24))
+    '[0, 3.7e+24]'
+    """
+    shown = [format_value(end, stderr) for end in ends]
+    texts = [text.split("(")[0] for text in shown]
+    # Behind the brackets of one of them stands a power of ten.
+    if any("e" in text for text in (format_value(value, stderr), *shown)):
+        texts = [f"{end:.3g}" for end in ends]
+    return f"[{', '.join(texts)}]"
 
 
 def _shown_digits(stderr: float) -> tuple[int, int]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
+import matplotlib
 import numpy as np
 from cycler import cycler
 from matplotlib import colormaps
@@ -37,6 +40,21 @@ STYLE: Any = {
     "pdf.fonttype": 3,
 }
 """Settings of matplotlib under which figures are made and saved."""
+
+_Arguments = ParamSpec("_Arguments")
+_Drawn = TypeVar("_Drawn")
+
+
+def styled(plot: Callable[_Arguments, _Drawn]) -> Callable[_Arguments, _Drawn]:
+    """Make a function draw as in the report, whoever calls it."""
+
+    @functools.wraps(plot)
+    def drawn(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Drawn:
+        with matplotlib.rc_context(STYLE):
+            return plot(*args, **kwargs)
+
+    return drawn
+
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 GREY = "0.45"
@@ -95,6 +113,15 @@ def label_sizes(axes: Axes, sizes: FloatArray) -> None:
     chosen = [int(p) for p in sizes[::step]]
     axes.set_xticks(chosen, [str(p) for p in chosen])
     axes.xaxis.set_minor_locator(NullLocator())
+
+
+def with_minus(text: object) -> str:
+    """Return numbers in a label with the minus sign of the axes.
+
+    >>> with_minus("fall -0.005(5)")
+    'fall −0.005(5)'
+    """
+    return str(text).replace("-", "−")
 
 
 def label_decades(*panels: Axes) -> None:

@@ -26,6 +26,8 @@ from analysis.figure_style import (
     label_decades,
     label_sizes,
     size_colours,
+    styled,
+    with_minus,
 )
 from analysis.law import ScalingLaw
 from analysis.located_temperature import CriticalTemperature
@@ -35,6 +37,7 @@ _TEMPERATURE = r"temperature  $T = \eta/B$"
 _SIZE = r"training points  $P$"
 
 
+@styled
 def plot_weight_change(law: ScalingLaw) -> Figure:
     """Weight change against T, one curve per P; threshold, T_c with bracket, plateau fits."""
     figure, axes = _single()
@@ -67,6 +70,7 @@ def plot_weight_change(law: ScalingLaw) -> Figure:
     return figure
 
 
+@styled
 def plot_critical_temperatures(law: ScalingLaw) -> Figure:
     """T_c against P with fit and band for every c; below, the local exponent."""
     figure = Figure(figsize=(6.4, 5.6), layout="constrained")
@@ -92,12 +96,14 @@ def plot_critical_temperatures(law: ScalingLaw) -> Figure:
     return figure
 
 
+@styled
 def plot_law_collapse(law: ScalingLaw) -> Figure:
     """Weight change against T P^a, unscaled, and the quality S(a)."""
     assert law.collapse is not None
     return plot_collapse(law.collapse)
 
 
+@styled
 def plot_companion_laws(law: ScalingLaw) -> Figure:
     """Weight change over P^gamma against T; presentations t*/T against P."""
     change, time = law.companions.weight_change, law.companions.training_time
@@ -110,6 +116,7 @@ def plot_companion_laws(law: ScalingLaw) -> Figure:
     return figure
 
 
+@styled
 def plot_batch_comparison(law: ScalingLaw) -> Figure:
     """Ratio of weight changes at equal P and T for larger batches over the smallest one."""
     figure, axes = _single(height=3.6)
@@ -294,6 +301,7 @@ def _draw_training_time(axes: Axes, law: ScalingLaw, fit: PlaneFit) -> None:
     middle = np.full(sizes.shape, math.sqrt(used[0] * used[-1]))
     axes.plot(sizes, fit.evaluate(sizes, middle), color="black", lw=1.0, zorder=0)
     axes.set(xscale="log", yscale="log", xlabel=_SIZE, ylabel=r"presentations  $t^*/T$")
-    axes.set_title(rf"$b$ = {fit.size_exponent},  $x$ = {fit.temperature_exponent}", fontsize=9)
+    b, x = with_minus(fit.size_exponent), with_minus(fit.temperature_exponent)
+    axes.set_title(f"$b$ = {b},  $x$ = {x}", fontsize=9)
     label_decades(axes)
     label_sizes(axes, sizes)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figure_style import GREY
+from analysis.figure_style import GREY, with_minus
 from analysis.forest import Forest
 
 _ROW, _AXIS = 0.25, 0.62
@@ -38,7 +38,11 @@ def _draw(axes: Axes, forest: Forest) -> None:
         error = estimate.stderr or 0.0
         axes.errorbar(estimate.value, y, xerr=error, fmt="o", color=colour, lw=2.2)
         axes.annotate(
-            str(estimate), (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=8
+            with_minus(estimate),
+            (1.01, y),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontsize=8,
         )
     axes.set_yticks(range(len(forest.rows)), [row.choice for row in forest.rows])
     axes.tick_params(axis="y", length=0)

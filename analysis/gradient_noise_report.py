@@ -65,8 +65,8 @@ def _figures(frame: pd.DataFrame) -> list[PlannedFigure]:
     )
     heavy = (
         "Share of parameters whose noise is heavier than Gaussian (AIC advantage above 4) "
-        "against B, mean over layers and seeds; colours as before. Grey: the same for Gaussian "
-        "surrogates; dotted: 2 %."
+        "against B, mean over layers; bars are standard errors over seeds; colours as before, "
+        "displaced sideways. Grey: the same for Gaussian surrogates; dotted: 2 %."
     )
     keys = ["loss", "seed", "layer", "epoch", "batch_size"]
     keys = [name for name in keys if name in frame]
@@ -83,7 +83,8 @@ def _figures(frame: pd.DataFrame) -> list[PlannedFigure]:
     if frame["epoch"].nunique() > 1:
         text = (
             "Tail index of every parameter at the last checkpoint against the one before, first "
-            "seed, one colour per batch size; on the diagonal nothing changed."
+            "seed, one colour per batch size; on the diagonal nothing changed. Indices end at "
+            "0.5, the lowest that is estimated."
         )
         planned.append(
             PlannedFigure(
@@ -130,9 +131,11 @@ def plot_heavy_share(frame: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(4.6, 3.1), layout="constrained")
     axes = figure.subplots()
     for k, ((epoch,), cell) in enumerate(cells(part, "epoch")):
-        mean = cell.groupby("batch_size")["fraction_heavy"].mean()
-        axes.plot(
-            mean.index, mean, marker=MARKERS[k % len(MARKERS)], color=f"C{k}", lw=0.8,
+        # Layers of one seed are one network: their mean is the seed's number.
+        seeds = cell.groupby(["batch_size", "seed"])["fraction_heavy"].mean().unstack("seed")
+        axes.errorbar(
+            seeds.index * 1.04**k, seeds.mean(axis=1), yerr=seeds.sem(axis=1).fillna(0),
+            fmt=MARKERS[k % len(MARKERS)], ls="-", color=f"C{k}", lw=0.8,
             label=f"epoch {epoch:g}",
         )  # fmt: skip
     control = part.groupby("batch_size")["surrogate_heavy"].mean()
@@ -159,7 +162,8 @@ def plot_persistence(frame: pd.DataFrame) -> Figure:
             label = f"B = {size}"
             axes.plot(before, after, ".", ms=3, color=colours[size], label=label)
     axes.plot([0.5, 2], [0.5, 2], color=GREY, lw=0.8)
-    axes.set(xlabel=f"tail index at epoch {epochs[0]:g}", ylabel=f"at epoch {epochs[-1]:g}")
+    labels = [f"tail index at epoch {epoch:g}" for epoch in epochs]
+    axes.set(xlabel=labels[0], ylabel=labels[1])
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="best")
     return figure

@@ -37,7 +37,7 @@ def large_batch_content(result: ClaimResult, context: ReportContext) -> ReportCo
     )
     return ReportContent(
         title="noise injected into large batches",
-        citations=("meng2020state",),
+        citations=("meng2020state", "wu2020noisy"),
         numbers=result.to_dict(),
         answers=(
             claim_answer(

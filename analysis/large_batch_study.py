@@ -124,16 +124,35 @@ def _points(row: dict[str, Any]) -> str:
     return f"{sign}{shown} points ({row['setting']})"
 
 
+def _telling(table: pd.DataFrame, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of settings in which the small batch differs from the large one.
+
+    Elsewhere every arm agrees with the small batch within its errors, which decides nothing.
+    """
+    small = _pulls(table, ("small",), "large")
+    differs = {row["setting"] for row in small if abs(row["pull"]) > SIGNIFICANT}
+    return [row for row in found if row["setting"] in differs]
+
+
+_ALIKE = "the small batch differs from the large one in no setting: there is nothing to reproduce"
+
+
 def _judge_reproduces(table: pd.DataFrame) -> Verdict:
     claim = "A large batch with matched noise behaves like a small batch."
-    found = _pulls(table, NOISY, "small")
-    if not found:
+    measured = _pulls(table, NOISY, "small")
+    if not measured:
         return judge(claim, None, "needs the arms small and gaussian or sign", literature=_SOURCE)
+    found = _telling(table, measured)
+    if not found:
+        listed = ", ".join(_points(row) for row in _pulls(table, ("small",), "large"))
+        reason = f"{_ALIKE}, small minus large: {listed}" if listed else _ALIKE
+        return judge(claim, None, reason, literature=_SOURCE)
     worst = max(found, key=lambda row: abs(row["pull"]))
     agree = sum(abs(row["pull"]) <= SIGNIFICANT for row in found)
     reason = (
-        f"{agree} of {len(found)} differences to the small batch are within {SIGNIFICANT:g} "
-        f"standard errors; the largest is {_points(worst)}, {worst['arm']}"
+        f"{agree} of {len(found)} differences to the small batch, where it differs from the "
+        f"large one, are within {SIGNIFICANT:g} standard errors; the largest is "
+        f"{_points(worst)}, {worst['arm']}"
     )
     # One difference in twenty lies beyond two errors by chance.
     holds = True if agree >= 0.8 * len(found) and abs(worst["pull"]) < 4 else None
@@ -150,10 +169,18 @@ def _judge_improves(table: pd.DataFrame) -> Verdict:
     neutral = [row for row in found if abs(row["pull"]) <= SIGNIFICANT]
     parts = [
         f"{word}: {', '.join(_points(row) for row in rows)}"
-        for word, rows in (("helps", helps), ("no difference", neutral), ("hurts", hurts))
+        for word, rows in (
+            ("helps", helps),
+            ("no resolved difference", neutral),
+            ("hurts", hurts),
+        )
         if rows
     ]
-    holds = True if helps and not hurts and not neutral else False if not helps else None
+    holds = None
+    if not helps and (hurts or _telling(table, neutral)):
+        holds = False
+    elif helps and not hurts and not neutral:
+        holds = True
     return judge(claim, holds, "; ".join(parts), literature=_SOURCE)
 
 
@@ -187,7 +214,7 @@ def _judge_stopping(frame: pd.DataFrame) -> Verdict:
         return judge(claim, None, "needs the arms large and gaussian", literature=_SOURCE)
     reason = f"noise minus stopped large batch: {', '.join(texts)}"
     holds = True if all(p < -SIGNIFICANT for p in pulls) else None
-    if not any(p < -SIGNIFICANT for p in pulls):
+    if not any(p < -SIGNIFICANT for p in pulls) and any(p > SIGNIFICANT for p in pulls):
         holds = False
     return judge(claim, holds, reason, literature=_SOURCE)
 
@@ -198,7 +225,10 @@ def _judge_rate(table: pd.DataFrame) -> Verdict:
     if not found:
         return judge(claim, None, "needs the arms small and scaled_rate", literature=_SOURCE)
     reason = "scaled rate minus small batch: " + ", ".join(_points(row) for row in found)
-    agree = [abs(row["pull"]) <= SIGNIFICANT for row in found]
+    telling = _telling(table, found)
+    if not telling:
+        return judge(claim, None, f"{reason}; {_ALIKE}", literature=_SOURCE)
+    agree = [abs(row["pull"]) <= SIGNIFICANT for row in telling]
     return judge(claim, all(agree) or (None if any(agree) else False), reason, literature=_SOURCE)
 
 
@@ -210,5 +240,5 @@ def _headline(table: pd.DataFrame) -> str:
     hurts = sum(row["pull"] > SIGNIFICANT for row in found)
     return (
         f"noise injected into large batches helps in {helps}, hurts in {hurts} and makes no "
-        f"difference in {len(found) - helps - hurts} of {len(found)} settings"
+        f"resolved difference in {len(found) - helps - hurts} of {len(found)} settings"
     )

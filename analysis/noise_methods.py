@@ -94,8 +94,9 @@ def temperature_methods(frame: pd.DataFrame, context: ReportContext) -> tuple[st
 
 
 def _networks(frame: pd.DataFrame) -> str:
+    depth = _values(frame, "depth")
     return (
-        f"Networks with {_values(frame, 'depth')} hidden layers of width "
+        f"Networks with {depth} hidden layer{'' if depth == '1' else 's'} of width "
         f"{_values(frame, 'width')}, {_values(frame, 'activation')} units, α = "
         f"{_values(frame, 'alpha')} and the {_values(frame, 'loss')} loss"
     )

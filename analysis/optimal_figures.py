@@ -16,18 +16,23 @@ from analysis.table import setting_text
 _TEMPERATURE = r"temperature  $T = \eta/B$"
 
 
+def measured_optima(law: OptimalLaw) -> list[OptimalTemperature]:
+    """Return what can be drawn: every alpha with differences and errors, fitted or not."""
+    return [o for o in law.optima if o.temperatures.size and np.isfinite(o.stderr).all()]
+
+
 def plot_minima(law: OptimalLaw) -> Figure:
     """Test error against T, one panel per alpha, with the cubic and its minimum."""
-    fitted = [optimum for optimum in law.optima if optimum.best is not None]
-    columns = min(len(fitted), 3)
-    rows = math.ceil(len(fitted) / columns)
+    shown = measured_optima(law)
+    columns = min(len(shown), 3)
+    rows = math.ceil(len(shown) / columns)
     figure = Figure(figsize=(2.5 * columns + 0.4, 2.6 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
-    for axes, optimum in zip(panels, fitted, strict=False):
+    for axes, optimum in zip(panels, shown, strict=False):
         _draw_minimum(axes, optimum)
         axes.set(xscale="log", xlabel=_TEMPERATURE)
         label_decades(axes)
-    for axes in panels[len(fitted) :]:
+    for axes in panels[len(shown) :]:
         axes.set_axis_off()
     for axes in panels[::columns]:
         axes.set_ylabel("test error\nminus its mean over T")

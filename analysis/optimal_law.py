@@ -92,7 +92,8 @@ class OptimalLaw:
         claim = f"T_opt ~ alpha^k with k = (D-1)/(D+1) = {k:g}{where}."
         exponent = self.law.exponent
         if exponent is None:
-            reasons = [self.law.remark, *(o.message for o in self.optima if o.message)]
+            refusals = (o.message for o in self.optima if o.message)
+            reasons = dict.fromkeys((self.law.remark, *refusals))
             return Verdict(claim, NOT_ESTABLISHED, "; ".join(reasons), LITERATURE)
         pull = pull_from(exponent, k)
         reason = f"k = {exponent}, {self.law.fit_range}, P = {self.n_train}, {exponent.n} seeds"

@@ -88,7 +88,7 @@ def _answer(law: OptimalLaw) -> Answer:
         status=power.status,
         headline=headline,
         paragraphs=(
-            f"k = {law.predicted:g}: {power.status}. {power.reason}.",
+            f"Predicted k = {law.predicted:g}: {power.status}: {power.reason}.",
             "; ".join(_sentence(optimum) for optimum in law.optima) + ".",
         ),
         note="T_opt is the temperature of least test error at fixed α; errors in parentheses are "
@@ -108,10 +108,10 @@ def _sentence(optimum: OptimalTemperature) -> str:
 
 def _figures(law: OptimalLaw) -> list[PlannedFigure]:
     suffix = re.sub(r"[^A-Za-z0-9.=_-]+", "-", f"-{law.label}") if law.label else ""
-    fitted = [optimum for optimum in law.optima if optimum.best is not None]
-    if not fitted:
+    measured = figures.measured_optima(law)
+    if not measured:
         return []
-    seeds = sorted({optimum.n_seeds for optimum in fitted})
+    seeds = sorted({optimum.n_seeds for optimum in measured})
     n = f"{seeds[0]}" + (f" to {seeds[-1]}" if len(seeds) > 1 else "")
     at = f"P = {law.n_train}{f', {law.label}' if law.label else ''}"
     planned = [
@@ -121,11 +121,12 @@ def _figures(law: OptimalLaw) -> list[PlannedFigure]:
             f"Mean test error minus its mean over temperatures against T, one panel per α, {at}; "
             f"standard errors of the differences over {n} seeds that share images and initial "
             f"weights at all T. Curve: cubic in ln T, least squares on the means; line and shade: "
-            f"its minimum with the 68 % interval from resampled seeds (grey curve: not resolved).",
+            f"its minimum with the 68 % interval from resampled seeds (grey curve: not resolved; "
+            f"no curve: too few seeds or temperatures for a fit).",
             partial(data.minima_data, law),
         )
     ]
-    if any(optimum.value is not None for optimum in fitted):
+    if any(optimum.value is not None for optimum in measured):
         planned.append(
             PlannedFigure(
                 f"optimal-temperature{suffix}",

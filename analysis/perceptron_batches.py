@@ -67,7 +67,8 @@ def fit_batch_law(
     )
     plateau = SeedMeans(plateau.positions, plateau.logs - math.log(slope), plateau.unstable)
     definition = "exponent of B* = (||w||/T at small B)/s against P"
-    where = f"{size_range(plateau.positions.astype(np.int64))}, T = {temperature:g}"
+    sizes = size_range(plateau.positions.astype(np.int64))
+    where = f"{sizes} ({len(plateau.positions)} sizes), T = {temperature:g}"
     steps = rows[rows["batch_size"] >= FIRST_STEP * crossover]
     first = seed_means(steps, "signal", "n_train", "learning_rate") if len(steps) else None
     return BatchLaw(

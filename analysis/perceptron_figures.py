@@ -113,22 +113,34 @@ def _temperature_curve(axes: Axes, law: TemperatureLaw, kappa: float, colour: An
 
 def plot_batch_laws(laws: Sequence[PerceptronLaws]) -> Figure:
     """Draw ||w||/T against B for every chi and P, and B* against P."""
-    figure = Figure(figsize=((len(laws) + 1) * _PANEL[0], 3.4), layout="constrained")
-    panels = figure.subplots(1, len(laws) + 1, squeeze=False)[0]
-    colours = law_colours(laws)
+    n = len(laws) + 1
+    columns = n if n <= 3 else 2
+    rows = -(-n // columns)
+    figure = Figure(figsize=(columns * _PANEL[0], 3.0 * rows + 0.4), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in panels[n:]:
+        axes.set_axis_off()
     for axes, law in zip(panels, laws, strict=False):
         if law.batches is not None:
             _batch_panel(axes, law.batches, law.theory.first_step(law.input_dim))
             axes.set_title(law_name(law.label))
-    panels[0].set_ylabel(r"$\Vert w\Vert/T$")
+    for axes in panels[: n - 1 : columns]:
+        axes.set_ylabel(r"$\Vert w\Vert/T$")
+    _crossovers(panels[n - 1], laws)
+    return figure
+
+
+def _crossovers(axes: Axes, laws: Sequence[PerceptronLaws]) -> None:
+    """Draw B* against P with the fit and the exponent of theory."""
+    colours, sizes = law_colours(laws), set()
     for k, law in enumerate(laws):
         if law.batches is not None and law.batches.crossover is not None:
             crossover = law.batches.crossover
-            _growth(panels[-1], crossover, law.theory.gamma, colours[law.label], MARKERS[k % 7])
-            label_sizes(panels[-1], crossover.means.positions)
-    panels[-1].set(xscale="log", yscale="log", xlabel=_SIZE, ylabel="crossover  $B^*$")
-    label_decades(panels[-1])
-    return figure
+            _growth(axes, crossover, law.theory.gamma, colours[law.label], MARKERS[k % 7])
+            sizes |= set(crossover.means.positions)
+    axes.set(xscale="log", yscale="log", xlabel=_SIZE, ylabel="crossover  $B^*$")
+    label_decades(axes)
+    label_sizes(axes, np.array(sorted(sizes)))
 
 
 def _batch_panel(axes: Axes, law: BatchLaw, slope: float) -> None:

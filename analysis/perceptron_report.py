@@ -121,7 +121,9 @@ def _headline(law: PerceptronLaws) -> str:
     if law.delta is not None:
         parts.append(f"δ = {law.delta} (1)")
     if law.batches is not None and law.batches.crossover is not None:
-        parts.append(f"B* ~ P^{law.batches.crossover.exponent} ({theory.gamma:.3g})")
+        n = len(law.batches.crossovers)
+        exponent = law.batches.crossover.exponent
+        parts.append(f"B* ~ P^{exponent} ({theory.gamma:.3g}; {n} sizes)")
     return ", ".join(parts) or "nothing determined: fewer than four sizes P ≥ 4 d at one T ≥ 30 κ"
 
 
@@ -139,7 +141,13 @@ def _figures(laws: Sequence[PerceptronLaws]) -> tuple[PlannedFigure, ...]:
             _TEMPERATURE_CAPTION,
             data.temperature_law_data,
         ),
-        ("batch-sizes", batched, figures.plot_batch_laws, _BATCH_CAPTION, data.batch_law_data),
+        (
+            "batch-sizes",
+            batched,
+            figures.plot_batch_laws,
+            _batch_caption(batched),
+            data.batch_law_data,
+        ),
         (
             "trajectories",
             moving,
@@ -158,18 +166,29 @@ def _figures(laws: Sequence[PerceptronLaws]) -> tuple[PlannedFigure, ...]:
 _ERRORS = "bars are standard errors over seeds with the spread pooled over the axis"
 _SIZE_CAPTION = (
     f"Geometric means at the end of training against P, at T ≥ 30 κ and B = 1; {_ERRORS}. Solid: "
-    "weighted fit; dotted: the exponent of theory, through the largest P. w₁/w⊥ follows it, ‖w‖ "
-    "and t* stay below."
+    "weighted fit; dotted: the exponent of theory, through the largest P."
 )
 _TEMPERATURE_CAPTION = (
-    f"Geometric mean of ‖w‖/T against T/κ, B = 1; {_ERRORS}. Lines: ‖w‖ = c₀κ + c₁T; they bend at "
-    "T_noise/κ = c₀/c₁, at the same temperature for all P."
+    f"Geometric mean of ‖w‖/T against T/κ, B = 1; {_ERRORS}. Lines: ‖w‖ = c₀κ + c₁T, fitted "
+    "at every P; they bend at T_noise/κ = c₀/c₁."
 )
-_BATCH_CAPTION = (
-    f"Geometric mean of ‖w‖/T against B at fixed T; {_ERRORS}. Dotted grey: the first step alone, "
-    "E[a]B/√d. Right: B*, where both meet, with its fit (solid) and the exponent of theory "
-    "(dotted)."
-)
+
+
+def _batch_caption(laws: Sequence[PerceptronLaws]) -> str:
+    counts = {
+        figures.law_name(law.label): len(law.batches.crossovers)
+        for law in laws
+        if law.batches is not None
+    }
+    sizes = ", ".join(f"{n} at {name}" for name, n in counts.items())
+    return (
+        f"Geometric mean of ‖w‖/T against B at fixed T; {_ERRORS}. Dotted grey: the first step "
+        f"alone, E[a]B/√d. Right: B* = (‖w‖/T at small B) √d/E[a], where both meet, at every P "
+        f"that has one (number of sizes: {sizes}); its bars too are over seeds at one P. Solid: "
+        f"fit over these sizes; dotted: the exponent of theory."
+    )
+
+
 _TRAJECTORY_CAPTION = (
     "Signal during training after 2^k updates, means of logarithms at the largest P; markers on "
     "the left are in the fit. Right: slope between neighbours; dotted: 1/(3 + χ)."

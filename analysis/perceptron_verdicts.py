@@ -232,8 +232,12 @@ def _crossover(laws: PerceptronLaws, where: str) -> Verdict | None:
         return None
     gamma, estimate = laws.theory.gamma, laws.batches.crossover.exponent
     window = Window(gamma, gamma - 1.5 * DEFICIT, gamma + DEFICIT / 4, estimate)
+    claim = f"B* ~ P^gamma, gamma = {gamma:.3g}{where}"
+    if len(laws.batches.crossovers) < 3:
+        reason = f"{_numbers(window)}; two sizes fix an exponent and do not test a power law"
+        return _verdict(claim, NOT_ESTABLISHED, reason, window)
     because = "B* is ||w||/T of small batches over s, so its deficit is that of ||w||"
-    return _with_deficit(f"B* ~ P^gamma, gamma = {gamma:.3g}{where}", window, because)
+    return _with_deficit(claim, window, because)
 
 
 def _noise_temperature(laws: PerceptronLaws, where: str) -> Verdict | None:

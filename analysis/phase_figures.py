@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from analysis.curves import mean_over_runs, stderr_over_runs
 from analysis.estimates import FloatArray
-from analysis.figure_style import GREY, label_decades
+from analysis.figure_style import GREY, label_decades, with_minus
 from analysis.phase_diagram import AlphaScan, PhaseDiagram
 from analysis.table import setting_text
 from analysis.tiles import draw_tiles
@@ -163,7 +163,7 @@ def plot_error_steps(diagram: PhaseDiagram) -> Figure:
         axes.set(xscale="log", xlabel=_TEMPERATURE)
         axes.set_title(
             rf"$\alpha$ = {setting_text(scan.alpha)}: "
-            + ", ".join(f"{step.name} {step.difference}" for step in scan.steps),
+            + ", ".join(f"{step.name} {with_minus(step.difference)}" for step in scan.steps),
             fontsize=9,
         )
         label_decades(axes)

@@ -92,7 +92,10 @@ def _kappa(cell: pd.DataFrame, where: str) -> Estimate | None:
 
 
 def _span(values: list[float]) -> str:
-    return f"{min(values):.2f} to {max(values):.2f}" if values else "not simulated"
+    if not values:
+        return "not simulated"
+    ends = dict.fromkeys((f"{min(values):.2f}", f"{max(values):.2f}"))
+    return " to ".join(ends)
 
 
 def _within(values: list[float], tolerance: float) -> bool | None:

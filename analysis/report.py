@@ -31,12 +31,8 @@ from analysis.citations import SOFTWARE, bibtex, works
 from analysis.report_content import PlannedFigure, ReportContent
 from analysis.typeset import key, typeset
 
-_TALL = 1.0
-"""Height over width of a drawing beyond which a third of a page is too little for it."""
-_QUESTION = (
-    "How does the temperature T_c = η/B at which SGD noise takes a network out of the lazy regime "
-    "depend on the number P of training points?"
-)
+_TALL = 0.75
+"""Height over width of a drawing beyond which a third of a page makes its letters too small."""
 _DATA = "the data in this table"
 _VERSIONS = ("numpy", "scipy", "pandas", "matplotlib")
 
@@ -51,7 +47,7 @@ class ReportContext:
 
     study: str = "critical temperature"
     """Name of the study."""
-    question: str = _QUESTION
+    question: str = ""
     """The question in one sentence."""
     command: str = ""
     """The command that makes the same study again."""
@@ -92,7 +88,7 @@ class DrawnFigure:
     svg: Markup
     """Drawing for the page."""
     is_tall: bool
-    """Whether it is higher than wide, so that paper must give it more height."""
+    """Whether paper must give it more height than a third of a page."""
     pdf: bytes
     """Drawing for a paper."""
     caption: str
@@ -190,8 +186,10 @@ def draw_figures(planned: tuple[PlannedFigure, ...]) -> list[DrawnFigure]:
 
 def _draw(name: str, number: int, figure: Figure, caption: str) -> DrawnFigure:
     vector, paper = io.StringIO(), io.BytesIO()
-    # Solve the layout once; savefig would do so for every format, at twice the time.
-    figure.draw_without_rendering()
+    # Solve the layout once, and draw nothing for it; savefig would do both for every format.
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
     figure.set_layout_engine("none")
     svg_canvas: Any = FigureCanvasSVG(figure)
     svg_canvas.print_svg(vector, metadata={"Date": None})

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.collapse import NO_COLLAPSE
 from analysis.error_logistic import NOT_IDENTIFIABLE
-from analysis.estimates import Estimate, format_value
+from analysis.estimates import Estimate, format_interval
 from analysis.law import ScalingLaw
 from analysis.located_temperature import NOT_MEASURED, CriticalTemperature, CriticalTemperatures
 from analysis.power_law import PowerLawFit
@@ -206,8 +206,4 @@ def interval_text(estimate: Estimate) -> str:
     """Return ``[0.321, 0.345]`` with the digits that the error allows, or nothing."""
     if estimate.interval95 is None:
         return ""
-    texts = (format_value(end, estimate.stderr).split("(")[0] for end in estimate.interval95)
-    exponent = str(estimate).rpartition("e")[2] if "e" in str(estimate) else ""
-    if exponent:
-        texts = (f"{end:.3g}" for end in estimate.interval95)
-    return f"[{', '.join(texts)}]"
+    return format_interval(estimate.value, estimate.stderr, estimate.interval95)

@@ -30,6 +30,10 @@ from analysis.scaling_forest import scaling_forests
 from analysis.scaling_methods import CITED, scaling_methods
 from analysis.study_diagnostics import scaling_diagnostics
 
+_QUESTION = (
+    "How does the temperature T_c = η/B at which SGD noise takes a network out of the lazy regime "
+    "depend on the number P of training points?"
+)
 MOST_LAWS_DRAWN = 3
 """Figures are drawn for the first laws only; the tables hold all of them."""
 
@@ -38,7 +42,7 @@ def write_scaling_report(
     result: ScalingResult, folder: str | Path, context: ReportContext | None = None
 ) -> Path:
     """Write the report of a scaling analysis; see :func:`analysis.report.write_report`."""
-    context = context or ReportContext()
+    context = context or ReportContext(question=_QUESTION)
     return write_report(scaling_content(result, context), folder, context)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from analysis.claims import Verdict
-from analysis.estimates import Estimate
+from analysis.estimates import Estimate, format_interval
 from analysis.run_counts import count_runs
 from analysis.table import MeasurementTable
 
@@ -89,8 +89,9 @@ def summary_text(
     """Return headline, estimates with intervals, verdicts and counts as lines of text."""
     lines = [headline, ""]
     for key, estimate in estimates.items():
-        interval = estimate.interval95
-        shown = f"95% interval [{interval[0]:.3g}, {interval[1]:.3g}]" if interval else ""
+        ends, shown = estimate.interval95, ""
+        if ends is not None:
+            shown = f"95% interval {format_interval(estimate.value, estimate.stderr, ends)}"
         lines.append(f"  {key:<32} {estimate!s:<14} {shown}".rstrip())
     lines.append("")
     lines += [f"  {key}: {verdict.status}: {verdict.reason}" for key, verdict in verdicts.items()]

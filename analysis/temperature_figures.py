@@ -93,7 +93,7 @@ def plot_temperatures(result: TemperatureResult) -> Figure:
     hot.legend(handles=_slope_handles(), loc="upper left")
     for method in ("simulation", "mean_field"):
         _draw_distances(apart, result.replicas[method], method)
-    apart.set(xlabel=_NOISE, ylabel=r"$|w_1 - w_2|^2/N$")
+    apart.set(xlabel=_NOISE, ylabel=r"replica distance  $D = |w_1 - w_2|^2/N$")
     if apart.get_legend_handles_labels()[0]:
         apart.legend(loc="upper left")
     for axes in (hot, apart):
@@ -169,9 +169,9 @@ def _draw_distances(axes: Axes, cells: list[ReplicaCell], method: str) -> None:
 def plot_width(result: TemperatureResult) -> Figure:
     """The four widths against the distance of replicas."""
     names = {
-        "width_mean": r"mean $\gamma$",
-        "width_hard": r"5 % quantile of $\gamma$",
-        "width_spread": r"spread of $\gamma$",
+        "width_mean": "normalised margin,\nmean",
+        "width_hard": "normalised margin,\n5 % quantile",
+        "width_spread": "normalised margin,\nspread",
         "width_contact": "fraction in contact",
     }
     figure = Figure(figsize=(6.8, 4.6), layout="constrained")

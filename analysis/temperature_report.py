@@ -25,8 +25,8 @@ CONVENTIONS = (
     "A temperature is given only where train loss, |w|², B(L) and χ(L) do not drift and at most "
     "20 % of B(L) and χ(L) come in the second half of the window.",
     "Persistent SGD: P(1→0) = η/τ per step, P(0→1) = b/(1−b) η/τ; τ is the mean time active.",
-    "γ = h/√(|w|²/N) is the distance of a training point to the boundary; in contact means "
-    "|h − κ| < 0.05; the hard margin is the 5 % quantile of γ.",
+    "The normalised margin h/√(|w|²/N) is the distance of a training point to the boundary; "
+    "in contact means |h − κ| < 0.05; the hard margin is its 5 % quantile.",
     "Errors of simulations: jackknife over seeds (data, start, selections); of the theory: over "
     "solver seeds, that is over Monte Carlo copies of the effective sample.",
 )
@@ -105,7 +105,7 @@ def _figures(result: TemperatureResult) -> tuple[PlannedFigure, ...]:
                 lambda: figures.plot_width(result),
                 "Four widths of the boundary against the distance of replicas, a measure of the "
                 "noise; one colour per η. Points: simulation, standard errors over seeds; black "
-                "lines: mean-field theory. γ = h/√(|w|²/N).",
+                "lines: mean-field theory. Normalised margin: h/√(|w|²/N).",
                 lambda: data.width_data(result),
             )
         )
@@ -154,8 +154,8 @@ def _temperature_row(cell: TemperatureCell) -> tuple[str, ...]:
 
 def _replica_table(result: TemperatureResult, method: str) -> ReportTable:
     columns = (
-        "load", "η", "b", "τ", "D", "1 − q", "disagreement", "mean γ", "5 % of γ", "contact",
-        "spread of γ", "train loss",
+        "load", "η", "b", "τ", "D", "1 − q", "disagreement", "mean margin",
+        "5 % of margin", "contact", "spread of margin", "train loss",
     )  # fmt: skip
     rows = tuple(_replica_row(cell) for cell in result.replicas[method])
     return ReportTable(_TITLES[method], columns, rows)

@@ -163,6 +163,21 @@ _METHODS = (
         {"eprint": "2006.13719"},
     ),
     Work(
+        "wu2020noisy",
+        "inproceedings",
+        "Wu, Jingfeng and Hu, Wenqing and Xiong, Haoyi and Huan, Jun and Braverman, Vladimir and "
+        "Zhu, Zhanxing",
+        "On the noisy gradient descent that generalizes as SGD",
+        2020,
+        {
+            "booktitle": "Proceedings of the 37th International Conference on Machine Learning",
+            "series": "Proceedings of Machine Learning Research",
+            "volume": "119",
+            "pages": "10367--10376",
+            "eprint": "1906.07405",
+        },
+    ),
+    Work(
         "salmon2011random",
         "inproceedings",
         "Salmon, John K. and Moraes, Mark A. and Dror, Ron O. and Shaw, David E.",

@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+import matplotlib
+
 from analysis import MeasurementTable, analyse_scaling
+from analysis.figure_style import STYLE
 from analysis.figures import plot_critical_temperatures
 
 ROOT = Path(__file__).resolve().parents[1]
 
 table = MeasurementTable.read_csv(ROOT / "runs" / "critical-temperature" / "table.csv")
 law = analyse_scaling(table).laws[0]
-plot_critical_temperatures(law).savefig(
-    ROOT / "docs" / "figures" / "critical-temperature.svg", metadata={"Date": None}
-)
+with matplotlib.rc_context(STYLE):
+    plot_critical_temperatures(law).savefig(
+        ROOT / "docs" / "figures" / "critical-temperature.svg", metadata={"Date": None}
+    )

@@ -6,6 +6,7 @@ draws random numbers is refused here, in one sentence, before anything is traine
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 
 import torch
@@ -60,14 +61,22 @@ def check_build(build: Build) -> None:
     Raises
     ------
     InvalidSettingError
-        If it is no function, or draws from another generator than torch's.
+        If it is no function of a seed, returns one module twice, or draws from another generator
+        than torch's.
     """
     if not callable(build) or isinstance(build, torch.nn.Module):
         raise InvalidSettingError(
             f"build={type(build).__name__} must be a function that takes a seed and returns a "
             "new torch.nn.Module, because every seed needs weights of its own"
         )
-    first, second = (build_module(build, 0, torch.float64).state_dict() for _ in range(2))
+    _check_signature(build)
+    modules = [build_module(build, 0, torch.float64) for _ in range(2)]
+    if modules[0] is modules[1]:
+        raise InvalidSettingError(
+            "build(0) returned the same module twice; it must make a new one, or one training "
+            "would go on where another stopped"
+        )
+    first, second = (module.state_dict() for module in modules)
     same = first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
     if not same:
         raise InvalidSettingError(
@@ -76,21 +85,46 @@ def check_build(build: Build) -> None:
         )
 
 
+def _check_signature(build: Build) -> None:
+    try:
+        inspect.signature(build).bind(0)
+    except TypeError as error:
+        raise InvalidSettingError(
+            f"build must take one argument, the seed: {error}; write def build(seed): ..."
+        ) from None
+    except ValueError:  # some classes of other languages tell no signature
+        return
+
+
+def _evaluate(module: torch.nn.Module, probes: torch.Tensor) -> torch.Tensor:
+    """Return the outputs of the first samples, or say that the module does not take them."""
+    try:
+        outputs: torch.Tensor = module(probes)
+    except Exception as error:  # a module of the user's may raise anything
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        kind = str(probes.dtype).removeprefix("torch.")
+        raise InvalidSettingError(
+            f"the module fails on the first {len(probes)} samples of x, of shape "
+            f"{tuple(probes.shape)} and type {kind}: {reason}"
+        ) from error
+    return outputs
+
+
 def check_module(build: Build, x: torch.Tensor) -> int:
     """Return the number of outputs per sample, after checks on the first samples of `x`.
 
     Raises
     ------
     InvalidSettingError
-        If an output depends on the other samples of the batch or on chance, if it is not finite,
-        or if there is not one row of outputs per sample.
+        If the module fails on them, if an output depends on the other samples of the batch or on
+        chance, if it is not finite, or if there is not one row of outputs per sample.
     """
     module = build_module(build, 0, torch.float64)
     _check_normalisation(module)
     probes = x[:_PROBES].double() if x.is_floating_point() else x[:_PROBES]
     before = {name: buffer.clone() for name, buffer in module.named_buffers()}
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        f = module(probes)
+        f = _evaluate(module, probes)
         if not isinstance(f, torch.Tensor) or f.shape[:1] != probes.shape[:1] or f.dim() > 2:
             shape = tuple(f.shape) if isinstance(f, torch.Tensor) else type(f).__name__
             raise InvalidSettingError(

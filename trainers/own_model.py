@@ -217,6 +217,7 @@ class OwnModel:
         batch_size: Any = 1,
         n_seeds: int = 8,
         first_seed: int = 0,
+        max_presentations: int | None = None,
     ) -> pd.DataFrame:
         """Train every combination of sizes, batch sizes, temperatures and seeds, one by one.
 
@@ -227,6 +228,8 @@ class OwnModel:
             temperature, those of :meth:`temperatures`.
         n_seeds, first_seed
             Seeds first_seed .. first_seed + n_seeds - 1.
+        max_presentations
+            Budget of every training, as in :meth:`train`.
 
         Returns
         -------
@@ -249,7 +252,8 @@ class OwnModel:
             self._split(p, first_seed)
             self._check_batch(b, p)
         shown = tqdm(tasks, desc="training", disable=None, leave=False)
-        return pd.DataFrame([self.train(**task).to_row() for task in shown])
+        trainings = (self.train(**task, max_presentations=max_presentations) for task in shown)
+        return pd.DataFrame([training.to_row() for training in trainings])
 
     def losses(
         self, n_train: int, seed: int = 0, module: torch.nn.Module | None = None

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.estimates import format_value
+from analysis.estimates import format_interval, format_value
 from studies.commands.paths import shown_path
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def closing_table(closing: dict[str, Any]) -> list[str]:
         shown = format_value(number["value"], number["stderr"])
         interval = number["interval95"]
         if interval is not None:
-            shown = f"{shown:14s} 95% [{interval[0]:.3g}, {interval[1]:.3g}]"
+            ends = format_interval(number["value"], number["stderr"], interval)
+            shown = f"{shown:14s} 95% {ends}"
         lines.append(f"{'' if k else 'numbers':10s} {key:28s} {shown}")
     names = ", ".join(closing["files"])
     if names:

@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem
 
 from search_spaces.choices import InvalidSettingError
 from studies.commands.exit_codes import DONE, FAILED, INCOMPLETE, INTERRUPTED
-from studies.commands.paths import shown_path
+from studies.commands.paths import shown_path, typed_path
 from studies.commands.plan import print_plan
 from studies.credentials import redacted_command
 
@@ -134,8 +134,8 @@ def _print_summary(summary: Any, study: Any, as_json: bool, quiet: bool) -> None
     click.echo(summary.headline)
     click.echo(f"report: {shown_path(Path(summary.report)) if summary.report else 'none'}")
     if summary.tracked:
-        click.echo(f"compare in MLflow: thermometer ui {shown_path(folder)}")
+        click.echo(f"compare in MLflow: thermometer ui {typed_path(folder)}")
     else:
         click.echo(
-            f"compare in MLflow: not logged; 'thermometer sync {shown_path(folder)}' does it"
+            f"compare in MLflow: not logged; 'thermometer sync {typed_path(folder)}' does it"
         )

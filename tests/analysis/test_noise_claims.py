@@ -109,13 +109,21 @@ def test_planted_arms_are_told_apart():
     assert found["reproduces_small_batch"] == "established"
     assert found["improves_large_batch"] == "not established"
     assert "helps" in result.verdicts["improves_large_batch"].reason
-    assert "no difference" in result.verdicts["improves_large_batch"].reason
+    assert "no resolved difference" in result.verdicts["improves_large_batch"].reason
     assert found["alignment_matters"] == "established"
     assert found["beats_early_stopping"] == "contradicted"
     assert found["rate_is_a_substitute"] == "not established"
     difference = result.estimates["minus_large[label_noise=0.2,gaussian]"]
     assert difference.value == pytest.approx(-0.03, abs=3e-3)
     assert difference.stderr < 2e-3  # paired: the spread of the seeds is gone
+
+
+def test_arms_that_cannot_be_told_apart_establish_nothing():
+    names = ("large", "small", "gaussian", "isotropic", "scaled_rate")
+    found = statuses(analyse_large_batches(arms({0.2: dict.fromkeys(names, 0.0)})))
+    assert found["reproduces_small_batch"] == "not established"
+    assert found["improves_large_batch"] == "not established"
+    assert found["rate_is_a_substitute"] == "not established"
 
 
 def test_one_seed_gives_numbers_without_verdicts():

@@ -152,6 +152,18 @@ def test_report(result, tmp_path):
     assert drawn == {"minima", "optimal-temperature", "diagnostics"}
 
 
+def test_few_seeds_are_drawn_without_a_fit():
+    frame = pd.concat([scan(alpha, n_seeds=6) for alpha in (0.001, 0.1)])
+    result = analyse_optimal_temperature(MeasurementTable.from_frame(frame), n_bootstrap=100)
+    reason = result.verdicts["T_opt_power_law"].reason
+    assert reason.count("6 seeds fitted at every temperature") == 1
+    minima = optimal_content(result, ReportContext()).figures[0]
+    assert (minima.name, len(minima.data())) == (
+        "minima",
+        frame.groupby(["alpha", "temperature"]).ngroups,
+    )
+
+
 def test_a_table_without_test_error_gets_one_sentence():
     frame = scan(0.01).drop(columns="test_error")
     with pytest.raises(ReadTableError, match="lacks the column 'test_error'"):

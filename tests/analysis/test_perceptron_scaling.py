@@ -257,7 +257,7 @@ def test_report_shows_theory_beside_measurement(tmp_path) -> None:
         "size-laws", "temperatures", "batch-sizes", "trajectories", "forest-chi=1", "diagnostics",
     ]  # fmt: skip
     page = write_report(content, tmp_path, ReportContext()).read_text()
-    assert "w₁/w⊥ follows it, ‖w‖ and t* stay below" in page
+    assert "(number of sizes: 2 at χ = 1)" in page
     exponents = pd.read_csv(tmp_path / "exponents.csv")
     assert set(exponents["quantity"]) >= {"gamma from w₁/w⊥", "b", "delta", "first step"}
     assert (

@@ -12,7 +12,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from page_checks import EMPTY_PANELS, OVERFLOWING, TABLES_CUT, TEXT_OUTSIDE_DRAWING
+from browser import COLOURS
+from page_checks import (
+    EMPTY_PANELS,
+    OVERFLOWING,
+    SMALL_DRAWINGS,
+    TABLES_CUT,
+    TEXT_OUTSIDE_DRAWING,
+)
 
 from analysis.report import ReportContext, write_report
 from studies.experiments import load_experiment
@@ -48,13 +55,14 @@ def page(request: pytest.FixtureRequest, browser, reports):
 
 
 def test_report_on_screens_and_paper(page, axe: str) -> None:
-    for scheme in ("light", "dark"):
+    for scheme, rules in (("light", ()), ("dark", COLOURS)):
         page.show_as(scheme)
         for width in (1200, 400):
             page.resize(width)
             assert page.evaluate(OVERFLOWING) == []
             assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert page.serious_findings(axe) == []
+            assert page.evaluate(SMALL_DRAWINGS) == []
+        assert page.serious_findings(axe, rules) == []
     assert page.evaluate(TEXT_OUTSIDE_DRAWING) == []
     assert page.evaluate(EMPTY_PANELS) == []
     # A4 between Chromium's margins of 1 cm: 190 mm at 96 dots per inch.
@@ -62,6 +70,7 @@ def test_report_on_screens_and_paper(page, axe: str) -> None:
     page.show_as("light", "print")
     assert page.evaluate(TABLES_CUT) == []
     assert page.evaluate(OVERFLOWING) == []
+    assert page.evaluate(SMALL_DRAWINGS) == []
 
 
 @pytest.mark.parametrize("name", STORED)

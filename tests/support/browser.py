@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import os
 import shutil
 import subprocess
@@ -24,6 +25,8 @@ PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 REQUIRED = "THERMOMETER_BROWSER_TESTS"
 """Environment variable; ``required`` makes a missing browser or axe a failure."""
 AXE = Path(__file__).resolve().parents[2] / ".venv" / "node_modules" / "axe-core" / "axe.min.js"
+COLOURS = ("color-contrast", "link-in-text-block")
+"""Rules of axe that depend on colours."""
 _QUIET = (
     "--headless",
     "--no-sandbox",
@@ -237,11 +240,18 @@ class Page:
         )
         return base64.b64decode(printed["data"])
 
-    def serious_findings(self, axe: str) -> list[str]:
-        """Return what axe finds wrong for people with disabilities, if serious or critical."""
+    def serious_findings(self, axe: str, rules: tuple[str, ...] = ()) -> list[str]:
+        """Return what axe finds wrong for people with disabilities, if serious or critical.
+
+        With `rules`, only these are checked, such as :data:`COLOURS` on a page that another
+        scheme shows in other colours and is the same otherwise.
+        """
         self.evaluate(f"{axe}\n;0")
+        options: dict[str, Any] = {"resultTypes": ["violations"]}
+        if rules:
+            options["runOnly"] = {"type": "rule", "values": list(rules)}
         found = self.evaluate(
-            "axe.run(document, {resultTypes: ['violations']}).then(r => r.violations"
+            f"axe.run(document, {json.dumps(options)}).then(r => r.violations"
             ".filter(v => ['serious', 'critical'].includes(v.impact))"
             ".map(v => v.id + ': ' + v.help + ' at ' +"
             " v.nodes.slice(0, 4).map(n => n.target.join(' ')).join(' | ')))"

@@ -19,6 +19,12 @@ TABLES_CUT = """
 [...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth + 1)
   .map(e => e.textContent.trim().slice(0, 60))
 """
+SMALL_DRAWINGS = """
+[...document.querySelectorAll('.plate svg')].filter(svg =>
+  svg.getBoundingClientRect().width < 0.6 * parseFloat(svg.style.width) * 96 / 72)
+  .map(svg => svg.getAttribute('aria-label'))
+"""
+"""Drawings whose letters of 8 and more points are shown with less than 5."""
 EMPTY_PANELS = """
 [...document.querySelectorAll('.plate svg g[id*="axes_"]')]
   .filter(g => !g.querySelector('[clip-path], image, [id*="QuadMesh"], [id*="legend"]'))

@@ -276,6 +276,7 @@ def zeros(seed):
 
 
 _outside = np.random.default_rng(0)
+_ONE = nn.Linear(3, 1)
 
 
 def from_numpy(seed):
@@ -289,6 +290,9 @@ def from_numpy(seed):
     [
         (nn.Linear(3, 1), "build=Linear must be a function that takes a seed"),
         (lambda seed: 3, r"build\(0\) returned int; it must return a torch\.nn\.Module"),
+        (lambda: nn.Linear(3, 1), "build must take one argument, the seed: too many positional"),
+        (lambda seed: _ONE, r"build\(0\) returned the same module twice"),
+        (lambda seed: nn.Linear(4, 1), r"fails on the first 8 samples of x, of shape \(8, 3\)"),
         (zeros, "no weights that differ from zero at initialization"),
         (from_numpy, "different weights the second time; draw them from torch's generator"),
         (lambda seed: Mixing(), "depends on the other samples of its batch"),

@@ -37,7 +37,9 @@ def average_replicas(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     fitted = [row for row in rows if row["stop_reason"] == "fitted"]
     averages: dict[str, float] = {}
     for name in (*ARITHMETIC, *GEOMETRIC):
-        values = np.array([row[name] for row in fitted if _is_number(row.get(name))], float)
+        # A missing value becomes nan.
+        values = np.array([row.get(name) for row in fitted], float)
+        values = values[np.isfinite(values)]
         if name in GEOMETRIC:
             values = np.log(values[values > 0])
         if values.size == 0:
@@ -53,7 +55,3 @@ def average_replicas(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     averages["fitted_fraction"] = len(fitted) / max(1, len(rows))
     averages["n_seeds"] = float(len(rows))
     return averages
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)

@@ -43,14 +43,22 @@ def plan_of(n_trainings: int, n_seeds: int, more: int = 0) -> Plan:
 def cost(n_trainings: int, n_seeds: int, tracking: bool) -> dict[str, Any]:
     """Return what a run costs the driver, and its reopening, with trainings that take no time.
 
-    One configuration is trained before the clock starts: what it imports and prepares is start.
+    Two seeds are trained before the clock starts: what they import and prepare is start.
+    `once_cpu` is what a run costs that trains nothing more.
     """
-    plan = plan_of(n_trainings, n_seeds, more=1)
+    (first, seeds), *plan = plan_of(n_trainings, n_seeds, more=1)
+    before = [(first, seeds[:2])]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "study"
         executor = SyntheticExecutor(2, 0.0)
-        times = drive(path, plan[1:], executor, tracking=tracking, before=plan[:1])
-        return {**times.to_dict(), "n_seeds": n_seeds, **_reopening(path, len(plan), n_seeds)}
+        once = drive(Path(folder) / "empty", [], executor, tracking=tracking, before=before)
+        times = drive(path, plan, executor, tracking=tracking, before=before)
+        return {
+            **times.to_dict(),
+            "once_cpu": once.driver_cpu,
+            "n_seeds": n_seeds,
+            **_reopening(path, 1 + len(plan), n_seeds),
+        }
 
 
 def _reopening(path: Path, n_configurations: int, n_seeds: int) -> dict[str, Any]:
@@ -61,7 +69,7 @@ def _reopening(path: Path, n_configurations: int, n_seeds: int) -> dict[str, Any
     done = ledger.done()
     left = PackQueue(
         (point, [seed for seed in seeds if seed not in done.get(point.identity, ())])
-        for point, seeds in spec.planned()[:n_configurations]
+        for point, seeds in spec.planned()[1:n_configurations]
     )
     opened = time.process_time() - begin
     table = to_csv(table_rows(ledger.blocks()))

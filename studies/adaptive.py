@@ -21,7 +21,7 @@ from search_spaces import Point
 from search_spaces.numbers import significant
 from studies.curves import Curve, curves_of
 from studies.ledger import Ledger
-from studies.packs import Pack, Unit, expected_seconds
+from studies.packs import CPU, Pack, Unit, expected_seconds
 from studies.samplers import planned_distributions
 from studies.spec import StudySpec
 
@@ -102,7 +102,7 @@ class AdaptiveWork:
             counts[curve.settings["n_train"]] += progress.n_finished + len(progress.missing)
         return dict(counts)
 
-    def take(self, limit: int | None = None) -> Pack:
+    def take(self, limit: int | None = None, place: str = CPU) -> Pack:
         """Return the next pack, or an empty one while all curves wait for results."""
         if self._retries:
             return self._retries.popleft()
@@ -122,7 +122,7 @@ class AdaptiveWork:
         """Take back a pack that has to be trained again."""
         self._retries.append(pack)
 
-    def settled(self, pack: Pack, seconds: float) -> None:
+    def settled(self, pack: Pack, seconds: float, place: str = CPU) -> None:
         """Note that a pack is in the ledger, and ask on where a generation is complete.
 
         A curve with a training that could not be done stops there; the next run tries again.

@@ -18,7 +18,7 @@ from studies.cluster import ClusterLostError
 from studies.executors import Executor, Results, WorkerDiedError
 from studies.interrupt import Interrupt
 from studies.ledger import Ledger
-from studies.packs import Pack, Unit, Work, halve
+from studies.packs import CPU, Pack, Unit, Work, halve
 from studies.progress import Progress
 
 _log = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ class Driver:
     def _submit(self, work: Work, budget: Budget) -> None:
         while work and self._executor.in_flight < self._executor.capacity:
             left = budget.left(self._submitted)
-            pack = work.take(left) if left != 0 else ()
+            pack = work.take(left, self._executor.place) if left != 0 else ()
             if not pack:
                 return
             self._submitted += sum(len(unit.seeds) for unit in pack)
@@ -160,7 +160,7 @@ class Driver:
             if "error" not in result:
                 self._on_unit(unit, result["rows"])
         progress.reach(self._ledger.n_done)
-        work.settled(pack, sum(_seconds(result) for result in results))
+        work.settled(pack, sum(_seconds(result) for result in results), _place(results))
 
     def _record(self, unit: Unit, result: dict[str, Any], outcome: Outcome) -> None:
         if "error" in result:
@@ -171,6 +171,12 @@ class Driver:
         provenance = {**result["provenance"], **self._provenance}
         self._ledger.record(unit, result["rows"], provenance, self._objective, self._distributions)
         outcome.trained += len(unit.seeds)
+
+
+def _place(results: Results) -> str:
+    """Return the kind of device on which a pack was trained; names of GPUs do not matter."""
+    devices = (str(each["provenance"].get("device", CPU)) for each in results if "rows" in each)
+    return next(devices, CPU).partition(":")[0]
 
 
 def _seconds(result: dict[str, Any]) -> float:

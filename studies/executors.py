@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from studies.cluster import Cluster, offer_token, places, quiet_ray
-from studies.packs import Pack
+from studies.packs import CPU, Pack
 from studies.provenance import code_hash
 from studies.worker import Task, run_pack
 
@@ -61,6 +61,11 @@ class Executor(ABC):
     def in_flight(self) -> int:
         """How many packs are in flight."""
 
+    @property
+    def place(self) -> str:
+        """The kind of device on which the next pack will be trained."""
+        return CPU
+
     @abstractmethod
     def submit(self, pack: Pack) -> None:
         """Take a pack; the caller keeps `in_flight` within `capacity`."""
@@ -75,11 +80,16 @@ class Executor(ABC):
 
 
 class SerialExecutor(Executor):
-    """Trains one pack after the other in this process."""
+    """Trains one pack after the other in this process, on one device."""
 
-    def __init__(self, backend: str, task: Task = run_pack) -> None:
-        super().__init__(backend, task)
+    def __init__(self, backend: str, task: Task = run_pack, device: str = CPU) -> None:
+        super().__init__(backend, task_on(task, device))
+        self._device = device
         self._packs: deque[Pack] = deque()
+
+    @property
+    def place(self) -> str:
+        return self._device
 
     @property
     def capacity(self) -> int:
@@ -106,7 +116,7 @@ class SerialExecutor(Executor):
 class Lane:
     """A kind of place where packs are trained, and what a task occupies there."""
 
-    device: str = "cpu"
+    device: str = CPU
     gpus: float = 0
     """GPUs per task; a fraction lets several tasks share one."""
 
@@ -173,10 +183,12 @@ class RayExecutor(Executor):
     def in_flight(self) -> int:
         return len(self._packs)
 
+    @property
+    def place(self) -> str:
+        return self._emptiest().device
+
     def submit(self, pack: Pack) -> None:
-        used = Counter(lane for _, lane in self._packs.values())
-        lane = max(self._lanes, key=lambda each: self._rooms.get(each, 0) - used[each])
-        self._send(pack, lane)
+        self._send(pack, self._emptiest())
 
     def wait(self, seconds: float) -> list[tuple[Pack, Results | WorkerDiedError]]:
         if not self._packs:
@@ -202,6 +214,10 @@ class RayExecutor(Executor):
         self._packs.clear()
         self._ray.shutdown()
 
+    def _emptiest(self) -> Lane:
+        used = Counter(lane for _, lane in self._packs.values())
+        return max(self._lanes, key=lambda each: self._rooms.get(each, 0) - used[each])
+
     def _count(self) -> None:
         """Count the places of every lane; a cluster that does not answer keeps those it had."""
         self._counted = time.monotonic()
@@ -212,7 +228,7 @@ class RayExecutor(Executor):
 
     def _send(self, pack: Pack, lane: Lane) -> None:
         if lane not in self._remotes:
-            function = _function(task_on(self.task, lane))
+            function = _function(task_on(self.task, lane.device))
             self._remotes[lane] = self._ray.remote(function).options(
                 num_cpus=1, num_gpus=lane.gpus, max_retries=1
             )
@@ -255,9 +271,9 @@ class RayExecutor(Executor):
         return ForeignCodeError(f"its node runs other code ({', '.join(sorted(codes))})")
 
 
-def task_on(task: Task, lane: Lane) -> Task:
-    """Return a task that measures on the device of a lane."""
-    return task if lane.device == "cpu" else functools.partial(task, device=lane.device)
+def task_on(task: Task, device: str) -> Task:
+    """Return a task that measures on a device."""
+    return task if device == CPU else functools.partial(task, device=device)
 
 
 def _function(task: Task) -> Task:

@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 _LIMITS = {
@@ -32,6 +33,39 @@ def import_mlflow() -> Any:
     # Importing MLflow configures its loggers anew.
     _silence()
     return mlflow
+
+
+def create_database(uri: str) -> None:
+    """Make the file of an SQLite store whole or not at all, if there is none.
+
+    MLflow makes its tables in many steps. It cannot go on where a process that was killed left
+    them, so that such a store would be lost for good.
+    """
+    name = uri.removeprefix("sqlite:///")
+    path = Path(name)
+    if name in (uri, "", ":memory:") or "?" in name or path.exists():
+        return
+    import_mlflow()
+    from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        made = SqlAlchemyStore(f"sqlite:///{temporary}", DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH)
+        made.engine.dispose()
+        _give_name(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _give_name(temporary: Path, path: Path) -> None:
+    """Let a file be known as `path`, unless another process was faster."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without links
+        os.replace(temporary, path)
 
 
 def _silence() -> None:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from studies.credentials import redacted_uri
 from studies.data_used import dataset_input
 from studies.folder import StudyFolder
-from studies.mlflow_client import import_mlflow
+from studies.mlflow_client import create_database, import_mlflow
 from studies.mlflow_results import ConfigurationResult, StudyResult
 from studies.mlflow_tables import FinishedRun, RunTables
 from studies.mlflow_texts import (
@@ -94,6 +94,7 @@ class StudyRuns:
         self.tracked.ask()
         # MLflow itself would try for an hour to reach a database.
         check_tracking_uri(self._uri)
+        create_database(self._uri)
         self._client = import_mlflow().MlflowClient(tracking_uri=self._uri)
         experiment_id = self._find_experiment()
         parent = self._find_parent(experiment_id)

@@ -8,8 +8,8 @@ loss of a killed one matters. What a replica measures does not depend on its pac
 from __future__ import annotations
 
 import sys
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,6 +17,8 @@ from studies.experiments import Configuration, load_experiment
 
 PACK_SECONDS = 0.7
 """Intended duration of a pack."""
+CPU = "cpu"
+"""The usual place of a pack: places are kinds of devices."""
 
 
 @dataclass(frozen=True)
@@ -69,17 +71,17 @@ class Work(Protocol):
     def __bool__(self) -> bool:
         """Whether anything is left to hand out or to wait for."""
 
-    def take(self, limit: int | None = None) -> Pack:
+    def take(self, limit: int | None = None, place: str = CPU) -> Pack:
         """Return the next pack, or an empty one if nothing can be handed out now.
 
-        A planned pack has at most `limit` replicas.
+        A planned pack has at most `limit` replicas, and is sized for where it will be trained.
         """
 
     def put_back(self, pack: Pack) -> None:
         """Take back a pack that has to be trained again."""
 
-    def settled(self, pack: Pack, seconds: float) -> None:
-        """Note that a pack is in the ledger, after so many seconds of training."""
+    def settled(self, pack: Pack, seconds: float, place: str = CPU) -> None:
+        """Note that a pack is in the ledger, after so many seconds of training at a place."""
 
 
 class ShareableWork(Work, Protocol):
@@ -100,8 +102,8 @@ class PackQueue:
     work
         Configurations with the seeds that are missing.
     together
-        Replicas of a configuration that are cheaper together than apart: a unit has so many,
-        if there are, even if they take longer than a pack should.
+        Replicas of a configuration that are cheaper together than apart, by place: a unit has so
+        many, if there are, even if they take longer than a pack should.
     start
         A hash to begin at, so that drivers that share a study begin at different places.
     """
@@ -109,16 +111,17 @@ class PackQueue:
     def __init__(
         self,
         work: Iterable[tuple[Configuration, Sequence[int]]],
-        together: int = 1,
+        together: Mapping[str, int] | None = None,
         start: str = "",
     ) -> None:
-        self._together = together
+        self._together = together or {}
         items = [(point, tuple(seeds)) for point, seeds in work if seeds]
         items.sort(key=lambda item: (item[0].identity < start, item[0].identity))
         self._items = deque(items)
         self._retries: deque[Pack] = deque()
-        self._observed = 0.0
-        self._expected = 0.0
+        # A GPU and a core differ by more than any two trainings.
+        self._observed: dict[str, float] = defaultdict(float)
+        self._expected: dict[str, float] = defaultdict(float)
 
     awaits_others = False
 
@@ -129,20 +132,20 @@ class PackQueue:
         """Take back a pack that has to be trained again."""
         self._retries.append(pack)
 
-    def settled(self, pack: Pack, seconds: float) -> None:
-        """Learn how long a pack took."""
-        self._expected += sum(expected_seconds(u.point) * len(u.seeds) for u in pack)
-        self._observed += seconds
+    def settled(self, pack: Pack, seconds: float, place: str = CPU) -> None:
+        """Learn how long a pack took at a place."""
+        self._expected[place] += sum(expected_seconds(u.point) * len(u.seeds) for u in pack)
+        self._observed[place] += seconds
 
     def settled_elsewhere(self, pack: Pack) -> None:
         """Learn nothing: how long it took is not known here."""
 
-    def take(self, limit: int | None = None) -> Pack:
+    def take(self, limit: int | None = None, place: str = CPU) -> Pack:
         """Return the next pack; a configuration is split only if it is too long for one."""
         if self._retries:
             return self._retries.popleft()
         # The prior of one second keeps the first packs from being missized by one outlier.
-        slowness = (self._observed + 1.0) / (self._expected + 1.0)
+        slowness = (self._observed[place] + 1.0) / (self._expected[place] + 1.0)
         room = sys.maxsize if limit is None else limit
         left, units = PACK_SECONDS, []
         while self._items and room > 0:
@@ -151,7 +154,8 @@ class PackQueue:
             if units and cost * len(seeds) > left:
                 break
             self._items.popleft()
-            size = min(room, max(self._together, int(1.5 * PACK_SECONDS / cost)))
+            together = self._together.get(place, 1)
+            size = min(room, max(together, int(1.5 * PACK_SECONDS / cost)))
             if size < len(seeds):
                 self._items.appendleft((point, seeds[size:]))
                 seeds = seeds[:size]

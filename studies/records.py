@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from studies.experiments import load_experiment
 from studies.ledger import Block
 
 Row = dict[str, Any]
+
+Layout = tuple[Row, Callable[[int], Row], Row]
+"""Columns of a block that come before those of a seed, those of the seed at a place, columns of
+the block that come after them."""
 
 
 class Rows(Collection[Row]):
@@ -27,23 +33,19 @@ class Rows(Collection[Row]):
         What was measured.
     replicas
         Place of each row in the blocks: indices of block and seed.
-    settings
-        Columns of a block, the same for all of its rows.
-    measured
-        Columns of the seed at a place in a block.
+    layout
+        Columns of a block.
     """
 
     def __init__(
         self,
         blocks: list[Block],
         replicas: list[tuple[int, int]],
-        settings: Callable[[Block], Row],
-        measured: Callable[[Block, int], Row],
+        layout: Callable[[Block], Layout],
     ) -> None:
         self._blocks = blocks
         self._replicas = replicas
-        self._settings = settings
-        self._measured = measured
+        self._layout = layout
 
     def __len__(self) -> int:
         return len(self._replicas)
@@ -52,12 +54,15 @@ class Rows(Collection[Row]):
         return any(row == own for own in self)
 
     def __iter__(self) -> Iterator[Row]:
-        current, settings = -1, {}
-        for n, k in self._replicas:
-            block = self._blocks[n]
-            if n != current:
-                current, settings = n, self._settings(block)
-            yield {**settings, **self._measured(block, k)}
+        for before, seeds, after in self.stretches():
+            for own in seeds:
+                yield {**before, **own, **after}
+
+    def stretches(self) -> Iterator[tuple[Row, Iterable[Row], Row]]:
+        """Yield rows of a block that follow each other: what they share, and each one's own."""
+        for n, stretch in groupby(self._replicas, itemgetter(0)):
+            before, own, after = self._layout(self._blocks[n])
+            yield before, (own(k) for _, k in stretch), after
 
 
 def table_rows(blocks: list[Block]) -> Rows:
@@ -67,16 +72,19 @@ def table_rows(blocks: list[Block]) -> Rows:
         identity = block.point.identity
         for k, seed in enumerate(block.seeds):
             replicas.setdefault((identity, seed), (n, k))
-    order = [replicas[key] for key in sorted(replicas)]
-    return Rows(blocks, order, lambda block: block.point.columns(), _measured)
+    return Rows(blocks, [replicas[key] for key in sorted(replicas)], _measured)
 
 
-def _measured(block: Block, k: int) -> Row:
-    seed = block.seeds[k]
-    # Curves stay in the ledger.
-    flat = {name: v for name, v in block.rows[k].items() if not isinstance(v, list)}
-    labels = load_experiment(block.point.experiment).seed_columns(seed)
-    return {"seed": seed, **labels, **flat}
+def _measured(block: Block) -> Layout:
+    labels = load_experiment(block.point.experiment).seed_columns
+
+    def own(k: int) -> Row:
+        seed = block.seeds[k]
+        # Curves stay in the ledger.
+        flat = {name: v for name, v in block.rows[k].items() if not isinstance(v, list)}
+        return {"seed": seed, **labels(seed), **flat}
+
+    return block.point.columns(), own, {}
 
 
 def provenance_rows(blocks: list[Block]) -> Rows:
@@ -86,22 +94,22 @@ def provenance_rows(blocks: list[Block]) -> Rows:
         for n, block in enumerate(blocks)
         for k, seed in enumerate(block.seeds)
     )
-    order = [(n, k) for *_, n, k in keys]
-    return Rows(blocks, order, lambda block: {"point": block.point.identity}, _trained)
+    return Rows(blocks, [(n, k) for *_, n, k in keys], _trained)
 
 
-def _trained(block: Block, k: int) -> Row:
-    return {
-        "seed": block.seeds[k],
+def _trained(block: Block) -> Layout:
+    after = {
         "trial": block.trial,
         "finished": round(block.finished, 3),
         "block_size": len(block.seeds),
-        "backend": block.rows[k].get("backend", ""),
+        # A block is trained in one go, by one backend.
+        "backend": block.rows[0].get("backend", ""),
         **block.provenance,
     }
+    return {"point": block.point.identity}, lambda k: {"seed": block.seeds[k]}, after
 
 
-def to_csv(rows: Collection[Row]) -> str:
+def to_csv(rows: Rows) -> str:
     """Return rows as CSV; columns in the order of first appearance, None as an empty cell."""
     columns: dict[str, None] = {}
     # Almost always all rows have the columns of the first one; where not, start again.
@@ -110,14 +118,41 @@ def to_csv(rows: Collection[Row]) -> str:
     return written
 
 
-def _write(rows: Collection[Row], columns: dict[str, None]) -> str | None:
+def _write(rows: Rows, columns: dict[str, None]) -> str | None:
     """Return rows as CSV, or None at the first one with further columns, which are added."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        if not row.keys() <= columns.keys():
-            columns.update(dict.fromkeys(row))
-            return None
-        writer.writerow(map(row.get, columns))
-    return buffer.getvalue()
+    text = io.StringIO()
+    text.write(f"{_cells(columns)}\n")
+    names = list(columns)
+    for before, seeds, after in rows.stretches():
+        # What the rows of a block share is written out once.
+        start = _cells((*before.values(), ""))
+        end = _cells(("", *after.values())) if after else ""
+        first, last = len(before), len(names) - len(after)
+        is_usual = names[:first] == list(before) and names[last:] == list(after)
+        usual = names[first:last]
+        for own in seeds:
+            if is_usual and list(own) == usual:
+                text.write(f"{start}{_cells(own.values())}{end}\n")
+                continue
+            row = {**before, **own, **after}
+            if not row.keys() <= columns.keys():
+                columns.update(dict.fromkeys(row))
+                return None
+            text.write(f"{_cells(map(row.get, columns))}\n")
+    return text.getvalue()
+
+
+class _Echo:
+    """A file that gives back what is written to it."""
+
+    def write(self, text: str) -> str:
+        return text
+
+
+_writer = csv.writer(_Echo(), lineterminator="\n")
+
+
+def _cells(values: Iterable[Any]) -> str:
+    """Return values as the cells of a line of CSV, without its end."""
+    line: str = _writer.writerow(values)
+    return line[:-1]

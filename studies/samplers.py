@@ -23,7 +23,7 @@ from search_spaces import InvalidSettingError, ListAxis, LogAxis, SearchSpace
 from search_spaces.choices import ACTIVATIONS, DATA, LOSSES, MODELS
 from studies.experiments import Configuration
 from studies.ledger import Ledger
-from studies.packs import Pack, Unit
+from studies.packs import CPU, Pack, Unit
 from studies.spec import StudySpec
 
 GENERATION = 8
@@ -284,7 +284,7 @@ class AskedWork:
     def __bool__(self) -> bool:
         return self.unfinished > 0
 
-    def take(self, limit: int | None = None) -> Pack:
+    def take(self, limit: int | None = None, place: str = CPU) -> Pack:
         """Return the next pack, or an empty one while a generation is not finished."""
         while not self._queue and self._asked < self._n_trials and self._may_ask():
             self._ask_generation()
@@ -298,7 +298,7 @@ class AskedWork:
         self._outstanding -= 1
         self._queue.extend(pack)
 
-    def settled(self, pack: Pack, seconds: float) -> None:
+    def settled(self, pack: Pack, seconds: float, place: str = CPU) -> None:
         """Note that a pack is in the ledger."""
         self._outstanding -= 1
 

@@ -7,7 +7,7 @@ from collections import deque
 
 from studies.claims import Claims, Key
 from studies.database_ledger import DatabaseLedger
-from studies.packs import Pack, ShareableWork, Unit
+from studies.packs import CPU, Pack, ShareableWork, Unit
 
 LOOK_SECONDS = 0.5
 """Between two looks at what others hold, when nothing else is left."""
@@ -41,11 +41,11 @@ class SharedWork:
         """Whether other drivers hold some of what is left."""
         return bool(self._elsewhere)
 
-    def take(self, limit: int | None = None) -> Pack:
+    def take(self, limit: int | None = None, place: str = CPU) -> Pack:
         """Return the next pack that could be claimed, or an empty one."""
         if self._retries:
             return self._retries.popleft()
-        while asked := self._work.take(limit):
+        while asked := self._work.take(limit, place):
             pack = self._claim(asked)
             if pack:
                 return pack
@@ -60,12 +60,12 @@ class SharedWork:
         """Take back a pack that has to be trained again; it stays claimed."""
         self._retries.append(pack)
 
-    def settled(self, pack: Pack, seconds: float) -> None:
+    def settled(self, pack: Pack, seconds: float, place: str = CPU) -> None:
         """Note that a pack is in the ledger; a unit whose claim was lost is another's."""
         lost = tuple(unit for unit in pack if not all(map(self._ledger.is_settled, _keys(unit))))
         if lost:
             self._elsewhere.append(lost)
-        self._work.settled(tuple(unit for unit in pack if unit not in lost), seconds)
+        self._work.settled(tuple(unit for unit in pack if unit not in lost), seconds, place)
 
     def _claim(self, asked: Pack) -> Pack:
         """Return what could be claimed of a pack and is not settled; keep aside what could not."""

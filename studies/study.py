@@ -14,7 +14,7 @@ from studies import provenance
 from studies.adaptive import AdaptiveWork, adaptive_distributions
 from studies.data_used import data_used
 from studies.driver import Budget, Driver, Outcome
-from studies.executors import Executor, RayExecutor, SerialExecutor, task_on
+from studies.executors import Executor, RayExecutor, SerialExecutor
 from studies.extension import propose_extension
 from studies.folder import StudyFolder
 from studies.growth import check_growth
@@ -203,7 +203,7 @@ class Study:
             (point, [seed for seed in seeds if seed not in done.get(point.identity, ())])
             for point, seeds in self.spec.planned()
         )
-        together = getattr(self.spec.experiment, "TOGETHER", {}).get(backend, 1)
+        together = getattr(self.spec.experiment, "together", lambda _: {})(backend)
         # Drivers that share a study begin at different places.
         start = "" if ledger.claims is None else ledger.claims.number
         return PackQueue(missing, together, start)
@@ -392,5 +392,5 @@ def _executor(backend: str, options: RunOptions) -> Executor:
     lanes = lanes_for(options.device, options.gpus_per_point)
     backend = "auto" if backend == ANY else backend
     if options.executor == "serial":
-        return SerialExecutor(backend, task_on(task, lanes[0]))
+        return SerialExecutor(backend, task, lanes[0].device)
     return RayExecutor(backend, task, options.workers, options.address, lanes, options.ship_code)

@@ -182,8 +182,11 @@ class MlflowTracker:
     def _gives_up(self) -> bool:
         """Whether the end of the run has waited long enough; tells the thread to stop."""
         now = time.monotonic()
-        opening = not self._opened.is_set() and not self._error
-        if now > self._deadline or now - self._alive > (_OPENING if opening else _SILENCE):
+        if not self._opened.is_set() and not self._error:
+            is_late = now - self._alive > _OPENING
+        else:
+            is_late = now > self._deadline or now - self._alive > _SILENCE
+        if is_late:
             self._abandoned.set()
         return self._abandoned.is_set()
 
@@ -201,6 +204,8 @@ class MlflowTracker:
         with short_requests():
             if not self._persist(self._runs.open):
                 return
+            # Only now the store can take what waits.
+            self._deadline = max(self._deadline, time.monotonic() + _PATIENCE)
             self._opened.set()
             for job in self._waiting_jobs():
                 if not self._persist(job):

@@ -36,8 +36,6 @@ KEYS = (
 DEVICES = ("cpu", "cuda")
 _FIXED_SIZE = "without_replacement"
 _SEED_COLUMNS = tuple(f"seed_{field.name}" for field in fields(Seeds))
-TOGETHER = {"torch-replicas": 8}
-"""Replicas that share a set of tensors: eight take about twice the time of one."""
 SHOWN = ("alpha", "n_train", "temperature", "batch_size", "learning_rate")
 PARAMS = (
     "temperature",
@@ -140,6 +138,14 @@ def measure(
 
     tasks = [(configuration, Seeds.shared(seed)) for seed in seeds]
     return [measurement.to_row() for measurement in train_pack(tasks, backend, device)]
+
+
+def together(backend: str) -> dict[str, int]:
+    """Return how many replicas of a configuration are to share a set of tensors, by device.
+
+    Eight take about twice the time of one. On a GPU there is no other backend.
+    """
+    return {"cpu": 8 if backend == "torch-replicas" else 1, "cuda": 8}
 
 
 def expected_seconds(configuration: Point) -> float:

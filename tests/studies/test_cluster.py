@@ -21,7 +21,6 @@ from studies.run_options import RunOptions
 from studies.spec import StudySpec
 
 ROOT = Path(__file__).resolve().parents[2]
-
 DRIVER = """
 import json, os, sys, time
 from pathlib import Path
@@ -34,7 +33,7 @@ from studies.packs import PackQueue, Unit
 from studies.progress import Progress
 from studies.samplers import planned_distributions
 
-SPACE = SearchSpace(n_train=[16, 32], temperature=[0.1, 0.3, 1], batch_size=1, n_seeds=4)
+SPACE = SearchSpace(n_train=[16, 32], temperature=[0.3, 1], batch_size=1, n_seeds=2)
 
 def where(payload, backend, device="cpu"):
     import ray
@@ -46,7 +45,7 @@ def poison(payload, backend):
     from studies.worker import run_pack
     for unit in payload:
         if (unit["point"]["n_train"], unit["point"]["temperature"]) == (16, 0.3):
-            if 2 in unit["seeds"]:
+            if 1 in unit["seeds"]:
                 os._exit(1)
     return run_pack(payload, backend)
 
@@ -81,7 +80,7 @@ ledger = Ledger(Path(sys.argv[2]), "s", writable=True)
 queue = PackQueue((point, SPACE.seeds) for point in SPACE.points())
 distributions = planned_distributions(SPACE.points())
 driver = Driver(ledger, executor, distributions, "test_error", {}, lambda *_: None)
-with Interrupt() as interrupt, Progress(24, quiet=True) as progress:
+with Interrupt() as interrupt, Progress(8, quiet=True) as progress:
     outcome = driver.run(queue, progress, Budget(), interrupt)
 failures = [[f.point.n_train, f.point.temperature, f.seeds] for f in ledger.failures()]
 say(trained=outcome.trained, failures=failures)
@@ -133,7 +132,7 @@ def test_four_nodes_share_the_work_and_may_change(nodes, tmp_path):
     assert len([node for node, device, _ in both["places"] if device == "cuda"]) == 1
     # The replica that kills its workers is alone in the end, and the others are trained.
     last = answer()
-    assert last == {"trained": 23, "failures": [[16, 0.3, [2]]]}
+    assert last == {"trained": 7, "failures": [[16, 0.3, [1]]]}
     assert process.wait(60) == 0
     process.stdin.close()
     process.stdout.close()
@@ -172,18 +171,18 @@ def test_code_of_the_driver_goes_to_nodes_with_another(nodes, tmp_path):
     assert set(made["version"].astype(str)) == {"0.1.0"}
 
 
-def test_six_accidents(nodes, tmp_path, run_thermometer):
-    """Run the short form of `make chaos`."""
+def test_three_accidents(nodes, tmp_path, run_thermometer):
+    """Run the short form of `make chaos`: whatever else may happen has a test in test_faults."""
     sweep = arms.Sweep((128, 256), (0.003, 0.03, 0.3), n_seeds=384)
     arguments = ["--executor", "serial", "--no-tracking", "--out", "study"]
     done = run_thermometer(tmp_path, "run", *sweep.settings, *arguments)
     assert done.returncode == 0, done.stderr
     undisturbed = (tmp_path / "study/table.csv").read_bytes()
-    kinds = ("kill -9", "worker", "node", "SIGTERM", "truncated ledger", "disk full")
-    arm = arms.Arm("journal", dict.fromkeys(kinds, 1))
+    # The driver is killed before its ledger is truncated.
+    arm = arms.Arm("journal", dict.fromkeys(("worker", "node", "truncated ledger"), 1))
     campaign = chaos.Campaign(tmp_path / "chaos", nodes, None, sweep, undisturbed, arm, 1)
-    tally = campaign.run(6)
-    assert tally.events.total() == 6
+    tally = campaign.run(3)
+    assert tally.events == arm.weights
     assert tally.wrong == []
 
 

@@ -81,13 +81,17 @@ def check(home: Path, undisturbed: bytes, before: Counter) -> None:
     assert (home / "study/table.csv").read_bytes() == undisturbed
 
 
-@pytest.mark.parametrize("replicas", [1, 150])
-def test_kill_9_of_the_driver(tmp_path, start_thermometer, run_thermometer, undisturbed, replicas):
-    process = start_thermometer(tmp_path, "run", STUDY, *LONGER, "--out", "study")
-    wait_for(tmp_path / "study", replicas, process)
-    process.kill()
-    process.wait()
-    before = recorded(tmp_path / "study")
+def test_kill_9_of_the_driver_and_of_the_next_one(
+    tmp_path, start_thermometer, run_thermometer, undisturbed
+):
+    before: Counter = Counter()
+    for _ in range(2):
+        process = start_thermometer(tmp_path, "run", STUDY, *LONGER, "--out", "study")
+        wait_for(tmp_path / "study", len(before) + 1, process)
+        process.kill()
+        process.wait()
+        assert before <= recorded(tmp_path / "study")
+        before = recorded(tmp_path / "study")
     assert 0 < len(before) < N_LONGER
     finish(run_thermometer, tmp_path, "--executor", "serial")
     check(tmp_path, undisturbed, before)

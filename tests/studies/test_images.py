@@ -55,7 +55,7 @@ def test_device_that_is_not_there_is_refused_before_anything_is_written(tmp_path
 
 def test_units_of_replicas_hold_several_seeds_even_if_they_take_long():
     spec = resolve_spec("critical-temperature", {**SETTINGS, "temperature": [0.1]})
-    queue = PackQueue(((point, range(500)) for point in spec.points()), together=8)
+    queue = PackQueue(((point, range(500)) for point in spec.points()), together={"cpu": 8})
     queue.settled(queue.take(), 1e5)  # very slow
     assert [len(unit.seeds) for unit in queue.take()] == [8]
     assert [len(unit.seeds) for unit in queue.take(limit=3)] == [3]

@@ -4,6 +4,8 @@ import logging
 import os
 import shutil
 import signal
+import sqlite3
+import threading
 import time
 from dataclasses import replace
 
@@ -193,6 +195,22 @@ def test_a_sweep_goes_on_while_its_server_fails_and_sync_uploads(
         proxy.recover()
         assert _run(["sync", str(tmp_path / "study")]) == 0
     check_exact(server.uri, name, N_CONFIGURATIONS)
+
+
+def test_a_store_that_opens_slowly_gets_everything(study, tmp_path, caplog, monkeypatch):
+    uri = f"sqlite:///{tmp_path}/slow.db"
+    tracker_of(study, uri, "slow").close()
+    lock = sqlite3.connect(tmp_path / "slow.db", check_same_thread=False)
+    lock.execute("BEGIN EXCLUSIVE")
+    threading.Timer(1.5, lock.close).start()
+    with monkeypatch.context() as impatient:
+        impatient.setattr("studies.tracking._PATIENCE", 0.5)
+        tracker = tracker_of(study, uri, "slow")
+        tracker.log(result(0))
+        assert "run_id" in tracker.settle(lambda: None)
+    assert "run_id" in finish(study, tracker)
+    assert caplog.messages == []
+    check_exact(uri, "slow", 1)
 
 
 @pytest.fixture

@@ -42,6 +42,23 @@ def test_packs_are_not_longer_than_intended_once_the_speed_is_known():
     assert max(durations[10:]) < 2.5
 
 
+def test_packs_are_sized_for_the_place_where_they_are_trained():
+    """Cores that are slow beside a GPU that is fast and wants many replicas together."""
+    slowness = {"cpu": 10.0, "cuda": 0.1}
+    queue = PackQueue(((p, range(4000)) for p in SPACE.points()), together={"cuda": 64})
+    durations = {place: [] for place in slowness}
+    for _ in range(10):
+        for place, factor in slowness.items():
+            pack = queue.take(place=place)
+            seconds = factor * sum(expected_seconds(u.point) * len(u.seeds) for u in pack)
+            queue.settled(pack, seconds, place)
+            durations[place].append(seconds)
+    for place in slowness:
+        assert all(0.3 < seconds / PACK_SECONDS < 2.5 for seconds in durations[place][3:]), place
+    queue.settled((Unit(SPACE.points()[0], (0,)),), 1e9, "cuda")
+    assert [len(unit.seeds) for unit in queue.take(place="cuda")] == [64]
+
+
 def test_halving_ends_at_single_replicas():
     point = SPACE.points()[0]
     packs = [(Unit(point, (0, 1, 2)), Unit(point, (3,)))]

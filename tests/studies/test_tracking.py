@@ -1,10 +1,15 @@
 """What is logged, noted and uploaded: exactly once, whatever happened before."""
 
+import contextlib
 import json
 import shutil
+import subprocess
+import sys
+import time
 
 import mlflow
 import pytest
+from small_study import command_environment
 
 from search_spaces import SearchSpace
 from studies import RunOptions, Study
@@ -58,6 +63,33 @@ def test_the_parent_names_its_data(finished):
     assert used.dataset.name == "digits"
     assert json.loads(used.dataset.profile) == {"num_rows": 1797, "num_features": 64}
     assert len(used.dataset.digest) == 16
+
+
+def bytes_in(folder):
+    """Count the bytes of files that may vanish meanwhile."""
+    with contextlib.suppress(FileNotFoundError):
+        return sum(path.stat().st_size for path in folder.iterdir())
+    return 0
+
+
+def test_a_store_whose_creation_was_killed_is_created_again(finished, tmp_path):
+    store = tmp_path / "new.db"
+    program = "from studies.mlflow_client import create_database; create_database({!r})"
+    process = subprocess.Popen(
+        [sys.executable, "-c", program.format(f"sqlite:///{store}")], env=command_environment()
+    )
+    try:
+        while bytes_in(tmp_path) < 400_000:
+            assert process.poll() is None
+            time.sleep(0.001)
+    finally:
+        process.kill()
+        process.wait()
+    assert not store.exists()
+    folder = shutil.copytree(finished, tmp_path / "study")
+    assert _run(["sync", str(folder), "--tracking-uri", f"sqlite:///{store}"]) == 0
+    _, _, (parent,), nested = read(f"sqlite:///{store}")
+    assert {run.info.status for run in (parent, *nested)} == {"FINISHED"}
 
 
 def test_sync_to_a_second_store_uploads_everything_once(finished, tmp_path, capsys):

@@ -43,7 +43,7 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Arm:
-    """One way to store a study, and how often which accident happens to it."""
+    """One way to store a study, and how often which accident is in the urn for it."""
 
     name: str
     weights: Mapping[str, int]

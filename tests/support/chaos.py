@@ -265,7 +265,7 @@ class Campaign:
         if self._driver.poll() is not None:
             return
         names = [name for name in self._arm.weights if self._is_possible(name)]
-        (name,) = self._random.choices(names, [self._arm.weights[name] for name in names])
+        (name,) = self._random.choices(names, self._left(names))
         happened = {
             "kill -9": self._kill_9,
             "SIGTERM": lambda: self._stop(signal.SIGTERM),
@@ -281,6 +281,12 @@ class Campaign:
         if happened is not False:
             self.tally.events[name] += 1
             self._note(f"{name}; {len(self._seen)} trainings, driver {self._driver.poll()}")
+
+    def _left(self, names: list[str]) -> list[int]:
+        """Return how often each may still be drawn; what is drawn up begins anew."""
+        weights = self._arm.weights
+        left = [max(0, weights[name] - self.tally.events[name]) for name in names]
+        return left if any(left) else [weights[name] for name in names]
 
     def _is_possible(self, name: str) -> bool:
         return self._mounted if name == "disk full" else True

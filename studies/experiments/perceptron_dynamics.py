@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.dmft import MEMORY_LIMIT, check_memory
+from analysis.dmft_memory import shares_histories
 from analysis.dynamics_problem import SolveDynamicsError
 from analysis.temperature_table import TemperatureTable
 from search_spaces import InvalidSettingError
@@ -152,8 +153,14 @@ def _check_memory(configuration: Configuration, limit: float) -> None:
     try:
         check_memory(problem, **solver_sizes(configuration), limit=limit)
     except SolveDynamicsError as error:
+        times = (
+            "duration"
+            if configuration["quantity"] == "replicas"
+            else "burn_in_time + 1.5 window_time"
+        )
         raise InvalidSettingError(
-            f"{error}; n_copies sets the samples, --memory the limit"
+            f"{error}; n_steps is ({times}) / learning_rate, n_copies sets the samples, "
+            "--memory the limit"
         ) from None
 
 
@@ -202,6 +209,8 @@ def expected_seconds(configuration: Configuration) -> float:
         sizes = solver_sizes(configuration)
         n_steps, copies = sizes["n_steps"], sizes["n_replicas"] * sizes["n_response"]
         tangent = copies * configuration["active_fraction"] * n_steps**3 / 6
+        if shares_histories(mean_field_problem(dynamics_of(configuration))):
+            tangent *= 0.5 if configuration["langevin_temperature"] > 0 else 0.02
         return 0.05 + 6e-10 * tangent + 2e-9 * sizes["n_samples"] * n_steps**2
     if configuration["quantity"] == "replicas":
         n_steps = steps(configuration, "duration")

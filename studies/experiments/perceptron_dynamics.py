@@ -28,7 +28,11 @@ from search_spaces.perceptron_dynamics import (
     TASKS,
     PerceptronDynamics,
 )
-from search_spaces.selection import PERSISTENCE_CONVENTIONS, convert_persistence_time
+from search_spaces.selection import (
+    PERSISTENCE_CONVENTIONS,
+    check_persistence_time,
+    convert_persistence_time,
+)
 from studies.memory import memory_bound
 from studies.perceptron_rows import (
     DYNAMICS,
@@ -98,11 +102,11 @@ _ONLY = {
 def _build(values: dict[str, Any]) -> Mapping[str, Any]:
     """Check the dynamics, convert the persistence time, and keep the settings that matter."""
     kept = dict(values)
-    given = kept.pop("persistence_convention")
-    if kept["persistence_time"] is not None and 0 < kept["active_fraction"] < 1:
-        kept["persistence_time"] = convert_persistence_time(
-            kept["persistence_time"], kept["active_fraction"], given
-        )
+    convention = kept.pop("persistence_convention")
+    b, tau = kept["active_fraction"], kept["persistence_time"]
+    if tau is not None and 0 < b < 1:
+        check_persistence_time(tau, b, kept["learning_rate"], convention)
+        kept["persistence_time"] = convert_persistence_time(tau, b, convention)
     dynamics = PerceptronDynamics(**{name: kept[name] for name in DYNAMICS})
     mean_field_problem(dynamics)
     simulated = kept["method"] == "simulation"

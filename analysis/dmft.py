@@ -15,18 +15,27 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
-from scipy.linalg import lapack
 
+from analysis.dmft_memory import (
+    PILOT_COPIES,
+    PILOT_RESPONSE,
+    PILOT_STEPS,
+    History,
+    gigabytes,
+    refuse,
+    shares_histories,
+    what_fits,
+)
+from analysis.dmft_noise import Noise
 from analysis.dmft_samples import Selection, draw_alignments, draw_directions, stream
 from analysis.dynamics_problem import MARGIN_LOSSES, DynamicsProblem, SolveDynamicsError
 from analysis.estimates import FloatArray
 from analysis.grouped_tangent import GroupedTangent
-from analysis.tangent import Tangent, tangent_bytes
+from analysis.tangent import Tangent
 
-SINGULAR = 1e-10
-"""Share of C(t, t) below which the noise at a step holds no new direction."""
 MEMORY_LIMIT = 4.0
 """Gigabytes that a solution may take unless told otherwise."""
 _RUNAWAY = 1e12
@@ -89,12 +98,12 @@ class DmftSolution:
 def memory_needed(
     problem: DynamicsProblem, n_steps: int, n_samples: int, n_response: int, n_replicas: int = 1
 ) -> float:
-    """Return the gigabytes that a solution takes at most."""
-    rows = n_steps + 1
-    copies = 8.0 * n_replicas * n_samples * rows * (n_replicas + 1)
-    kernels = 8.0 * rows**2 * (2 + 2 * n_replicas + n_replicas**2)
-    tangent = tangent_bytes(n_steps, n_replicas * n_response * problem.active_fraction)
-    return (copies + kernels + tangent) / 1e9
+    """Return the gigabytes that a solution takes; solves a small one first.
+
+    Tests compare it with the peak of the process: between the peak and 1.6 times it.
+    """
+    history = _pilot(problem, n_steps, n_replicas, math.inf)
+    return gigabytes(problem, n_steps, n_samples, n_response, n_replicas, history)
 
 
 def check_memory(
@@ -107,35 +116,46 @@ def check_memory(
 ) -> None:
     """Refuse a solution beyond `limit` gigabytes and name what would fit.
 
+    The worst case is compared first; only where it does not fit, a small solution is made.
+
     Raises
     ------
     SolveDynamicsError
         With the longest time at these samples and the most samples at this time.
     """
     shape = (n_steps, n_samples, n_response)
-    needed = memory_needed(problem, *shape, n_replicas)
-    if needed <= limit:
+    if gigabytes(problem, *shape, n_replicas) <= limit:
         return
+    history = _pilot(problem, n_steps, n_replicas, limit)
+    needed = gigabytes(problem, *shape, n_replicas, history)
+    if needed > limit:
 
-    def fits(steps: int, share: float) -> bool:
-        counts = (int(n_samples * share), int(n_response * share))
-        return memory_needed(problem, steps, *counts, n_replicas) <= limit
+        def excess(steps: int, samples: int, response: int) -> float:
+            return gigabytes(problem, steps, samples, response, n_replicas, history) - limit
 
-    steps, share = n_steps, 1.0
-    while steps > 0 and not fits(steps, 1.0):
-        steps = int(steps * 0.98)
-    while share > 1e-4 and not fits(n_steps, share):
-        share *= 0.98
-    remedy = f"n_steps={steps} fits with these samples"
-    if share > 1e-4:
-        remedy += (
-            f", or n_samples={int(n_samples * share)} with n_response={int(n_response * share)} "
-            f"at n_steps={n_steps}"
-        )
-    raise SolveDynamicsError(
-        f"n_steps={n_steps} with n_samples={n_samples} and n_response={n_response} needs "
-        f"{needed:.3g} GB, more than the limit of {limit:g} GB; {remedy}"
-    )
+        raise refuse(needed, limit, *shape, what_fits(excess, *shape))
+
+
+@lru_cache(maxsize=32)
+def _pilot(
+    problem: DynamicsProblem, n_steps: int, n_replicas: int, limit: float
+) -> History | None:
+    """Return which copies of a small solution have a curvature; None where that says nothing."""
+    if not MARGIN_LOSSES[problem.loss].two_valued:
+        return None
+    steps = min(n_steps, PILOT_STEPS)
+    while (
+        steps > 1 and gigabytes(problem, steps, PILOT_COPIES, PILOT_RESPONSE, n_replicas) > limit
+    ):
+        steps //= 2
+    with np.errstate(over="ignore", invalid="ignore"):
+        solver = _Solver(problem, steps, PILOT_COPIES, PILOT_RESPONSE, n_replicas, seed=0)
+        try:
+            solver.run()
+        except SolveDynamicsError:
+            return None
+    # l' and l'' of a two-valued loss vanish together.
+    return np.asarray(solver.g.reshape(steps + 1, -1) != 0.0)
 
 
 def solve_dmft(
@@ -225,39 +245,6 @@ def _check_sizes(n_steps: int, n_samples: int, n_response: int, n_replicas: int)
         raise SolveDynamicsError(f"n_replicas={n_replicas}: must be 1 or 2")
 
 
-class _Noise:
-    """Gaussian noise of the effective samples with the covariance of the weights."""
-
-    def __init__(self, directions: FloatArray) -> None:
-        self._directions = directions
-        size = len(directions)
-        self._factor = np.zeros((size, size), order="F")
-        self._step = np.zeros(size, dtype=np.int64)
-        self._replica = np.zeros(size, dtype=np.int64)
-        self._n = 0
-
-    def draw(self, t: int, c: int, own: FloatArray, other: FloatArray | None) -> FloatArray:
-        """Return zeta_c^t given the past; `own` and `other` are the rows C(t, .), C12(t, .)."""
-        n = self._n
-        row = own[self._step[:n]]
-        if other is not None:
-            row = np.where(self._replica[:n] == c, row, other[self._step[:n]])
-        coefficients = row
-        if n:
-            coefficients, _ = lapack.dtrtrs(self._factor[:n, :n], row, lower=1)
-        variance = own[t] - coefficients @ coefficients
-        noise = coefficients @ self._directions[:n]
-        # Below it, this noise is a combination of the past: converged descent, or the second
-        # replica at the common start.
-        if variance > SINGULAR * own[t]:
-            scale = math.sqrt(variance)
-            self._factor[n, :n], self._factor[n, n] = coefficients, scale
-            self._step[n], self._replica[n] = t, c
-            noise += scale * self._directions[n]
-            self._n = n + 1
-        return np.asarray(noise)
-
-
 class _Solver:
     """The pass over the steps; arrays carry replicas first, then copies."""
 
@@ -275,11 +262,10 @@ class _Solver:
         self.loss = MARGIN_LOSSES[problem.loss]
         self.a = draw_alignments(problem, n_samples, stream(seed, _ALIGNMENT))
         directions = draw_directions(n_replicas * rows, self.a, stream(seed, _DIRECTION))
-        self.noise = _Noise(directions)
+        self.noise = Noise(directions)
         self.selection = Selection(problem, n_replicas, n_samples, stream(seed, _SELECTION))
-        shared = problem.active_fraction == 1.0 and self.loss.two_valued
         self.tangent: Tangent | GroupedTangent = (
-            GroupedTangent(n_steps) if shared else Tangent(n_steps)
+            GroupedTangent(n_steps) if shares_histories(problem) else Tangent(n_steps)
         )
         # Correlations of a replica with itself and, if there are two, with the other.
         self.c = [np.zeros((rows, rows)) for _ in range(n_replicas)]

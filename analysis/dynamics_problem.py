@@ -10,7 +10,8 @@ where s_mu in {0, 1} tells which samples are active, on average a fraction b. Th
 the drift that of full-batch descent, so that b sets the noise alone. The objective is the *sum* of
 the losses over samples: every effective temperature is in its units.
 
-Conventions of Mignacco and Urbani (J. Stat. Mech. 2022, 083405; arXiv:2112.10852).
+After Mignacco and Urbani (J. Stat. Mech. 2022, 083405; arXiv:2112.10852), whose conventions for
+tau and for the factor 1/b were not checked.
 """
 
 from __future__ import annotations

@@ -27,6 +27,8 @@ CONVENTIONS = (
     "Persistent SGD: P(1→0) = η/τ per step, P(0→1) = b/(1−b) η/τ; τ is the mean time active.",
     "The normalised margin h/√(|w|²/N) is the distance of a training point to the boundary; "
     "in contact means |h − κ| < 0.05; the hard margin is its 5 % quantile.",
+    "Replicas rest when their train loss is below 1e-4; the table says where it is not, since D "
+    "and widths still change there.",
     "Errors of simulations: jackknife over seeds (data, start, selections); of the theory: over "
     "solver seeds, that is over Monte Carlo copies of the effective sample.",
 )
@@ -104,8 +106,9 @@ def _figures(result: TemperatureResult) -> tuple[PlannedFigure, ...]:
                 "width",
                 lambda: figures.plot_width(result),
                 "Four widths of the boundary against the distance of replicas, a measure of the "
-                "noise; one colour per η. Points: simulation, standard errors over seeds; black "
-                "lines: mean-field theory. Normalised margin: h/√(|w|²/N).",
+                "noise; one colour per η. Points: simulation, standard errors over seeds, "
+                "most of which is common to all points, since they share their data; black lines: "
+                "mean-field theory. Normalised margin: h/√(|w|²/N).",
                 lambda: data.width_data(result),
             )
         )
@@ -120,7 +123,10 @@ def _figures(result: TemperatureResult) -> tuple[PlannedFigure, ...]:
     )
 
 
-_PULLS = "Pulls: T_sec of the simulation minus that of mean-field theory in their common error."
+_PULLS = (
+    "Pulls: T_sec of the simulation minus that of mean-field theory in their common error; all "
+    "points of one size share their data, so that they move together."
+)
 
 
 def _text(estimate: Estimate | None) -> str:
@@ -155,7 +161,7 @@ def _temperature_row(cell: TemperatureCell) -> tuple[str, ...]:
 def _replica_table(result: TemperatureResult, method: str) -> ReportTable:
     columns = (
         "load", "η", "b", "τ", "D", "1 − q", "disagreement", "mean margin",
-        "5 % of margin", "contact", "spread of margin", "train loss",
+        "5 % of margin", "contact", "spread of margin", "train loss", "remark",
     )  # fmt: skip
     rows = tuple(_replica_row(cell) for cell in result.replicas[method])
     return ReportTable(_TITLES[method], columns, rows)
@@ -172,5 +178,14 @@ def _replica_row(cell: ReplicaCell) -> tuple[str, ...]:
         f"{c.learning_rate:g}",
         f"{c.active_fraction:g}",
         f"{c.persistence_time:g}" if c.persistence_time else "–",
-        *(str(cell.estimate(name)) for name in names),
+        *(_number(cell.estimate(name)) for name in names),
+        cell.unrest,
     )
+
+
+def _number(estimate: Estimate) -> str:
+    """Return a text in which what is left by rounding is zero."""
+    return "0" if abs(estimate.value) < _ROUNDING else str(estimate)
+
+
+_ROUNDING = 1e-8

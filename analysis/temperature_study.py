@@ -90,6 +90,12 @@ class TemperatureResult:
                 for cell in self.temperatures[method]
                 if cell.found.secant is None
             },
+            "not_at_rest": {
+                f"{cell.control.label}, {cell.size}": cell.unrest
+                for method in METHODS
+                for cell in self.replicas[method]
+                if cell.unrest
+            },
         }
 
     def frame(self) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import pandas as pd
 from analysis.effective_temperature import (
     EffectiveTemperatures,
     FluctuationRecord,
+    Stationarity,
     measure_temperatures,
 )
 from analysis.estimates import Estimate, FloatArray, estimate_from_error
@@ -45,6 +46,12 @@ REPLICA_COLUMNS = (
     "train_loss",
     "squared_norm",
 )
+NO_NOISE = (
+    "full batch without a bath has no noise: its temperature is zero, and B(L) is the rest of the "
+    "relaxation; set active_fraction below 1 or langevin_temperature above 0"
+)
+REST_LOSS = 1e-4
+"""Train loss per sample below which replicas no longer part or approach."""
 
 
 @dataclass(frozen=True, order=True)
@@ -75,6 +82,11 @@ class Control:
         return (
             2.0 * (1.0 - self.active_fraction) * self.persistence_time / self.learning_rate - 1.0
         )
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether anything fluctuates: mini-batches or a bath."""
+        return self.active_fraction < 1.0 or self.langevin_temperature > 0.0
 
     @property
     def is_plain(self) -> bool:
@@ -123,6 +135,17 @@ class ReplicaCell:
     seeds: tuple[int, ...]
     columns: dict[str, FloatArray] = field(repr=False)
     """By name of REPLICA_COLUMNS, each of shape (seeds,)."""
+
+    @property
+    def unrest(self) -> str:
+        """Why distance and widths may still change; empty at rest."""
+        loss = float(self.columns["train_loss"].mean())
+        if loss < REST_LOSS:
+            return ""
+        return (
+            f"not at rest: train loss {loss:.2g} at time {self.control.duration:g} (limit "
+            f"{REST_LOSS:g}), distance and widths may still change"
+        )
 
     def estimate(self, name: str) -> Estimate:
         """Return the mean over seeds of a column."""
@@ -209,14 +232,22 @@ def _temperature_cell(rows: pd.DataFrame, method: str) -> TemperatureCell:
         response=np.array([json.loads(text) for text in rows["response"]]),
         series={name: np.array([drift[name] for drift in drifts]) for name in drifts[0]},
     )
+    control, found = _control(rows.iloc[0]), measure_temperatures(record)
     return TemperatureCell(
-        control=_control(rows.iloc[0]),
+        control=control,
         method=method,
         size=_size(rows.iloc[0], method),
         seeds=tuple(int(seed) for seed in rows["seed"]),
-        found=measure_temperatures(record),
+        found=found if control.has_noise else _without_temperature(found),
         bare=float(rows["temperature_bare"].mean()),
         loss=float(rows["train_loss"].mean()),
+    )
+
+
+def _without_temperature(found: EffectiveTemperatures) -> EffectiveTemperatures:
+    """Return what is left of slopes where nothing fluctuates."""
+    return replace(
+        found, long=None, secant=None, short=None, stationarity=Stationarity(False, (NO_NOISE,))
     )
 
 

@@ -166,14 +166,31 @@ def flip_probabilities(
             f"persistence_time={tau!r} has no meaning at active_fraction=1, where every sample is "
             "always active; leave it out"
         )
-    shortest = eta * max(1.0, b / (1.0 - b))
-    if not (math.isfinite(tau) and tau >= shortest * (1.0 - 1e-12)):
-        raise InvalidSettingError(
-            f"persistence_time={tau!r}: must be at least {shortest:.6g} for learning_rate={eta:g} "
-            f"and active_fraction={b:g}, or a sample would flip more than once per step; plain "
-            f"SGD is persistence_time={eta / (1.0 - b):.6g}"
-        )
+    check_persistence_time(tau, b, eta)
     return min(1.0, eta / tau), min(1.0, b / (1.0 - b) * eta / tau)
+
+
+def check_persistence_time(
+    value: float, active_fraction: float, learning_rate: float, convention: str = "active"
+) -> None:
+    """Refuse a persistence time, in its convention, at which a sample would flip within a step.
+
+    Raises
+    ------
+    InvalidSettingError
+        Which names the shortest time and that of plain SGD in the same convention.
+    """
+    b, eta = active_fraction, learning_rate
+    ratio = convert_persistence_time(1.0, b, "active", convention)
+    shortest = eta * max(1.0, b / (1.0 - b)) * ratio
+    if math.isfinite(value) and value >= shortest * (1.0 - 1e-12):
+        return
+    note = "" if convention == "active" else f" (persistence_convention={convention})"
+    raise InvalidSettingError(
+        f"persistence_time={value!r}{note}: must be at least {shortest:.6g} for "
+        f"learning_rate={eta:g} and active_fraction={b:g}, or a sample would flip more than once "
+        f"per step; plain SGD is persistence_time={eta / (1.0 - b) * ratio:.6g}"
+    )
 
 
 def convert_persistence_time(

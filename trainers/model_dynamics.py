@@ -17,7 +17,8 @@ import torch
 from torch.func import functional_call
 
 from search_spaces import Seeds
-from search_spaces.choices import check_name
+from search_spaces.choices import InvalidSettingError, check_name
+from search_spaces.numbers import positive_number
 from search_spaces.selection import flip_probabilities
 from trainers.persistent_sampling import advance_selection
 from trainers.streams import WORD_MASK, Purpose, generator
@@ -25,6 +26,8 @@ from trainers.streams import WORD_MASK, Purpose, generator
 SampleLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Outputs and targets of samples to their losses, shape (n,)."""
 OBJECTIVES = ("sum", "mean")
+_Dropout = torch.nn.modules.dropout._DropoutNd
+_MIXING = (_Dropout, torch.nn.modules.batchnorm._BatchNorm)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +47,11 @@ class ModelDynamics:
 
     def __post_init__(self) -> None:
         check_name("objective", self.objective, OBJECTIVES)
+        positive_number("learning_rate", self.learning_rate)
+        for name in ("ridge", "langevin_temperature"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise InvalidSettingError(f"{name}={value!r}: must be zero or positive and finite")
         flip_probabilities(self.active_fraction, self.persistence_time, self.learning_rate)
 
 
@@ -60,6 +68,12 @@ class ModelRun:
         Training data, samples first.
     dynamics, seeds
         `batch` selects samples and `noise` draws kicks.
+
+    Raises
+    ------
+    InvalidSettingError
+        If inputs and targets differ in number, if the model mixes the samples of a batch, if the
+        loss does not give one number per sample, or if the weights run away.
     """
 
     def __init__(
@@ -80,6 +94,25 @@ class ModelRun:
         self._field = np.zeros_like(self._w)
         self._active = np.zeros(len(x), dtype=np.bool_)
         self._words = np.empty(len(x), dtype=np.uint64)
+        self._check()
+
+    def _check(self) -> None:
+        n = len(self._x)
+        if len(self._y) != n:
+            raise InvalidSettingError(f"x has {n} samples and y has {len(self._y)}")
+        for part in self._model.modules():
+            if isinstance(part, _MIXING) and (part.training or not isinstance(part, _Dropout)):
+                raise InvalidSettingError(
+                    f"{type(part).__name__} must be off: the twins must feel the same forces as "
+                    "the run; call model.eval() for dropout, leave batch normalization out"
+                )
+        with torch.no_grad():
+            losses = self._losses(torch.from_numpy(self._w[0]), None)
+        if losses.shape != (n,):
+            raise InvalidSettingError(
+                f"the loss gave shape {tuple(losses.shape)} for {n} samples; it must give one "
+                f"number per sample, shape ({n},), neither summed nor averaged"
+            )
 
     @property
     def weights(self) -> np.ndarray:
@@ -103,6 +136,11 @@ class ModelRun:
                 scale = math.sqrt(2.0 * d.langevin_temperature * d.learning_rate)
                 self._w += scale * rng.standard_normal(self._w.shape[1])
             self.step += 1
+            if not np.isfinite(self._w).all():
+                raise InvalidSettingError(
+                    f"the weights run away at step {self.step}: learning_rate="
+                    f"{d.learning_rate:g} is too large for this model"
+                )
 
     def observe(self) -> dict[str, np.ndarray]:
         """Return mean loss and |w|^2 / N of the run itself, each of shape (1,)."""

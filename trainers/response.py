@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from search_spaces import Seeds
+from search_spaces.numbers import positive_integer, positive_number
 from search_spaces.perceptron_dynamics import PerceptronDynamics
 from trainers.perceptron_simulation import PerceptronRun
 from trainers.streams import Purpose, generator
@@ -91,6 +92,9 @@ def measure_windows(
     The response is one curve per window. The displacement is averaged over all origins from which
     the run is known for L + 1 steps, in as many groups as there are windows.
     """
+    for name, value in (("length", length), ("n_windows", n_windows), ("n_probes", n_probes)):
+        positive_integer(name, value)
+    positive_number("field_strength", field_strength)
     n = run.weights.shape[1]
     response = np.zeros((n_windows, length + 2))
     path = np.empty((n_windows * (length + 1) + 1, n))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.dmft import MEMORY_LIMIT, check_memory
+from analysis.dmft_memory import shares_histories
 from analysis.dynamics_problem import SolveDynamicsError
 from analysis.temperature_table import TemperatureTable
 from search_spaces import InvalidSettingError
@@ -27,7 +28,11 @@ from search_spaces.perceptron_dynamics import (
     TASKS,
     PerceptronDynamics,
 )
-from search_spaces.selection import PERSISTENCE_CONVENTIONS, convert_persistence_time
+from search_spaces.selection import (
+    PERSISTENCE_CONVENTIONS,
+    check_persistence_time,
+    convert_persistence_time,
+)
 from studies.memory import memory_bound
 from studies.perceptron_rows import (
     DYNAMICS,
@@ -97,11 +102,11 @@ _ONLY = {
 def _build(values: dict[str, Any]) -> Mapping[str, Any]:
     """Check the dynamics, convert the persistence time, and keep the settings that matter."""
     kept = dict(values)
-    given = kept.pop("persistence_convention")
-    if kept["persistence_time"] is not None and 0 < kept["active_fraction"] < 1:
-        kept["persistence_time"] = convert_persistence_time(
-            kept["persistence_time"], kept["active_fraction"], given
-        )
+    convention = kept.pop("persistence_convention")
+    b, tau = kept["active_fraction"], kept["persistence_time"]
+    if tau is not None and 0 < b < 1:
+        check_persistence_time(tau, b, kept["learning_rate"], convention)
+        kept["persistence_time"] = convert_persistence_time(tau, b, convention)
     dynamics = PerceptronDynamics(**{name: kept[name] for name in DYNAMICS})
     mean_field_problem(dynamics)
     simulated = kept["method"] == "simulation"
@@ -152,8 +157,14 @@ def _check_memory(configuration: Configuration, limit: float) -> None:
     try:
         check_memory(problem, **solver_sizes(configuration), limit=limit)
     except SolveDynamicsError as error:
+        times = (
+            "duration"
+            if configuration["quantity"] == "replicas"
+            else "burn_in_time + 1.5 window_time"
+        )
         raise InvalidSettingError(
-            f"{error}; n_copies sets the samples, --memory the limit"
+            f"{error}; n_steps is ({times}) / learning_rate, n_copies sets the samples, "
+            "--memory the limit"
         ) from None
 
 
@@ -202,6 +213,8 @@ def expected_seconds(configuration: Configuration) -> float:
         sizes = solver_sizes(configuration)
         n_steps, copies = sizes["n_steps"], sizes["n_replicas"] * sizes["n_response"]
         tangent = copies * configuration["active_fraction"] * n_steps**3 / 6
+        if shares_histories(mean_field_problem(dynamics_of(configuration))):
+            tangent *= 0.5 if configuration["langevin_temperature"] > 0 else 0.02
         return 0.05 + 6e-10 * tangent + 2e-9 * sizes["n_samples"] * n_steps**2
     if configuration["quantity"] == "replicas":
         n_steps = steps(configuration, "duration")

@@ -18,7 +18,8 @@ TABLES = ("temperatures.csv",)
 COMPARE = (
     "Look at: the scatter of `learning_rate` against `temperature_secant` at one "
     "`active_fraction`; parallel coordinates of `method`, `learning_rate` and `persistence_time`, "
-    "where simulation and mean-field theory must agree."
+    "where simulation and mean-field theory must agree. These are raw slopes, also of runs that "
+    "are not stationary; the report says which."
 )
 
 

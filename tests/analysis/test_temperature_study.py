@@ -93,6 +93,10 @@ def test_known_laws_are_established(result):
     assert result.laws["T_sec,eta,persistent"].slope.value == pytest.approx(0.1, abs=0.05)
 
 
+def test_ratios_of_persistent_sgd_name_rate_and_time(result):
+    assert "at eta = 0.05, tau = 0.4" in result.verdicts["persistent_hotter"].reason
+
+
 def test_a_wrong_exponent_is_contradicted():
     found = analyse_temperatures(table(exponent=1.3))
     assert found.verdicts["noise_law"].status == CONTRADICTED
@@ -128,6 +132,43 @@ def test_a_table_without_a_single_temperature_still_has_a_report():
     content = temperature_content(found, ReportContext())
     assert [figure.name for figure in draw_figures(content.figures)]
     assert content.answers[0].status == NOT_ESTABLISHED
+
+
+def test_full_batch_without_a_bath_has_no_temperature():
+    rng = np.random.default_rng(2)
+    control = {"active_fraction": 1.0, "langevin_temperature": 0.0}
+    rows = [temperature_row(seed, rng, **control) for seed in range(3)]
+    rows = [{**row, "displacement": rows[0]["response"]} for row in rows]
+    found = analyse_temperatures(TemperatureTable(pd.DataFrame(rows)))
+    (reasons,) = found.to_dict()["not_stationary"].values()
+    assert "full batch without a bath has no noise" in reasons[0]
+    assert found.frame()["temperature_secant"].isna().all()
+
+
+def test_replicas_that_have_not_fitted_are_marked(result):
+    rng = np.random.default_rng(2)
+    rows = [{**replica_row(s, rng, active_fraction=0.5), "train_loss": 0.02} for s in range(3)]
+    found = analyse_temperatures(TemperatureTable(pd.DataFrame(rows)))
+    (text,) = found.to_dict()["not_at_rest"].values()
+    assert "not at rest: train loss 0.02 at time 30" in text
+    assert text in str(temperature_content(found, ReportContext("x", "run")).tables)
+    assert result.to_dict()["not_at_rest"] == {}
+
+
+def test_agreement_within_large_errors_shows_nothing():
+    rng = np.random.default_rng(2)
+    rows = [
+        temperature_row(seed, rng, method=method, active_fraction=b)
+        for method in ("simulation", "mean_field")
+        for seed, b in ((0, 0.5), (1, 0.5))
+    ]
+    for row in rows[1::2]:
+        row["displacement"] = json.dumps([1.6 * x for x in json.loads(row["displacement"])])
+    drifts = json.dumps({"train loss": [1.0, 1.0]})
+    frame = pd.DataFrame([{**row, "drifts": drifts} for row in rows])
+    verdict = analyse_temperatures(TemperatureTable(frame)).verdicts["theory_agrees"]
+    assert verdict.status == NOT_ESTABLISHED
+    assert "half of the errors exceed" in verdict.reason
 
 
 def test_configurations_of_other_problems_keep_their_names():

@@ -62,6 +62,19 @@ def test_both_conventions_of_the_persistence_time_are_one_configuration():
     [
         ({"active_fraction": 1.2}, "active_fraction=1.2"),
         ({"persistence_time": 0.01}, "at least 0.05"),
+        (
+            {
+                "active_fraction": 0.2,
+                "persistence_time": 0.1,
+                "persistence_convention": "idle",
+            },
+            "persistence_time=0.1 (persistence_convention=idle): must be at least 0.2 for "
+            "learning_rate=0.05 and active_fraction=0.2",
+        ),
+        ({"persistence_time": float("nan")}, "persistence_time=nan must be a positive finite"),
+        ({"active_fraction": 0}, "active_fraction=0.0: must be above 0 and at most 1"),
+        ({"active_fraction": float("nan")}, "active_fraction=nan is not a finite number"),
+        ({"active_fraction": 1, "persistence_time": 1}, "no meaning at active_fraction=1"),
         ({"learning_rate": 0.5}, "beyond stability"),
         ({"method": "dmft"}, "method='dmft' is unknown; allowed: simulation, mean_field"),
         ({"lode": 4}, "did you mean 'load'"),

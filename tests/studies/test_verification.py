@@ -48,7 +48,11 @@ def test_paper_preset_reproduces_the_published_laws(run_thermometer, tmp_path, p
         assert abs(pull) < 4, key
 
 
-_PRINTED = {"inject_matched_noise": "test error = 0.", "model_noise": "theory 2.25"}
+_PRINTED = {
+    "inject_matched_noise": "test error = 0.",
+    "model_noise": "theory 2.25",
+    "temperature_of_your_model": "bath of temperature 1e-3: T_long = ",
+}
 
 
 @pytest.mark.verify

@@ -86,6 +86,44 @@ def test_units_and_limits_are_checked():
         ModelDynamics(learning_rate=0.1, active_fraction=0.5, persistence_time=0.05)
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"learning_rate": float("nan")}, "learning_rate=nan must be a positive"),
+        ({"learning_rate": 0.1, "ridge": -1.0}, "ridge=-1.0: must be zero or positive"),
+        ({"learning_rate": 0.1, "langevin_temperature": float("inf")}, "langevin_temperature=inf"),
+        ({"learning_rate": 0.1, "active_fraction": 0.0}, "must be above 0 and at most 1"),
+    ],
+)
+def test_bad_dynamics_are_refused_in_one_sentence(settings, words):
+    with pytest.raises(InvalidSettingError, match=words):
+        ModelDynamics(**settings)
+
+
+def test_models_and_losses_that_have_no_temperature_are_refused():
+    model, x, y = regression()
+    dynamics = ModelDynamics(learning_rate=0.1, objective="mean")
+
+    def start(model=model, loss=squares, y=y, dynamics=dynamics):
+        return ModelRun(model, loss, x, y, dynamics, SEEDS)
+
+    with pytest.raises(InvalidSettingError, match="x has 1000 samples and y has 7"):
+        start(y=y[:7])
+    with pytest.raises(InvalidSettingError, match="one number per sample"):
+        start(loss=lambda f, y: squares(f, y).mean())
+    for layer in (torch.nn.Dropout(), torch.nn.BatchNorm1d(8).eval()):
+        with pytest.raises(InvalidSettingError, match=f"{type(layer).__name__}.* must be off"):
+            start(model=torch.nn.Sequential(model[0], layer, model[2]))
+    start(model=torch.nn.Sequential(model, torch.nn.Dropout().eval()))
+    fast = ModelDynamics(learning_rate=1e6, objective="mean")
+    with pytest.raises(InvalidSettingError, match="run away at step"), np.errstate(all="ignore"):
+        start(dynamics=fast).advance(500)
+    with pytest.raises(InvalidSettingError, match="field_strength=0"):
+        measure_windows(start(), 10, 1, 0)
+    with pytest.raises(InvalidSettingError, match="n_windows=0"):
+        measure_windows(start(), 10, 0, 0.1)
+
+
 def test_permuted_neurons_are_the_same_function():
     first, x, _ = regression()
     second, _, _ = regression()

@@ -126,15 +126,15 @@ def propose_extension(
         own = {name: curve.settings[name] for name in ("n_train", *names)}
         if added := _beyond(curve, axis, found.status):
             entries.append({**own, "temperature": added})
-        elif found.status in (CENSORED, LOCATED) and (again := _censored_at(scan, found)):
-            # A budget that was asked for is kept.
-            if space.max_presentations is None:
-                entries.append({**own, "temperature": again, BUDGET: LARGER_BUDGET})
+        elif space.max_presentations is None and (again := _censored_at(scan, found)):
+            entries.append({**own, "temperature": again, BUDGET: LARGER_BUDGET})
     return tuple(entries)
 
 
 def _censored_at(scan: pd.DataFrame, found: CriticalTemperature) -> list[float]:
     """Of a bracket's ends, or of all temperatures if it has none, those that cut runs short."""
+    if found.status not in (CENSORED, LOCATED):
+        return []
     low, _ = found.bracket
     cut = scan[scan["stop_reason"].isin(["step_budget", "wall_budget"])]["temperature"].unique()
     if low is not None:

@@ -115,6 +115,19 @@ NOISE_SCALES = ("gradient_noise_scale_start", "gradient_noise_scale_end")
 """tr(Sigma)/|G|^2 at the start and at the end of a training, where it was measured."""
 
 
+def compared_runs(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows without those that only measure the noise scale.
+
+    Their seeds have a single batch size, with which nothing is compared.
+    """
+    measured = frame[[name for name in NOISE_SCALES if name in frame]].notna().any(axis=1)
+    if not measured.any() or not {"batch_size", "seed"} <= set(frame):
+        return frame
+    runs = frame.groupby(["n_train", "temperature", "seed"])["batch_size"]
+    kept = frame[~(measured & (runs.transform("nunique") == 1))]
+    return frame if kept.empty else kept
+
+
 def _observables(frame: pd.DataFrame) -> list[str]:
     names = ("relative_weight_change", "training_time", "test_error", *NOISE_SCALES)
     return [name for name in names if name in frame and bool(frame[name].notna().any())]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.batch_grid import BatchGrid, NoiseScale, build_grid, noise_scales
+from analysis.batch_grid import BatchGrid, NoiseScale, build_grid, compared_runs, noise_scales
 from analysis.batch_verdicts import SMALL_BATCH, judge_plane
 from analysis.critical_batch import (
     STABLE_SHARE,
@@ -193,7 +193,8 @@ def analyse_batch_regimes(
     planes = []
     for group in table.groups(without=("batch_size",)):
         alpha = float(group.frame["alpha"].iloc[0]) if "alpha" in group.frame else math.nan
-        grid = build_grid(group.frame, n_bootstrap=n_bootstrap, seed=seed)
+        every = build_grid(group.frame, n_bootstrap=2, seed=seed)
+        grid = build_grid(compared_runs(group.frame), n_bootstrap=n_bootstrap, seed=seed)
         window = windows.get(alpha)
         batches = locate_critical_batches(grid, window.stable if window else math.inf)
         settings = {name: plain(value) for name, value in group.settings.items()}
@@ -205,7 +206,7 @@ def analyse_batch_regimes(
                 cells=_cells(grid, window, batches),
                 laws=fit_critical_batches(batches),
                 pooled=_pooled(grid, window),
-                noise_scale=noise_scales(grid),
+                noise_scale=noise_scales(every),
             )
         )
     return BatchResult(table, tuple(planes), n_bootstrap)

@@ -33,16 +33,13 @@ class Verdict:
     """Departure from the claim in standard errors."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON, without what is unknown."""
-        result: dict[str, Any] = {
+        """Return plain values for JSON, null for what is unknown."""
+        return {
             "claim": self.claim,
             "status": self.status,
             "reason": self.reason,
+            "literature": self.literature,
+            "value": json_number(self.value),
+            "stderr": json_number(self.stderr),
+            "pull": json_number(self.pull),
         }
-        if self.literature is not None:
-            result["literature"] = self.literature
-        for name in ("value", "stderr", "pull"):
-            number = json_number(getattr(self, name))
-            if number is not None:
-                result[name] = number
-        return result

@@ -12,12 +12,11 @@ import numpy as np
 
 from analysis.curves import BoolArray, Curves
 from analysis.estimates import Estimate, FloatArray, estimate_from_replicates
+from analysis.noise_windows import noise_window
 from analysis.power_law import size_range
 
 NOISE_WINDOW = (6.0, 60.0)
 """Temperatures of the fit in units of T_noise: above, noise decides; further up, lazy ends."""
-_EDGE = 1.35
-"""An end of the window moves to the nearest temperature if it is that close (a half grid step)."""
 
 _MINIMUM_SIZES, _MINIMUM_TEMPERATURES = 3, 3
 
@@ -79,7 +78,7 @@ def fit_companion_laws(
     if noise_temperature is None:
         reason = "companion laws not determined: T_noise, which sets their fit range, is unknown"
         return CompanionLaws(None, None, None, none, None, reason)
-    window = _noise_window(curves.temperatures, noise_temperature)
+    window = noise_window(curves.temperatures, noise_temperature, NOISE_WINDOW)
     inside = (curves.temperatures >= window[0]) & (curves.temperatures <= window[1])
     cells = curves.stable & inside[None, :]
     n_sizes, n_temperatures = int(cells.any(axis=1).sum()), int(cells.any(axis=0).sum())
@@ -105,20 +104,6 @@ def fit_companion_laws(
         fit_range=change.size_exponent.fit_range,
     )
     return CompanionLaws(change, time, predicted, samples, window, "")
-
-
-def _noise_window(temperatures: FloatArray, noise_temperature: float) -> tuple[float, float]:
-    """[6, 60] T_noise with its ends moved to the nearest measured temperatures.
-
-    The error of T_noise must not decide whether a temperature at the edge is in.
-    """
-
-    def nearest(edge: float) -> float:
-        found = float(temperatures[np.argmin(np.abs(np.log(temperatures / edge)))])
-        return found if 1 / _EDGE <= found / edge <= _EDGE else edge
-
-    low, high = (factor * noise_temperature for factor in NOISE_WINDOW)
-    return nearest(low), nearest(high)
 
 
 def _has_two_axes(curves: Curves, observable: str, cells: BoolArray) -> bool:

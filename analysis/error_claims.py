@@ -72,13 +72,14 @@ def _fall(law: ScalingLaw) -> Verdict:
     if difference is None or not difference.stderr:
         reason += f"; {law.fit.symbol} has no exponent to compare with"
         return Verdict(claim, NOT_ESTABLISHED, reason, LITERATURE, *numbers)
-    pull = difference.value / difference.stderr
+    error = math.hypot(difference.stderr, fit.systematic or 0.0)
+    pull = difference.value / error
     limit = student_factor(law.n_seeds)
     status = ESTABLISHED if abs(pull) <= limit else NOT_ESTABLISHED
     if abs(pull) > 1.5 * limit:
         status = CONTRADICTED
-    reason += (
-        f"; it differs from a of {law.fit.symbol} by {difference}, {pull:+.1f} standard errors"
+    reason += f"; it differs from a of {law.fit.symbol} by {difference}, {pull:+.1f} errors" + (
+        "" if fit.systematic is None else f" with the systematic ±{fit.systematic:.2f}"
     )
     return Verdict(claim, status, reason, LITERATURE, *numbers, pull)
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from analysis.curves import Curves
-from analysis.error_temperature import KERNEL_PLATEAU, ErrorRatios
+from analysis.error_ratios import ErrorRatios
+from analysis.error_temperature import KERNEL_PLATEAU
 from analysis.estimates import Estimate, FloatArray, estimate_from_replicates, format_value
 from analysis.power_law import size_range
 
@@ -27,7 +28,8 @@ ERROR_FLOOR = 0.01
 _BOUNDS = {"w": (math.log(0.1), math.log(3.0)), "A": (math.log(0.01), 0.0), "a": (-3.0, 3.0)}
 _MINIMUM_CELLS = 10
 _STEPS, _REFIT_STEPS = 40, 15
-_MOST_SAMPLES = 200
+MOST_SAMPLES = 200
+"""Bootstrap samples that are fitted: each is a search."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,20 @@ class LogisticLaw:
     """The numbers behind it."""
     replicates: FloatArray = field(repr=False)
     """(a, q) of every bootstrap sample, shape (n, 2)."""
+    systematic: float | None = None
+    """Half the spread of a over references with an end moved; None if unknown."""
 
 
 def fit_error_law(
-    curves: Curves, ratios: ErrorRatios | None, noise_temperature: float | None
+    curves: Curves,
+    ratios: ErrorRatios | None,
+    noise_temperature: float | None,
+    n_samples: int = MOST_SAMPLES,
 ) -> LogisticLaw | None:
-    """Fit the logistic law to all r at T >= 6 T_noise; None with too few sizes or cells."""
+    """Fit the logistic law to all r at T >= 6 T_noise; None with too few sizes or cells.
+
+    Without bootstrap samples, `n_samples` = 0, it has no error bars.
+    """
     if ratios is None or noise_temperature is None:
         return None
     errors = ratios.stderr(curves.n_clusters)
@@ -76,7 +86,7 @@ def fit_error_law(
     log_p = log_p - np.log(curves.sizes[cells.any(axis=1)]).mean()
     data = _Cells(log_t, log_p, ratios.values[cells], np.hypot(errors[cells], ERROR_FLOOR))
     # Samples keep their positions, at which other exponents saw the same resampled seeds.
-    samples = ratios.replicates[:_MOST_SAMPLES, cells]
+    samples = ratios.replicates[:n_samples, cells]
     where = f"{size_range(curves.sizes[cells.any(axis=1)])} ({int(cells.sum())} ratios)"
     return _law(data, samples, curves.n_clusters, where)
 

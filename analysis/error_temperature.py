@@ -9,12 +9,13 @@ with the number of seeds; significance is therefore stated, never used to locate
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from analysis.curves import BoolArray, Curves, IntArray
-from analysis.estimates import FloatArray, bootstrap_stderr, format_value, resampling_weights
+from analysis.error_ratios import OBSERVABLE, ErrorRatios, error_ratios
+from analysis.estimates import FloatArray, bootstrap_stderr, format_value
 from analysis.located_temperature import (
     ABOVE_WINDOW,
     CENSORED,
@@ -26,6 +27,7 @@ from analysis.located_temperature import (
     CriticalTemperature,
     CriticalTemperatures,
 )
+from analysis.noise_windows import Window, moved_windows
 
 FRACTION = 0.1
 """f: the relative change of the test error that counts as a departure."""
@@ -33,27 +35,17 @@ KERNEL_PLATEAU = (6.0, 35.0)
 """Temperatures, in units of T_noise, at which noise decides but the network is still lazy."""
 UP, DOWN = "test,up", "test,down"
 
-_OBSERVABLE = "test_error"
-
 
 @dataclass(frozen=True)
-class ErrorRatios:
-    """Ratio of mean test errors to a reference, over the seeds that fitted at both."""
+class MovedReference:
+    """The fall of the error against other temperatures of noisy kernel training."""
 
-    values: FloatArray
-    """r, NaN where unknown, shape (P, T)."""
-    replicates: FloatArray = field(repr=False)
-    """r of resampled seeds, shape (n_bootstrap, P, T)."""
-    reference: BoolArray
-    """Cells whose mean is the reference, shape (P, T)."""
-
-    def stderr(self, n_clusters: int) -> FloatArray:
-        """Return the standard error of r, NaN where unknown, shape (P, T)."""
-        errors = np.full(self.values.shape, np.nan)
-        for cell in zip(*np.nonzero(np.isfinite(self.values)), strict=True):
-            error = bootstrap_stderr(self.replicates[(slice(None), *cell)], n_clusters)
-            errors[cell] = np.nan if error is None else error
-        return errors
+    window: Window
+    """Lowest and highest temperature of the reference."""
+    down: CriticalTemperatures
+    """First fall below the error of these temperatures."""
+    ratios: ErrorRatios
+    """Ratios to it."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +58,8 @@ class ErrorOnsets:
     """First fall below the error of noisy kernel training."""
     ratios: ErrorRatios | None
     """Ratios to noisy kernel training, for the logistic law; None where there are none."""
+    moved: tuple[MovedReference, ...] = ()
+    """The fall with an end of its reference moved by one temperature."""
 
 
 def locate_error_onsets(
@@ -74,7 +68,8 @@ def locate_error_onsets(
     """Locate the first rise by 1 + f and the first fall by 1 - f of the test error, f = 0.1.
 
     Linear interpolation of r in ln T between neighbouring temperatures. References: the two
-    lowest temperatures for the rise, T in [6, 35] T_noise for the fall.
+    lowest temperatures for the rise, T in [6, 35] T_noise for the fall. The fall is located again
+    with either end of its reference moved by one temperature.
 
     Parameters
     ----------
@@ -88,43 +83,24 @@ def locate_error_onsets(
         up, down = (_all_refused(curves, name, why, n_bootstrap) for name in (UP, DOWN))
         return ErrorOnsets(up, down, None)
     lowest = _lowest(curves, noise_temperature)
-    low, high = (factor * noise_temperature for factor in KERNEL_PLATEAU)
-    inside = (curves.temperatures >= low) & (curves.temperatures <= high)
-    kernel = curves.stable & inside[None, :]
     up_ratios = error_ratios(curves, lowest, n_bootstrap, seed)
-    ratios = error_ratios(curves, kernel, n_bootstrap, seed)
-    return ErrorOnsets(
-        _locate_all(curves, up_ratios, UP, 1 + FRACTION),
-        _locate_all(curves, ratios, DOWN, 1 - FRACTION),
-        ratios,
+    window = (KERNEL_PLATEAU[0] * noise_temperature, KERNEL_PLATEAU[1] * noise_temperature)
+    fall, *moved = (
+        _fall(curves, each, n_bootstrap, seed)
+        for each in (window, *moved_windows(curves.temperatures, window))
     )
+    up = _locate_all(curves, up_ratios, UP, 1 + FRACTION)
+    return ErrorOnsets(up, fall.down, fall.ratios, tuple(moved))
 
 
-def error_ratios(curves: Curves, reference: BoolArray, n_bootstrap: int, seed: int) -> ErrorRatios:
-    """Return r(T) = mean error at T over mean error of the reference cells, paired by seed."""
-    errors = curves.values(_OBSERVABLE)
-    chosen = np.where(reference[..., None], errors, 0.0)
-    n_reference = reference.sum(axis=1)[:, None]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        # A seed that is missing at one reference temperature is left out: NaN stays NaN.
-        own = chosen.sum(axis=1) / n_reference
-    paired = np.isfinite(errors) & np.isfinite(own)[:, None, :]
-    numerator = np.where(paired, errors, 0.0)
-    denominator = np.where(paired, own[:, None, :], 0.0)
-    weights = resampling_weights(curves.n_slots, n_bootstrap, np.random.default_rng(seed))
-    flat = (-1, curves.n_slots)
-    shape = (n_bootstrap, *errors.shape[:2])
-    above = (weights @ numerator.reshape(flat).T).reshape(shape)
-    below = (weights @ denominator.reshape(flat).T).reshape(shape)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        values = numerator.sum(axis=2) / denominator.sum(axis=2)
-        replicates = above / below
-    known = np.isfinite(values)
-    return ErrorRatios(values, np.where(known, replicates, np.nan), reference)
+def _fall(curves: Curves, window: Window, n_bootstrap: int, seed: int) -> MovedReference:
+    inside = (curves.temperatures >= window[0]) & (curves.temperatures <= window[1])
+    ratios = error_ratios(curves, curves.stable & inside[None, :], n_bootstrap, seed)
+    return MovedReference(window, _locate_all(curves, ratios, DOWN, 1 - FRACTION), ratios)
 
 
 def _missing(curves: Curves, noise_temperature: float | None) -> str:
-    if not curves.has(_OBSERVABLE):
+    if not curves.has(OBSERVABLE):
         return "the table holds no test errors"
     if noise_temperature is None:
         return "T_noise, which sets both references, is unknown"
@@ -167,10 +143,10 @@ def _temperatures(
     fall = "falls by 10 % below its mean at T = 6..35 T_noise"
     return CriticalTemperatures(
         name=name,
-        observable=_OBSERVABLE,
+        observable=OBSERVABLE,
         threshold=FRACTION,
         definition=(
-            f"first temperature at which the mean {_OBSERVABLE}, paired by seed, "
+            f"first temperature at which the mean {OBSERVABLE}, paired by seed, "
             f"{rise if name == UP else fall}"
         ),
         points=tuple(points),

@@ -17,6 +17,13 @@ from analysis.collapse import CollapseFit, fit_collapse
 from analysis.companion_laws import CompanionLaws, fit_companion_laws
 from analysis.critical_temperature import locate_critical_temperatures
 from analysis.curves import Curves
+from analysis.error_edges import (
+    EdgeCheck,
+    check_edges,
+    fall_systematic,
+    with_edge_remark,
+    with_edges,
+)
 from analysis.error_logistic import LogisticLaw, fit_error_law
 from analysis.error_temperature import ErrorOnsets, locate_error_onsets
 from analysis.estimates import (
@@ -75,6 +82,8 @@ class ScalingLaw:
     """The fall of the test error as one law in (P, T)."""
     collapse: CollapseFit | None
     """Data collapse of the weight change above T_noise."""
+    edge_checks: tuple[EdgeCheck, ...] = ()
+    """The exponents of the fall with an end of its reference moved."""
     design: str = GRID
     """``grid``, or ``adaptive``, which measures T_lazy at the headline c alone."""
 
@@ -131,6 +140,17 @@ class ScalingLaw:
         """Half the spread of a over the thresholds; None for fewer than two."""
         values = list(self.exponents_over_thresholds().values())
         return (max(values) - min(values)) / 2 if len(values) > 1 else None
+
+    def systematics(self) -> dict[str, float | None]:
+        """Return the systematic of a by key: over c, and of the fall over its references."""
+        down = self.onsets.down
+        found = {self.key("a", self.lazy[self.headline].key): self.systematic}
+        fall = fall_systematic(self.onset_fits[down.name], self.edge_checks)
+        if fall is not None:
+            found[self.key("a", down.key)] = fall
+        if self.error_law is not None and self.error_law.identifiable:
+            found[self.key("a", "test")] = self.error_law.systematic
+        return found
 
     def difference_from_prediction(self) -> Estimate | None:
         """Return a - gamma/delta, its error taken with the correlation of both."""
@@ -318,6 +338,8 @@ def analyse_law(
     noise = locate_noise_onset(curves, n_bootstrap=n_bootstrap, seed=seed)
     onset = noise.geometric_mean
     onsets = locate_error_onsets(curves, onset, n_bootstrap=n_bootstrap, seed=seed)
+    edges = check_edges(curves, onsets, onset)
+    fall = with_edge_remark(fit_power_law(onsets.down), edges)
     return ScalingLaw(
         settings=settings,
         batch_size=batch_size,
@@ -330,9 +352,10 @@ def analyse_law(
         companions=fit_companion_laws(curves, onset, n_bootstrap=n_bootstrap, seed=seed),
         batches=batches,
         onsets=onsets,
-        onset_fits={each.name: fit_power_law(each) for each in (onsets.up, onsets.down)},
-        error_law=fit_error_law(curves, onsets.ratios, onset),
+        onset_fits={onsets.up.name: fit_power_law(onsets.up), onsets.down.name: fall},
+        error_law=with_edges(fit_error_law(curves, onsets.ratios, onset), edges),
         collapse=_collapse(curves, onset, n_bootstrap, seed),
+        edge_checks=edges,
     )
 
 

@@ -77,7 +77,7 @@ class ScalingResult(JoinedResult[ScalingLaw]):
                     lines.append(f"  {key:<28} {estimate!s:<12} {_interval(estimate)}")
             if law.systematic is not None:
                 lines.append(f"  systematic of a over c: +-{law.systematic:.3f} (half spread)")
-            lines += [f"  {text}" for text in _refusals(law)]
+            lines += [f"  {text}" for text in (*_edges(law), *_refusals(law))]
             lines += [""]
             for key, verdict in judge(law).items():
                 lines.append(f"  {key}: {verdict.status}: {verdict.reason}")
@@ -91,8 +91,9 @@ class ScalingResult(JoinedResult[ScalingLaw]):
                 label: [vars(light) for light in lights_] for label, lights_ in self.lights.items()
             },
             "systematics": {
-                law.key("a", law.lazy[law.headline].key): json_number(law.systematic)
+                key: json_number(value)
                 for law in self.laws
+                for key, value in law.systematics().items()
             },
         }
 
@@ -109,6 +110,16 @@ def _headline(law: ScalingLaw) -> str:
         f"{', ' + interval if interval else ''}, "
         f"{fit.fit_range}, {law.replicas}"
     )
+
+
+def _edges(law: ScalingLaw) -> list[str]:
+    """What the edge of its reference does to the exponents of the test error."""
+    headline = law.key("a", law.lazy[law.headline].key)
+    return [
+        f"systematic of {key}: +-{value:.3f} (edge of the reference)"
+        for key, value in law.systematics().items()
+        if key != headline and value is not None
+    ]
 
 
 def _refusals(law: ScalingLaw) -> list[str]:

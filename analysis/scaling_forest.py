@@ -44,6 +44,14 @@ def _onset_rows(law: ScalingLaw) -> tuple[ForestRow, ...]:
         for name, fit in fits.items()
         if fit.determined and fit.exponent is not None
     ]
+    rows += [
+        ForestRow(
+            rf"$T_\mathrm{{test}}$ down, reference ${check.label.replace('..', '$–$')}$",
+            check.fit.exponent,
+        )
+        for check in law.edge_checks
+        if check.fit.determined and check.fit.exponent is not None
+    ]
     if law.error_law is not None and law.error_law.identifiable:
         rows.append(ForestRow(r"$a_\mathrm{test}$ ($q$ free)", law.error_law.a))
     return tuple(rows)

@@ -2,9 +2,10 @@
 
 When the planned grid is complete, curves whose headline T_c lies beyond an end of their range get
 up to two more temperatures on that side, in the steps of the range and inside the stable window
-of the network. Where T_c is refused because runs used up their budget, up to two temperatures of
-the bracket are trained again with four times the budget, as points of their own: the analysis
-takes, of a replica trained twice, the run with the larger budget. What was added is written into
+of the network. Where any run of the bracket of T_c used up its budget, or T_c is refused because
+runs did, up to two temperatures are trained again with four times the budget, as points of their
+own: the analysis takes, of a replica trained twice, the run with the larger budget, and says
+`Tc upper side censored` if that was used up as well. What was added is written into
 the spec: a second run does not add again, and a resumed run gives the same table. Listed
 temperatures and a given budget are left as they are.
 """
@@ -21,7 +22,13 @@ import numpy as np
 import pandas as pd
 
 from analysis import MeasurementTable, locate_critical_temperatures
-from analysis.located_temperature import ABOVE_WINDOW, BELOW_WINDOW, CENSORED
+from analysis.located_temperature import (
+    ABOVE_WINDOW,
+    BELOW_WINDOW,
+    CENSORED,
+    LOCATED,
+    CriticalTemperature,
+)
 from search_spaces import InvalidSettingError, ListAxis, LogAxis, Point, SearchSpace
 from search_spaces.axes import Axis
 from search_spaces.numbers import positive_integer, positive_number, significant
@@ -119,14 +126,16 @@ def propose_extension(
         own = {name: curve.settings[name] for name in ("n_train", *names)}
         if added := _beyond(curve, axis, found.status):
             entries.append({**own, "temperature": added})
-        elif found.status == CENSORED and space.max_presentations is None:
-            again = _censored_at(scan, found.bracket[0])
+        elif space.max_presentations is None and (again := _censored_at(scan, found)):
             entries.append({**own, "temperature": again, BUDGET: LARGER_BUDGET})
     return tuple(entries)
 
 
-def _censored_at(scan: pd.DataFrame, low: float | None) -> list[float]:
+def _censored_at(scan: pd.DataFrame, found: CriticalTemperature) -> list[float]:
     """Of a bracket's ends, or of all temperatures if it has none, those that cut runs short."""
+    if found.status not in (CENSORED, LOCATED):
+        return []
+    low, _ = found.bracket
     cut = scan[scan["stop_reason"].isin(["step_budget", "wall_budget"])]["temperature"].unique()
     if low is not None:
         ends = sorted(t for t in scan["temperature"].unique() if t >= low * (1 - 1e-9))

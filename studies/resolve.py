@@ -99,7 +99,8 @@ def resolve_spec(
         check_name("preset", preset, tuple(presets) or ("standard",))
         plain.update(presets.get(preset) or {})
     if held is None:
-        return StudySpec.from_plain(apply_overrides({**plain, "study": study}, overrides))
+        asked_for = apply_overrides({**plain, "study": study}, overrides)
+        return StudySpec.from_plain(asked_for if "scans" in overrides else _measurable(asked_for))
     if held.get("study") != study:
         raise InvalidSettingError(
             f"the folder holds the study {held.get('study')!r}, not {study!r}; "
@@ -112,6 +113,19 @@ def resolve_spec(
     after = StudySpec.from_plain(apply_overrides(dict(held), asked))
     check_growth(before, after)
     return after
+
+
+def _measurable(plain: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the scans of a recipe that measure what its model, by now another one, cannot."""
+    scans = plain.get("scans")
+    if not isinstance(scans, dict) or plain.get("model", "mlp") == "mlp":
+        return plain
+    kept = {
+        name: own
+        for name, own in scans.items()
+        if not (isinstance(own, dict) and own.get("observables"))
+    }
+    return {**plain, "scans": kept}
 
 
 def study_name_of(source: str) -> str:

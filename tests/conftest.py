@@ -64,9 +64,9 @@ PAGES = {
         "are 68 %, intervals 95 %, resampled over seeds; for local slopes, of one T or one P, "
         "both come from the slopes of single seeds. At weight change c, a(c) is the ratio of the "
         "local gamma and delta by construction: that it tends to gamma/delta has content only as "
-        "far as these are constants. T_test is measured against T = 6..35 T_noise; T = 0.178 lies "
-        "at the very edge of that range, and where T_noise comes out large enough to count it in, "
-        "the two largest P are refused, because their fall has begun there.",
+        "far as these are constants. T_test is measured against T = 6..35 T_noise, three "
+        "temperatures of which T = 0.178 is just none; its systematic is half the spread of a "
+        "with an end of that range moved by one temperature.",
     ),
     "noise_laws": (
         "The laws of the noise against independent measurements",

@@ -150,6 +150,19 @@ def test_gradient_noise_scale_is_reported_where_measured(result, tmp_path):
     assert len(pd.read_csv(tmp_path / "b_star.csv")) == 8
 
 
+def test_runs_for_the_noise_scale_alone_leave_the_plane_as_it_is(result):
+    scale = plane().query("batch_size == 1 and temperature == 0.01 and seed < 4")
+    scale = scale.assign(
+        seed=scale["seed"] + 1000, gradient_noise_scale_start=20.0, relative_weight_change=9.0
+    )
+    both = analyse(pd.concat([plane(), scale], ignore_index=True))
+    assert both.planes[0].cells == result.planes[0].cells
+    assert both.critical_batches().equals(result.critical_batches())
+    known = both.estimates["gradient_noise_scale_start[n_train=64]"]
+    assert (known.value, known.n) == (pytest.approx(20), 4)
+    assert len(both.table.frame) == len(plane()) + len(scale)
+
+
 @pytest.mark.parametrize("column", ["batch_size", "seed"])
 def test_a_table_without_batches_or_seeds_gets_one_sentence(column):
     frame = plane(n_seeds=1).query("batch_size == 1 and temperature == 0.01")

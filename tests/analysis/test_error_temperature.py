@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 
 from analysis import MeasurementTable, analyse_scaling
 from analysis.critical_temperature import single_law
+from analysis.error_edges import check_edges, with_edges
 from analysis.error_logistic import LogisticLaw, fit_error_law
 from analysis.error_temperature import ErrorOnsets, locate_error_onsets
 from analysis.report import ReportContext
@@ -210,3 +212,49 @@ def test_report_quotes_a_test_only_with_q(
     assert ">not identifiable</td>" in page
     assert "T_test,up(0.1)" in page
     json.loads((tmp_path / "report.json").read_text())
+
+
+def test_an_edge_that_decides_is_a_systematic(synthetic_table: Maker) -> None:
+    """The fall of large P begins inside T = 6..35 T_noise: where that ends shifts the exponent."""
+    grid = tuple(float(f"{10 ** (k / 4):.6g}") for k in range(-14, 5))
+    early, late = (
+        with_errors(
+            synthetic_table(32, temperatures=grid),
+            **{"a": 0.4, "centre": centre, "noise": 0.02, "rise": 0.0},
+        )
+        for centre in (0.45, 2.0)
+    )
+    spreads, biases = [], []
+    for frame in (early, late):
+        result = analyse_scaling(MeasurementTable.from_frame(frame), (0.1,), n_bootstrap=100)
+        spreads.append(result.to_dict()["systematics"]["a[test,down,f=0.1]"])
+        (fall,) = (law.onset_fits["test,down"] for law in result.laws)
+        assert f"systematic ±{spreads[-1]:.3f} from the edge of its reference" in fall.remarks[-1]
+        assert f"a[test,down,f=0.1]: +-{spreads[-1]:.3f} (edge of the" in result.summary()
+        biases.append(abs(result.estimates["a[test,down,f=0.1]"].value - 0.4))
+    assert spreads[0] > 2 * spreads[1]
+    assert biases[0] > 2 * biases[1]
+
+
+def test_an_exponent_that_the_edge_decides_is_not_identifiable(synthetic_table: Maker) -> None:
+    """Errors of a law may be tiny where its reference is not: the systematic counts as well."""
+    grid = tuple(float(f"{10 ** (k / 4):.6g}") for k in range(-14, 5))
+    frame = with_errors(synthetic_table(32, temperatures=grid), noise=0.02, rise=0.0)
+    fit = law(frame)
+    found = locate_error_onsets(
+        single_law(MeasurementTable.from_frame(frame)), T_NOISE, n_bootstrap=20
+    )
+    checks = check_edges(single_law(MeasurementTable.from_frame(frame)), found, T_NOISE)
+    kept = with_edges(fit, checks)
+    assert kept is not None
+    assert kept.identifiable == fit.identifiable
+    shifted = [
+        replace(check, law=replace(check.law, a=replace(check.law.a, value=fit.a.value + 0.3)))
+        for check in checks
+        if check.law is not None
+    ]
+    refused = with_edges(fit, shifted)
+    assert refused is not None
+    assert not refused.identifiable
+    assert refused.reason.startswith("not identifiable: a = ")
+    assert "systematic ±0.15 from the edge of the reference" in refused.reason

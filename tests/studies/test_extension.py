@@ -87,6 +87,9 @@ def censored(rows, n_lost, above):
         # Every run above the last stable temperature: the bracket has no upper end.
         (8, 1.1, {64: [1.77828]}),
         (0, 0.5, {}),
+        # Outside of the bracket a censored run decides nothing.
+        (2, 1.5, {64: [1.77828]}),
+        (2, 1.8, {}),
     ],
 )
 def test_a_censored_bracket_gets_four_times_the_budget(n_lost, above, again):
@@ -96,6 +99,18 @@ def test_a_censored_bracket_gets_four_times_the_budget(n_lost, above, again):
     assert all(entry["budget_factor"] == 4 for entry in found)
     given = resolve(n_seeds=8, max_presentations=5000)
     assert propose_extension(given.space, 0.1, censored(measured(given), n_lost, above)) == ()
+
+
+def test_a_single_run_of_the_bracket_that_used_up_its_budget_is_enough():
+    """One of 64 does not refuse T_c, but it is repeated all the same."""
+    spec = resolve(n_seeds=64)
+    rows = censored(measured(spec), 1, 1.1)
+    table = MeasurementTable.from_frame(pd.DataFrame(rows))
+    located = analyse_scaling(table, (0.1,), n_bootstrap=20).laws[0].lazy[0.1].points
+    assert {point.status for point in located} == {"located"}
+    assert "Tc upper side censored: 1 of 128 runs in the bracket" in located[0].message
+    (found,) = propose_extension(spec.space, 0.1, rows)
+    assert found == {"n_train": 64, "temperature": [1.77828], "budget_factor": 4}
 
 
 def test_a_larger_budget_is_another_point_and_the_longer_run_counts():

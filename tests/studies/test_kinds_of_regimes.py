@@ -48,6 +48,9 @@ def test_every_kind_answers_every_table(kind, name):
     for verdict in numbers["verdicts"].values():
         assert verdict["status"] in ("established", "not established", "contradicted")
         assert verdict["reason"]
+        assert set(verdict) == {
+            "claim", "status", "reason", "literature", "value", "stderr", "pull",
+        }  # fmt: skip
     content = module.content(result, ReportContext(study=kind))
     assert set(content.files) == set(module.TABLES)
     assert all(answer.headline for answer in content.answers)

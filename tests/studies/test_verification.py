@@ -97,9 +97,9 @@ def test_glyphs_to_16384(run_thermometer, pages):
     for key, each in found.items():
         if not key.startswith(("T_", "C[")):
             low, high = each["interval95"]
-            add_number(
-                pages, f"`{key}`", each["value"], each["stderr"], (low, high), each["fit_range"]
-            )
+            systematic = report["systematics"].get(key)
+            where = each["fit_range"] + (f"; systematic ±{systematic:.3f}" if systematic else "")
+            add_number(pages, f"`{key}`", each["value"], each["stderr"], (low, high), where)
     table = pd.read_csv(folder / "table.csv")
     for temperature in (0.0177828, 0.0562341, 0.177828, 0.562341):
         rows = table[table["temperature"] == temperature]

@@ -24,6 +24,13 @@ _ROOT_HALF = math.sqrt(0.5)
 _DENSITY_AT_ZERO = 1 / math.sqrt(2 * math.pi)
 
 
+@compiled(inline="always", counted=False)
+def _within(z, bound):
+    """Return z in double precision between -bound and bound; NaN stays NaN."""
+    x = bound if z > bound else np.float64(z)
+    return -bound if x < -bound else x
+
+
 def tanh(z):
     """Return tanh z, in the precision of z."""
     return math.tanh(z)
@@ -35,8 +42,7 @@ def _tanh(z):
         return lambda z: math.tanh(z)
 
     def single(z):
-        x = 9.0 if z > 9.0 else np.float64(z)
-        x = -9.0 if x < -9.0 else x
+        x = _within(z, 9.0)
         u = x * x
         p = 2.8034233895e-5 + u * (3.06491251475e-8 + u * -1.22507140316e-11)
         p = 0.999999998768 + u * (0.136809772558 + u * (0.00386965781052 + u * p))
@@ -57,8 +63,7 @@ def _erf(z):
         return lambda z: math.erf(z)
 
     def single(z):
-        x = 4.2 if z > 4.2 else np.float64(z)
-        x = -4.2 if x < -4.2 else x
+        x = _within(z, 4.2)
         u = x * x
         p = 3.8301661169308e-4 + u * (4.7754036825457e-6 + u * -1.3672165705844e-8)
         p = 0.185213222327603 + u * (0.0543960381855144 + u * (3.8601732217949e-3 + u * p))

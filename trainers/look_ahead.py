@@ -84,11 +84,38 @@ def next_candidate(batches, row, end, version, status):
     return row
 
 
+@compiled(fastmath=True, counted=False, inline="always")
+def mark(points, n, outputs, square, sample, alpha, record, version, status):
+    """Mark the first `n` points, of which `outputs` are known, as safe, candidate or violator.
+
+    A point is safe if y F > 1 by more than the rounding error of the block path; `square` is the
+    largest |a_L|^2 of these points. Other parameters and results as :func:`classify`.
+    """
+    y, f0 = sample[1], sample[2]
+    latest, tolerance = record
+    if not square <= tolerance[1]:
+        tolerance[1] = square
+    width = tolerance[0] * np.sqrt(tolerance[1])
+    candidates, certain = 0, 0
+    for r in range(n):
+        p = points[r]
+        latest[p] = outputs[r]
+        margin = y[p] * alpha * (outputs[r] - f0[p])
+        # NaN and infinity fail both comparisons, so that they become candidates.
+        if margin > 1.0 + width and margin < np.inf:
+            status[p] = VERSION * version + SAFE
+        elif margin < 1.0 - width:
+            status[p] = VERSION * version + VIOLATOR
+            certain += 1
+        else:
+            status[p] = VERSION * version + CANDIDATE
+            candidates += 1
+    return candidates, certain
+
+
 @compiled(fastmath=True, counted=False)
 def classify(queue, n_queue, sample, law, record, version, status, network, workspace):
-    """Evaluate the queued points and mark each of them safe, candidate or violator.
-
-    A point is safe if y F > 1 by more than the rounding error of the block path.
+    """Evaluate the queued points and :func:`mark` them.
 
     Parameters
     ----------
@@ -101,31 +128,16 @@ def classify(queue, n_queue, sample, law, record, version, status, network, work
     tuple of int
         Numbers of candidates and of violators beyond rounding.
     """
-    x, y, f0 = sample
-    latest, tolerance = record
-    alpha, activation = law[0], law[3]
     outputs = workspace[2]
     block = outputs.shape[0] - outputs.shape[0] % ROWS
     candidates, certain = 0, 0
     for start in range(0, n_queue, block):
         n = min(block, n_queue - start)
-        square = listed_outputs(x, queue[start:], n, network, activation, workspace)
-        if not square <= tolerance[1]:
-            tolerance[1] = square
-        width = tolerance[0] * np.sqrt(tolerance[1])
-        for r in range(n):
-            p = queue[start + r]
-            latest[p] = outputs[r]
-            margin = y[p] * alpha * (outputs[r] - f0[p])
-            # NaN and infinity fail both comparisons, so that they become candidates.
-            if margin > 1.0 + width and margin < np.inf:
-                status[p] = VERSION * version + SAFE
-            elif margin < 1.0 - width:
-                status[p] = VERSION * version + VIOLATOR
-                certain += 1
-            else:
-                status[p] = VERSION * version + CANDIDATE
-                candidates += 1
+        points = queue[start:]
+        square = listed_outputs(sample[0], points, n, network, law[3], workspace)
+        found = mark(points, n, outputs, square, sample, law[0], record, version, status)
+        candidates += found[0]
+        certain += found[1]
     return candidates, certain
 
 

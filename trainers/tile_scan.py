@@ -7,10 +7,8 @@ a time, in order, and the search ends with the tile that meets a candidate.
 
 from __future__ import annotations
 
-import numpy as np
-
 from trainers.compilation import compiled
-from trainers.look_ahead import CANDIDATE, QUEUED, SAFE, VERSION, VIOLATOR
+from trainers.look_ahead import CANDIDATE, QUEUED, VERSION, mark
 from trainers.mlp_kernel import tile_outputs
 from trainers.tiles import ROWS
 
@@ -38,9 +36,7 @@ def scan_tiles(
         this batch is known. Or a row before which there is none, and False. Then the numbers of
         evaluated points and of violators beyond rounding.
     """
-    x, y, f0 = sample
-    latest, tolerance = record
-    alpha, outputs, size = law[0], workspace[2], batches.shape[1]
+    outputs, size = workspace[2], batches.shape[1]
     known = VERSION * version
     hit, place, n, evaluated, certain = end, 0, 0, 0, 0
     while True:
@@ -61,24 +57,13 @@ def scan_tiles(
             return min(hit, row), hit < end, evaluated, certain
         for r in range(n, ROWS):
             queue[r] = queue[n - 1]
-        square = tile_outputs(x, queue, network, law[3], workspace)
-        if not square <= tolerance[1]:
-            tolerance[1] = square
-        width = tolerance[0] * np.sqrt(tolerance[1])
-        for r in range(n):
-            p = queue[r]
-            latest[p] = outputs[r]
-            margin = y[p] * alpha * (outputs[r] - f0[p])
-            # NaN and infinity fail both comparisons, so that they become candidates.
-            if margin > 1.0 + width and margin < np.inf:
-                status[p] = known + SAFE
-                continue
-            if margin < 1.0 - width:
-                status[p] = known + VIOLATOR
-                certain += 1
-            else:
-                status[p] = known + CANDIDATE
-            hit = min(hit, queue[ROWS + r])
+        square = tile_outputs(sample[0], queue, network, law[3], workspace)
+        marked = mark(queue, n, outputs, square, sample, law[0], record, version, status)
+        certain += marked[1]
+        if marked[0] + marked[1] > 0:
+            for r in range(n):
+                if status[queue[r]] >= known + CANDIDATE:
+                    hit = min(hit, queue[ROWS + r])
         evaluated += n
         n = 0
         if row > hit or row == end:

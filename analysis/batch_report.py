@@ -12,10 +12,10 @@ from analysis.batch_regimes import BatchCell, BatchPlane, BatchResult, headline_
 from analysis.batch_verdicts import judge_plane
 from analysis.check_figures import diagnostics_figures, forest_figures
 from analysis.critical_batch import EXCESS
-from analysis.estimates import Estimate, format_value
+from analysis.estimates import Estimate, format_value, interval_text
 from analysis.report import ReportContext
 from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable
-from analysis.report_tables import counts_table, interval_text, verdict_table
+from analysis.report_tables import counts_table, verdict_table
 from analysis.scaling_report import TRAINING_CONVENTIONS
 from analysis.study_diagnostics import batch_diagnostics
 from analysis.study_forests import batch_forests

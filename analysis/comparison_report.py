@@ -9,10 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.comparison import ComparedLaw, ScalingComparison, pull_text
-from analysis.estimates import student_factor
+from analysis.estimates import interval_text, student_factor
 from analysis.figure_style import CATEGORIES, GREY, MARKERS, label_decades, label_sizes
 from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable
-from analysis.report_tables import interval_text
 from analysis.scaling_methods import CITED
 from analysis.scaling_report import TRAINING_CONVENTIONS
 from analysis.table import SETTINGS

@@ -107,6 +107,13 @@ def format_interval(value: float, stderr: float | None, ends: Sequence[float]) -
     return f"[{', '.join(texts)}]"
 
 
+def interval_text(estimate: Estimate) -> str:
+    """Return ``[0.321, 0.345]`` with the digits that the error allows, or nothing."""
+    if estimate.interval95 is None:
+        return ""
+    return format_interval(estimate.value, estimate.stderr, estimate.interval95)
+
+
 def _shown_digits(stderr: float) -> tuple[int, int]:
     """Return the digits of an error as a whole number, and the power of ten of the last one."""
     power = _power_of_ten(stderr)

@@ -8,11 +8,12 @@ from functools import partial
 from analysis import optimal_figures as figures
 from analysis import study_figure_data as data
 from analysis.check_figures import diagnostics_figures, forest_figures
+from analysis.estimates import interval_text
 from analysis.optimal_law import OptimalLaw, OptimalResult
 from analysis.optimal_temperature import OptimalTemperature
 from analysis.report import ReportContext
 from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable
-from analysis.report_tables import counts_table, interval_text, verdict_table
+from analysis.report_tables import counts_table, verdict_table
 from analysis.scaling_report import TRAINING_CONVENTIONS
 from analysis.study_diagnostics import optimal_diagnostics
 from analysis.study_forests import optimal_forests

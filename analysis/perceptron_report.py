@@ -11,13 +11,13 @@ import pandas as pd
 from analysis import perceptron_figures as figures
 from analysis import study_figure_data as data
 from analysis.check_figures import diagnostics_figures, forest_figures
-from analysis.estimates import format_value
+from analysis.estimates import format_value, interval_text
 from analysis.perceptron_laws import PerceptronLaws
 from analysis.perceptron_scaling import PerceptronResult
 from analysis.perceptron_verdicts import judge, lights, windows
 from analysis.report import ReportContext
 from analysis.report_content import Answer, PlannedFigure, ReportContent, ReportTable
-from analysis.report_tables import counts_table, estimate_table, interval_text, verdict_table
+from analysis.report_tables import counts_table, estimate_table, verdict_table
 from analysis.seed_means import GrowthLaw
 from analysis.study_diagnostics import perceptron_diagnostics
 from analysis.study_forests import perceptron_forests

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.collapse import NO_COLLAPSE
 from analysis.error_logistic import NOT_IDENTIFIABLE
-from analysis.estimates import Estimate, format_interval
+from analysis.estimates import Estimate, interval_text
 from analysis.law import ScalingLaw
 from analysis.located_temperature import NOT_MEASURED, CriticalTemperature, CriticalTemperatures
 from analysis.power_law import PowerLawFit
@@ -200,10 +200,3 @@ def estimate_table(estimates: Mapping[str, Estimate]) -> ReportTable:
 
 def _estimate_row(key: str, estimate: Estimate) -> Row:
     return (key, str(estimate), interval_text(estimate), str(estimate.n), estimate.fit_range)
-
-
-def interval_text(estimate: Estimate) -> str:
-    """Return ``[0.321, 0.345]`` with the digits that the error allows, or nothing."""
-    if estimate.interval95 is None:
-        return ""
-    return format_interval(estimate.value, estimate.stderr, estimate.interval95)

@@ -13,7 +13,7 @@ from analysis.adaptive_law import analyse_adaptive_law
 from analysis.adaptive_location import DEFAULT_TOLERANCE, is_adaptive
 from analysis.batch_comparison import compare_batch_sizes
 from analysis.curves import Curves, build_curves
-from analysis.estimates import Estimate, format_interval, json_number
+from analysis.estimates import Estimate, interval_text, json_number
 from analysis.law import ADAPTIVE, ScalingLaw, analyse_law
 from analysis.power_law import MINIMUM_SIZES
 from analysis.study_result import JoinedResult, runs_line
@@ -140,10 +140,8 @@ def _refusals(law: ScalingLaw) -> list[str]:
 
 
 def _interval(estimate: Estimate) -> str:
-    if estimate.interval95 is None:
-        return ""
-    ends = format_interval(estimate.value, estimate.stderr, estimate.interval95)
-    return f"95% interval {ends}"
+    ends = interval_text(estimate)
+    return f"95% interval {ends}" if ends else ""
 
 
 def analyse_scaling(

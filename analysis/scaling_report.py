@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from analysis import captions, figure_data, figures
 from analysis.check_figures import diagnostics_figures
 from analysis.error_figure import plot_test_error
+from analysis.estimates import interval_text
 from analysis.forest_figure import plot_forests
 from analysis.law import ScalingLaw
 from analysis.report import ReportContext, write_report
@@ -20,7 +21,6 @@ from analysis.report_content import Answer, PlannedFigure, ReportContent, Report
 from analysis.report_tables import (
     counts_table,
     exponent_table,
-    interval_text,
     model_table,
     temperature_tables,
     verdict_table,

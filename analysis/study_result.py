@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from analysis.claims import Verdict
-from analysis.estimates import Estimate, format_interval
+from analysis.estimates import Estimate, interval_text
 from analysis.run_counts import count_runs
 from analysis.table import MeasurementTable
 
@@ -89,9 +89,8 @@ def summary_text(
     """Return headline, estimates with intervals, verdicts and counts as lines of text."""
     lines = [headline, ""]
     for key, estimate in estimates.items():
-        ends, shown = estimate.interval95, ""
-        if ends is not None:
-            shown = f"95% interval {format_interval(estimate.value, estimate.stderr, ends)}"
+        ends = interval_text(estimate)
+        shown = f"95% interval {ends}" if ends else ""
         lines.append(f"  {key:<32} {estimate!s:<14} {shown}".rstrip())
     lines.append("")
     lines += [f"  {key}: {verdict.status}: {verdict.reason}" for key, verdict in verdicts.items()]

@@ -14,8 +14,8 @@ from typing import Any, cast
 import numpy as np
 
 from search_spaces.configuration import Configuration
+from studies.execution.worker import run_pack
 from studies.experiments import Experiment, add_experiment
-from studies.worker import run_pack
 
 NAME = "busy"
 PARAMS = ("x", "products")

@@ -17,8 +17,8 @@ from benchmarks.machine import table
 from search_spaces import Point, Seeds
 from trainers import train
 from trainers.data import dataset_of
-from trainers.image_training import compile_image_kernels
-from trainers.networks import Convolution, build_network
+from trainers.images.backend import compile_image_kernels
+from trainers.models.batched import Convolution, build_network
 
 ALPHA, BUDGET = 100.0, 10**7
 _ROUND_SECONDS = 0.2

@@ -17,10 +17,10 @@ from typing import Any
 from benchmarks.driving import Plan, drive
 from benchmarks.synthetic import SyntheticExecutor
 from search_spaces import SearchSpace
-from studies.ledger import Ledger
-from studies.packs import PackQueue, expected_seconds
-from studies.records import table_rows, to_csv
-from studies.spec import StudySpec
+from studies.ledger.base import Ledger
+from studies.plans.queue import PackQueue, expected_seconds
+from studies.results.table import table_rows, to_csv
+from studies.specs.spec import StudySpec
 
 SIZES = (64, 128, 256, 512, 1024)
 

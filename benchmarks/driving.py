@@ -12,20 +12,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from studies.driver import Budget, Driver
-from studies.executors import Executor
+from studies.execution.driver import Budget, Driver
+from studies.execution.executors import Executor
+from studies.execution.interrupt import Interrupt
+from studies.execution.progress import Progress
 from studies.experiments import Configuration
-from studies.interrupt import Interrupt
-from studies.ledger import Ledger
-from studies.packs import PackQueue
-from studies.progress import Progress
-from studies.records import provenance_rows, table_rows, to_csv
+from studies.ledger.base import Ledger
+from studies.plans.queue import PackQueue
+from studies.plans.samplers import planned_distributions
+from studies.results.table import provenance_rows, table_rows, to_csv
 from studies.run_options import RunOptions
-from studies.samplers import planned_distributions
-from studies.spec import StudySpec
+from studies.specs.spec import StudySpec
 from studies.study import Study
-from studies.tracking import ConfigurationFeed
-from studies.tracking_uri import local_uri
+from studies.tracking.tracker import ConfigurationFeed
+from studies.tracking.uri import local_uri
 
 Plan = Sequence[tuple[Configuration, tuple[int, ...]]]
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.driving import drive
-from studies.executors import Executor, RayExecutor
-from studies.ledger import Ledger
-from studies.packs import Unit
-from studies.resolve import resolve_spec
-from studies.worker import run_pack
+from studies.execution.executors import Executor, RayExecutor
+from studies.execution.worker import run_pack
+from studies.ledger.base import Ledger
+from studies.plans.queue import Unit
+from studies.specs.resolve import resolve_spec
 
 CORES = 2
 

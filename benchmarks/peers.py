@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 
-from trainers.minibatch import batch_indices
-from trainers.models import Replica
+from trainers.batches.fixed_size import batch_indices
+from trainers.models.replica import Replica
 
 _STEPS_DRAWN = 4096
 

@@ -13,8 +13,8 @@ import torch
 
 from search_spaces import Point, Seeds, presentation_budget
 from trainers import train_pack
-from trainers.models import prepare_replica
-from trainers.replicas import train_replicas
+from trainers.models.replica import prepare_replica
+from trainers.replicas.engine import train_replicas
 
 N_TRAIN, TEMPERATURE, ALPHA = 256, 0.3, 100.0
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from search_spaces import SearchSpace
-from studies.database_ledger import DatabaseLedger
-from studies.ledger import Ledger
-from studies.packs import PackQueue, Work
-from studies.samplers import planned_distributions
-from studies.shared_work import SharedWork
-from studies.storage import read_database
+from studies.ledger.base import Ledger
+from studies.ledger.connection import read_database
+from studies.ledger.database import DatabaseLedger
+from studies.ledger.sharing import SharedWork
+from studies.plans.queue import PackQueue, Work
+from studies.plans.samplers import planned_distributions
 
 SEEDS = tuple(range(32))
 ROUNDS, UNITS = 5, 40

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from studies.executors import Executor, Results, WorkerDiedError
-from studies.packs import Pack
+from studies.execution.executors import Executor, Results, WorkerDiedError
+from studies.plans.queue import Pack
 
 N_ROWS = 512
 _LAYERS = {f"relative_weight_change_layer_{k}": 0.02 for k in range(1, 5)}

@@ -27,10 +27,10 @@ from benchmarks.machine import processor, table
 from benchmarks.peers import Run, train_jax, train_torch
 from search_spaces import Point, Seeds, presentation_budget
 from trainers import compile_kernels, train_pack
-from trainers.kernels import train_replica
-from trainers.mlp_kernel import block_rows
-from trainers.models import prepare_replica
-from trainers.preparation import aligned_empty
+from trainers.kernels.backend import train_replica
+from trainers.kernels.mlp import block_rows
+from trainers.kernels.preparation import aligned_empty
+from trainers.models.replica import prepare_replica
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 TEMPERATURE, ALPHA, DEPTH = 0.1, 100.0, 3

@@ -5,8 +5,8 @@ from pathlib import Path
 import matplotlib
 
 from analysis import MeasurementTable, analyse_scaling
-from analysis.figure_style import STYLE
-from analysis.figures import plot_critical_temperatures
+from analysis.critical_temperature.figures import plot_critical_temperatures
+from analysis.report.style import STYLE
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -14,9 +14,9 @@ from matplotlib.ft2font import FT2Font, LoadFlags
 from matplotlib.image import imsave
 from scipy import ndimage
 
+from trainers.batches.streams import Purpose
 from trainers.data.glyph_kernel import MASTER_SIZE, SIDE, UNITS_PER_STEP
 from trainers.data.glyphs import draw_raw
-from trainers.streams import Purpose
 
 FACES = (
     "DejaVuSans",

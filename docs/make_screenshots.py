@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 
 from studies.folder import StudyFolder
-from studies.mlflow_client import import_mlflow
-from studies.server import comparison_address, free_port, mlflow_server
-from studies.tracking import configuration_runs
-from studies.tracking_uri import store_uri
+from studies.tracking.client import import_mlflow
+from studies.tracking.server import comparison_address, free_port, mlflow_server
+from studies.tracking.tracker import configuration_runs
+from studies.tracking.uri import store_uri
 
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = ROOT / "docs" / "figures"

@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from analysis.effective_temperature import FluctuationRecord, measure_temperatures
+from analysis.effective_temperature.slopes import FluctuationRecord, measure_temperatures
 from search_spaces import Seeds
-from trainers.model_dynamics import ModelDynamics, ModelRun
-from trainers.response import measure_windows
+from trainers.fluctuations.model_run import ModelDynamics, ModelRun
+from trainers.fluctuations.response import measure_windows
 
 torch.manual_seed(0)
 x = torch.randn(400, 10)

@@ -13,8 +13,8 @@ from typing import Any
 _LAZY = {
     "Study": "studies.study",
     "RunOptions": "studies.study",
-    "StudySpec": "studies.spec",
-    "resolve_spec": "studies.resolve",
+    "StudySpec": "studies.specs.spec",
+    "resolve_spec": "studies.specs.resolve",
 }
 
 __all__ = ["RunOptions", "Study", "StudySpec", "resolve_spec"]

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from search_spaces import InvalidSettingError
-from studies.resolve import read_yaml
-from studies.spec import StudySpec
+from studies.specs.resolve import read_yaml
+from studies.specs.spec import StudySpec
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 

@@ -11,46 +11,46 @@ from optuna.distributions import BaseDistribution
 
 from search_spaces import InvalidSettingError, SearchSpace
 from studies import provenance
-from studies.adaptive import AdaptiveWork, adaptive_distributions
-from studies.data_used import data_used
-from studies.driver import Budget, Driver, Outcome
-from studies.executors import Executor, RayExecutor, SerialExecutor
-from studies.extension import propose_extension
+from studies.execution.driver import Budget, Driver, Outcome
+from studies.execution.executors import Executor, RayExecutor, SerialExecutor
+from studies.execution.interrupt import Interrupt
+from studies.execution.phases import ANALYSIS, REPORT, STARTING, TRACKING, TRAINING, Phases
+from studies.execution.places import ANY, EXECUTORS, check_places, lanes_for, pilot_device
+from studies.execution.progress import Progress
+from studies.execution.worker import Task, limited, run_pack
 from studies.folder import StudyFolder
-from studies.growth import check_growth
-from studies.interrupt import Interrupt
 from studies.kinds import Result, load_kind
-from studies.ledger import Ledger
+from studies.ledger.base import Ledger
+from studies.ledger.choice import choose_database, drive_ledger, held_by_store, open_ledger, shared
 from studies.memory import allow_memory, bounded_memory, read_memory
-from studies.mlflow_results import StudyResult
-from studies.mlflow_runs import StudyRuns
-from studies.mlflow_texts import study_note
-from studies.packs import PackQueue, Work
-from studies.phases import ANALYSIS, REPORT, STARTING, TRACKING, TRAINING, Phases
-from studies.places import ANY, EXECUTORS, check_places, lanes_for, pilot_device
-from studies.plan import trainings_asked_for
-from studies.progress import Progress
-from studies.records import provenance_rows, table_rows, to_csv
-from studies.run_options import RunOptions, RunSummary
-from studies.samplers import (
+from studies.plans.adaptive import AdaptiveWork, adaptive_distributions
+from studies.plans.counts import trainings_asked_for
+from studies.plans.extension import propose_extension
+from studies.plans.queue import PackQueue, Work
+from studies.plans.samplers import (
     AskedWork,
     check_sampler,
     planned_distributions,
 )
-from studies.spec import StudySpec
-from studies.stores import choose_database, drive_ledger, held_by_store, open_ledger, shared
-from studies.study_state import artifacts, fingerprint, is_current, write_state
-from studies.tracked import last_store
-from studies.tracking import ConfigurationFeed, MlflowTracker, NullTracker
-from studies.tracking_uri import (
+from studies.results.state import artifacts, fingerprint, is_current, write_state
+from studies.results.table import provenance_rows, table_rows, to_csv
+from studies.run_options import RunOptions, RunSummary
+from studies.specs.growth import check_growth
+from studies.specs.measured_windows import with_measured_windows
+from studies.specs.spec import StudySpec
+from studies.tracking.data_used import data_used
+from studies.tracking.runs import StudyRuns
+from studies.tracking.texts import study_note
+from studies.tracking.tracked import last_store
+from studies.tracking.tracker import ConfigurationFeed, MlflowTracker, NullTracker
+from studies.tracking.uri import (
     absolute_uri,
     check_local_store,
     check_tracking_uri,
     local_uri,
     same_store,
 )
-from studies.windows import with_measured_windows
-from studies.worker import Task, limited, run_pack
+from studies.tracking.values import StudyResult
 
 __all__ = ["EXECUTORS", "RunOptions", "RunSummary", "Study"]
 
@@ -63,7 +63,7 @@ class Study:
     name
         Name of the study.
     space
-        What to scan, or a complete :class:`studies.spec.StudySpec`.
+        What to scan, or a complete :class:`studies.specs.spec.StudySpec`.
     folder
         Where it lives; ``runs/NAME`` by default.
     storage
@@ -342,8 +342,8 @@ class Study:
     ) -> Path:
         """Write report, tables and figures; command and MLflow's ids as known by default."""
         # Drawing takes a second to import, which a run with nothing to train need not pay.
-        from analysis.report import write_report
-        from studies.context import report_context
+        from analysis.report.page import write_report
+        from studies.results.context import report_context
 
         state = self.folder.read_state()
         known = state.get("mlflow", {}) if ids is None else ids

@@ -13,17 +13,16 @@ from tqdm import tqdm
 from search_spaces import InvalidSettingError
 from studies.credentials import redacted, redacted_uri
 from studies.folder import StudyFolder
-from studies.ledger import Block, Ledger
-from studies.mlflow_client import is_refusal, short_requests
-from studies.mlflow_results import ConfigurationResult
-from studies.mlflow_runs import StudyRuns
-from studies.records import provenance_rows, table_rows, to_csv
-from studies.stores import open_ledger
+from studies.ledger.base import Block, Ledger
+from studies.ledger.choice import open_ledger
+from studies.results.state import artifacts, fingerprint, write_state
+from studies.results.table import provenance_rows, table_rows, to_csv
 from studies.study import Study
-from studies.study_state import artifacts, fingerprint, write_state
-from studies.tracked import last_store
-from studies.tracking import configuration_result
-from studies.tracking_uri import (
+from studies.tracking.client import is_refusal, short_requests
+from studies.tracking.runs import StudyRuns
+from studies.tracking.tracked import last_store
+from studies.tracking.tracker import configuration_result
+from studies.tracking.uri import (
     absolute_uri,
     check_local_store,
     check_tracking_uri,
@@ -31,6 +30,7 @@ from studies.tracking_uri import (
     same_store,
     with_password,
 )
+from studies.tracking.values import ConfigurationResult
 
 
 class SynchroniseError(RuntimeError):

@@ -11,7 +11,7 @@ import pytest
 from browser import REQUIRED, axe_source, find_browser, running_browser
 from matplotlib.figure import Figure
 
-from analysis.figure_style import STYLE
+from analysis.report.style import STYLE
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "verification"
 

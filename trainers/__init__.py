@@ -1,7 +1,7 @@
 """One experiment: a network trained by SGD until every datum is fitted, and what it measured."""
 
 from trainers.data import Dataset, contradictions, dataset_size, load_dataset
-from trainers.kernels import compile_kernels
+from trainers.kernels.backend import compile_kernels
 from trainers.measurement import Measurement, StopReason
 from trainers.trainer import BACKENDS, resolve_backend, train, train_pack
 

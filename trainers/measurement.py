@@ -60,7 +60,7 @@ class Measurement:
     training_time_resolution: int | None = None
     """Steps between tests for fit, where they are more than one; None if t* is exact."""
     requested: dict[str, float] = field(default_factory=dict)
-    """Columns of the point's observables (:mod:`trainers.probes`)."""
+    """Columns of the point's observables (:mod:`trainers.probes.measure`)."""
     curve: tuple[tuple[float, ...], ...] | None = None
     """Entries of CURVE_COLUMNS at log-spaced times, the last one at the end."""
 

@@ -1,9 +1,9 @@
 """How much memory a training needs, and the budget that no pack of trainings exceeds.
 
 A pack trains one replica after the other, so that it needs as much as its largest training, plus
-what is kept between trainings (:mod:`trainers.preparation`), which gets the rest of the budget.
-Neither changes a result. The data set itself, shared by all trainings of a process, and the
-libraries come on top.
+what is kept between trainings (:mod:`trainers.kernels.preparation`), which gets the rest of the
+budget. Neither changes a result. The data set itself, shared by all trainings of a process, and
+the libraries come on top.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 
 from search_spaces import InvalidSettingError, Point
 from search_spaces.choices import SELECTIONS
-from trainers.mlp_kernel import block_rows
-from trainers.perceptron_kernel import PRODUCT_BYTES
+from trainers.kernels.mlp import block_rows
+from trainers.perceptron.events import PRODUCT_BYTES
 
 DEFAULT_BUDGET = 512 * 10**6
 _BUFFERED_DRAWS = 1024

@@ -16,15 +16,15 @@ from threadpoolctl import ThreadpoolController
 
 from search_spaces import InvalidSettingError, Point, Seeds
 from search_spaces.choices import LOSSES, SAMPLINGS, SCHEMES, check_name
-from trainers.cnn import check_cnn, check_known
 from trainers.data import dataset_of
-from trainers.image_training import train_images
-from trainers.kernels import solve
+from trainers.images.backend import train_images
+from trainers.kernels.backend import solve
+from trainers.kernels.preparation import keep_at_most, prepare_problem
 from trainers.measurement import Measurement
 from trainers.memory import budget, check_memory
-from trainers.models import prepare_replica
-from trainers.perceptron import check_perceptron, prepare_perceptron, train_perceptron
-from trainers.preparation import keep_at_most, prepare_problem
+from trainers.models.cnn import check_cnn, check_known
+from trainers.models.replica import prepare_replica
+from trainers.perceptron.backend import check_perceptron, prepare_perceptron, train_perceptron
 
 BACKENDS = ("numba", "torch-replicas", "torch")
 """Implementations by name; ``auto`` chooses the fastest one that can train a point."""
@@ -107,7 +107,7 @@ def resolve_backend(
             f"allowed: auto, {', '.join(allowed)}"
         )
     if device == "cuda" and is_here:
-        from trainers.replicas import check_device
+        from trainers.replicas.engine import check_device
 
         check_device(device)
     chosen = allowed[0] if backend == "auto" else backend
@@ -159,7 +159,7 @@ def _train_one(point: Point, seeds: Seeds, backend: str) -> Measurement:
     if backend == "numba":
         return solve(prepare_problem(point, seeds))
     # torch takes seconds to import, which workers that use the kernel need not pay.
-    from trainers.dynamics import train_reference
+    from trainers.reference.loop import train_reference
 
     return train_reference(prepare_replica(point, seeds))
 
@@ -170,7 +170,7 @@ def _train_together(
     """Train the chosen tasks in packs of those that share all shapes; results by index."""
     if not chosen:
         return {}
-    from trainers.replicas import family, train_replicas
+    from trainers.replicas.engine import family, train_replicas
 
     packs: dict[object, list[int]] = defaultdict(list)
     for k in chosen:

@@ -7,7 +7,7 @@ T_lazy(c) = C P^-a. Where is it, how large is a, and how sure can one be with ei
 """
 
 from analysis import analyse_scaling
-from analysis.figures import plot_critical_temperatures
+from analysis.critical_temperature.figures import plot_critical_temperatures
 from search_spaces import LogAxis, SearchSpace
 from studies import RunOptions, Study
 

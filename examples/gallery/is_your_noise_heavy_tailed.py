@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from sklearn.datasets import load_digits
 from torch import nn
 
-from analysis.stable_law_controls import gaussian_surrogate
-from analysis.stable_law_goodness import compare_laws
-from trainers.gradient_noise import choose_parameters, sample_gradient_noise
-from trainers.own_model import OwnModel
+from analysis.distributions.comparison import compare_laws
+from analysis.distributions.controls import gaussian_surrogate
+from trainers.noise.gradient_noise import choose_parameters, sample_gradient_noise
+from trainers.own.model import OwnModel
 
 images, digits = load_digits(return_X_y=True)
 x = (images - images.mean(axis=0)) / 8

@@ -11,11 +11,11 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from analysis import MeasurementTable, analyse_scaling
-from analysis.effective_temperature import FluctuationRecord, measure_temperatures
-from analysis.figures import plot_weight_change
-from trainers.model_dynamics import ModelDynamics
-from trainers.own_model import OwnModel
-from trainers.response import measure_windows
+from analysis.critical_temperature.figures import plot_weight_change
+from analysis.effective_temperature.slopes import FluctuationRecord, measure_temperatures
+from trainers.fluctuations.model_run import ModelDynamics
+from trainers.fluctuations.response import measure_windows
+from trainers.own.model import OwnModel
 
 images, digits = load_digits(return_X_y=True)
 x = (images - images.mean(axis=0)) / 8

@@ -18,8 +18,8 @@ def _analyse(source: Path, quantity: str | None, threshold: str | None) -> tuple
     """Return the kind of analysis of a CSV file or of a study's folder, and its result."""
     from studies.experiments import load_experiment
     from studies.kinds import KINDS, load_kind
-    from studies.recognition import kind_of_table
-    from studies.spec import read_thresholds
+    from studies.kinds.recognition import kind_of_table
+    from studies.specs.spec import read_thresholds
 
     table, spec = source, None
     if not source.exists():
@@ -124,8 +124,8 @@ def _write(
         from studies.study import Study
 
         return Study.open(source).report()
-    from analysis.report import ReportContext, write_report
-    from studies.resolve import load_recipe
+    from analysis.report.page import ReportContext, write_report
+    from studies.specs.resolve import load_recipe
 
     kind, result = _analyse(source, quantity, threshold)
     folder = output or source.with_name(f"{source.stem}-report")

@@ -14,17 +14,17 @@ def cite(folder: Path | None) -> int:
 
     Without FOLDER, of this program itself.
     """
-    from analysis.citations import bibtex
+    from analysis.report.citations import bibtex
 
     click.echo(bibtex(("sgd-thermometer",) if folder is None else _keys(folder)), nl=False)
     return 0
 
 
 def _keys(folder: Path) -> tuple[str, ...]:
-    from analysis.report import cited_keys
-    from studies.context import report_context
+    from analysis.report.page import cited_keys
     from studies.kinds import load_kind
-    from studies.stores import open_ledger
+    from studies.ledger.choice import open_ledger
+    from studies.results.context import report_context
     from studies.study import Study
 
     study = Study.open(folder)

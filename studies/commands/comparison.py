@@ -27,10 +27,13 @@ def write_comparison(results: Mapping[str, Any], output: Path, command: str) -> 
     InvalidSettingError
         If one is not a result of the kind critical-temperature, or nothing can be compared.
     """
-    from analysis.comparison import CompareStudiesError, compare_scalings
-    from analysis.comparison_report import comparison_content
-    from analysis.report import ReportContext, write_report
-    from analysis.scaling import ScalingResult
+    from analysis.critical_temperature.comparison.report import comparison_content
+    from analysis.critical_temperature.comparison.study import (
+        CompareStudiesError,
+        compare_scalings,
+    )
+    from analysis.critical_temperature.study import ScalingResult
+    from analysis.report.page import ReportContext, write_report
 
     for name, result in results.items():
         if not isinstance(result, ScalingResult):

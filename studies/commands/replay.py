@@ -22,7 +22,7 @@ def replay(folder: Path, point: str, seeds: tuple[int, ...], as_json: bool) -> i
     POINT is the column `point` of table.csv, or its first characters. Exit code 0 if every value
     is equal to the last bit, 1 if one differs.
     """
-    from studies.replay import replay_point
+    from studies.results.replay import replay_point
 
     done = replay_point(folder, point, seeds)
     if as_json:

@@ -23,7 +23,7 @@ from studies.credentials import redacted_command
 def _complete_study(
     ctx: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    from studies.resolve import recipe_names
+    from studies.specs.resolve import recipe_names
 
     return [CompletionItem(name) for name in recipe_names() if name.startswith(incomplete)]
 
@@ -78,8 +78,8 @@ def run(
     the same command again trains only what is missing.
     """
     from studies.folder import StudyFolder
-    from studies.resolve import parse_override, resolve_spec, study_name_of
-    from studies.stores import choose_database, held_by_store
+    from studies.ledger.choice import choose_database, held_by_store
+    from studies.specs.resolve import parse_override, resolve_spec, study_name_of
 
     if options["max_hours"] is not None and not math.isfinite(options["max_hours"]):
         raise InvalidSettingError(f"--max-hours {options['max_hours']} is not a number of hours")

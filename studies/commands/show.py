@@ -21,7 +21,7 @@ import click
 @click.option("--where", multiple=True, help="Condition such as 'n_train==256'; repeat for and.")
 def show(folder: Path, form: str, where: tuple[str, ...], as_json: bool, quiet: bool) -> int:
     """Print the configurations measured in FOLDER, averaged over seeds."""
-    from studies.view import configuration_frame
+    from studies.results.view import configuration_frame
 
     frame = configuration_frame(folder, where)
     if as_json or form == "json":

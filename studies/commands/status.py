@@ -11,7 +11,7 @@ import click
 from studies.commands.exit_codes import DONE, FAILED, INCOMPLETE
 
 if TYPE_CHECKING:
-    from studies.status import StudyStatus
+    from studies.results.status import StudyStatus
 
 
 @click.command()
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--quiet", is_flag=True, help="Print nothing; the exit code tells.")
 def status(folder: Path, as_json: bool, quiet: bool) -> int:
     """Say how far the study in FOLDER is; works while it runs."""
-    from studies.status import failure_reasons, read_status
+    from studies.results.status import failure_reasons, read_status
 
     now = read_status(folder)
     if as_json:

@@ -20,15 +20,15 @@ def ui(folder: Path, port: int, tracking_uri: str | None) -> int:
     SSH tunnel.
     """
     from studies.folder import StudyFolder
-    from studies.server import (
+    from studies.tracking.server import (
         comparison_address,
         free_port,
         mlflow_server,
         redirect,
         runs_address,
     )
-    from studies.tracking import configuration_runs
-    from studies.tracking_uri import absolute_uri, store_uri, web_address, with_password
+    from studies.tracking.tracker import configuration_runs
+    from studies.tracking.uri import absolute_uri, store_uri, web_address, with_password
 
     existing = StudyFolder.existing(folder)
     stored = store_uri(existing)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from search_spaces.choices import check_name
 
 if TYPE_CHECKING:
-    from studies.spec import StudySpec
+    from studies.specs.spec import StudySpec
 
 EXPERIMENTS = (
     "training",

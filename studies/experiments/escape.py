@@ -15,18 +15,24 @@ from search_spaces import InvalidSettingError
 from search_spaces.configuration import Configuration
 from search_spaces.grid import GridSpace, Setting
 from search_spaces.numbers import positive_integer, positive_number
-from studies.escape_blocks import BOXES, DIRECTIONS, SCHEDULES, network_point, run_block
-from studies.grid_experiment import (
+from studies.experiments.escape_blocks import (
+    BOXES,
+    DIRECTIONS,
+    SCHEDULES,
+    network_point,
+    run_block,
+)
+from studies.experiments.grid import (
     average_numbers,
     grows,
     read,
     read_table,
     seed_columns,
 )
-from studies.sampled_networks import one_of, read_not_negative, read_text
+from studies.experiments.networks import one_of, read_not_negative, read_text
 
 if TYPE_CHECKING:
-    from studies.spec import StudySpec
+    from studies.specs.spec import StudySpec
 
 __all__ = ["grows", "read", "read_table", "seed_columns"]
 
@@ -89,7 +95,7 @@ def _build(values: dict[str, Any]) -> Mapping[str, Any]:
 def check(spec: StudySpec) -> str:
     """Refuse a network that has no torch description."""
     if any(c["dynamics"] == "network" for c in spec.points()):
-        from trainers.sample_losses import check_describable
+        from trainers.noise.sample_losses import check_describable
 
         for configuration in spec.points():
             if configuration["dynamics"] == "network":
@@ -99,7 +105,7 @@ def check(spec: StudySpec) -> str:
 
 def prepare(spec: StudySpec, backend: str) -> None:
     """Compile the walks once, not in every worker."""
-    from trainers.diffusion import (
+    from trainers.diffusion.models import (
         PowerLawDynamics,
         simulate_levy,
         simulate_regression,

@@ -12,7 +12,7 @@ from search_spaces import InvalidSettingError, Point, Seeds
 from search_spaces.configuration import Configuration
 from search_spaces.grid import GridSpace, Setting
 from search_spaces.numbers import positive_integer, positive_number
-from studies.grid_experiment import (
+from studies.experiments.grid import (
     as_text,
     average_numbers,
     grows,
@@ -21,7 +21,7 @@ from studies.grid_experiment import (
     read_table,
     seed_columns,
 )
-from studies.sampled_networks import (
+from studies.experiments.networks import (
     check_networks,
     data_of,
     network_point,
@@ -30,7 +30,7 @@ from studies.sampled_networks import (
 )
 
 if TYPE_CHECKING:
-    from studies.spec import StudySpec
+    from studies.specs.spec import StudySpec
 
 __all__ = ["grows", "read", "read_table", "seed_columns"]
 
@@ -94,8 +94,8 @@ def check(spec: StudySpec) -> str:
 
 def prepare(spec: StudySpec, backend: str) -> None:
     """Build the density table and compile the streams once, not in every worker."""
-    from analysis.stable_law_table import stable_table
-    from trainers.minibatch import batch_indices
+    from analysis.distributions.stable_table import stable_table
+    from trainers.batches.fixed_size import batch_indices
 
     stable_table()
     batch_indices(0, 0, 1, 2, 1, "without_replacement")
@@ -121,7 +121,7 @@ _SUMMARIES = ("layer", "n_resamples", "epoch", "batch_size")
 @functools.lru_cache(maxsize=4)
 def _sampled(values: tuple[tuple[str, Any], ...], epoch: float, batch_size: int, seed: int) -> Any:
     """Return the noise of all layers with the errors of the network; layers share it."""
-    from trainers.gradient_noise import choose_parameters, sample_gradient_noise
+    from trainers.noise.gradient_noise import choose_parameters, sample_gradient_noise
 
     settings = dict(values)
     loss, parameters, errors = _trained(values, epoch, seed)
@@ -135,9 +135,9 @@ def _sampled(values: tuple[tuple[str, Any], ...], epoch: float, batch_size: int,
 @functools.lru_cache(maxsize=4)
 def _trained(values: tuple[tuple[str, Any], ...], epoch: float, seed: int) -> Any:
     """Return loss, weights at the checkpoint, and errors."""
-    from trainers.models import prepare_replica
-    from trainers.sample_losses import replica_errors, replica_loss
-    from trainers.torch_sgd import one_thread, train_steps
+    from trainers.models.replica import prepare_replica
+    from trainers.noise.sample_losses import replica_errors, replica_loss
+    from trainers.noise.walk import one_thread, train_steps
 
     point = _point(dict(values))
     replica = prepare_replica(point, Seeds.shared(seed))
@@ -169,12 +169,12 @@ _SUMMARY_COLUMNS = {
 
 
 def _summarize(settings: Mapping[str, Any], sampled: Any) -> dict[str, Any]:
-    from analysis.stable_law_controls import (
+    from analysis.distributions.comparison import compare_laws
+    from analysis.distributions.controls import (
         gaussian_surrogate,
         pooled_tail_index,
         summarize_layer,
     )
-    from analysis.stable_law_goodness import compare_laws
 
     noise, errors = sampled
     inside = noise.chosen.layer_of == settings["layer"] - 1
@@ -216,7 +216,7 @@ def _summarize(settings: Mapping[str, Any], sampled: Any) -> dict[str, Any]:
 def _intervals(samples: np.ndarray, n_resamples: int) -> dict[str, str]:
     if not n_resamples:
         return {}
-    from analysis.stable_law import bootstrap_stable
+    from analysis.distributions.stable import bootstrap_stable
 
     found = bootstrap_stable(samples, n_resamples)
     return {"low": as_text(found.low), "high": as_text(found.high)}

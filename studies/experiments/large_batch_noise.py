@@ -10,7 +10,7 @@ from search_spaces import Point
 from search_spaces.configuration import Configuration
 from search_spaces.grid import GridSpace, Setting
 from search_spaces.numbers import positive_integer, positive_number
-from studies.grid_experiment import (
+from studies.experiments.grid import (
     average_numbers,
     grows,
     plain_number,
@@ -18,7 +18,7 @@ from studies.grid_experiment import (
     read_table,
     seed_columns,
 )
-from studies.sampled_networks import (
+from studies.experiments.networks import (
     check_networks,
     data_of,
     network_point,
@@ -29,7 +29,7 @@ from studies.sampled_networks import (
 )
 
 if TYPE_CHECKING:
-    from studies.spec import StudySpec
+    from studies.specs.spec import StudySpec
 
 __all__ = ["grows", "read", "read_table", "seed_columns"]
 
@@ -71,7 +71,7 @@ def _point(values: Mapping[str, Any]) -> Point:
 
 
 def _comparison(values: Mapping[str, Any]) -> Any:
-    from trainers.large_batch import Comparison
+    from trainers.noise.large_batch import Comparison
 
     names = ("small", "n_steps", "label_noise", "schedule", "rate_factor", "n_validation")
     return Comparison(_point(values), **{name: values[name] for name in names})
@@ -88,7 +88,7 @@ def check(spec: StudySpec) -> str:
 
 def prepare(spec: StudySpec, backend: str) -> None:
     """Compile the batch stream once, not in every worker."""
-    from trainers.minibatch import batch_indices
+    from trainers.batches.fixed_size import batch_indices
 
     batch_indices(0, 0, 1, 2, 1, "without_replacement")
 
@@ -97,8 +97,8 @@ def measure(
     configuration: Configuration, seeds: Sequence[int], backend: str
 ) -> list[dict[str, Any]]:
     """Train one arm for every seed."""
-    from trainers.large_batch import run_arm
-    from trainers.torch_sgd import one_thread
+    from trainers.noise.large_batch import run_arm
+    from trainers.noise.walk import one_thread
 
     comparison = _comparison(dict(configuration.settings))
     with one_thread():

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.dmft import MEMORY_LIMIT, check_memory
-from analysis.dmft_memory import shares_histories
-from analysis.dynamics_problem import SolveDynamicsError
-from analysis.temperature_table import TemperatureTable
+from analysis.effective_temperature.table import TemperatureTable
+from analysis.mean_field.memory import shares_histories
+from analysis.mean_field.problem import SolveDynamicsError
+from analysis.mean_field.solver import MEMORY_LIMIT, check_memory
 from search_spaces import InvalidSettingError
 from search_spaces.choices import check_name
 from search_spaces.configuration import Configuration
@@ -33,8 +33,7 @@ from search_spaces.selection import (
     check_persistence_time,
     convert_persistence_time,
 )
-from studies.memory import memory_bound
-from studies.perceptron_rows import (
+from studies.experiments.perceptron_rows import (
     DYNAMICS,
     dynamics_of,
     mean_field_problem,
@@ -42,9 +41,10 @@ from studies.perceptron_rows import (
     solver_sizes,
     steps,
 )
+from studies.memory import memory_bound
 
 if TYPE_CHECKING:
-    from studies.spec import StudySpec
+    from studies.specs.spec import StudySpec
 
 METHODS = ("simulation", "mean_field")
 QUANTITIES = ("temperature", "replicas")
@@ -191,7 +191,7 @@ def _check_window(configuration: Configuration) -> None:
 
 def prepare(spec: StudySpec, backend: str) -> None:
     """Compile once here, rather than in every worker at the same time."""
-    from trainers.perceptron_simulation import replica_seeds, simulate
+    from trainers.fluctuations.simulation import replica_seeds, simulate
 
     simulate(PerceptronDynamics(n_weights=10, active_fraction=0.5), replica_seeds(0, 1), [1])
 

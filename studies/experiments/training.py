@@ -12,11 +12,11 @@ from analysis.averages import average_replicas
 from search_spaces import Point, SearchSpace, Seeds
 from search_spaces.axes import AXES, LogAxis, parse_axis
 from search_spaces.choices import SELECTIONS
+from search_spaces.curves import curves_of
 from search_spaces.windows import expected_presentations, onset_temperature, read_window
-from studies.curves import curves_of
 
 if TYPE_CHECKING:
-    from studies.spec import StudySpec
+    from studies.specs.spec import StudySpec
 
 KEYS = (
     *AXES,
@@ -111,9 +111,9 @@ def _sample_points(spec: StudySpec) -> tuple[Point, ...]:
 
 def prepare(spec: StudySpec, backend: str) -> None:
     """Compile once here, rather than in every worker at the same time."""
-    from trainers.image_training import compile_image_kernels
-    from trainers.kernels import compile_kernels
-    from trainers.perceptron import compile_perceptron
+    from trainers.images.backend import compile_image_kernels
+    from trainers.kernels.backend import compile_kernels
+    from trainers.perceptron.backend import compile_perceptron
 
     if backend not in ("numba", "auto", "any"):
         return

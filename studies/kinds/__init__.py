@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from search_spaces.choices import check_name
 
 if TYPE_CHECKING:
-    from analysis.report import ReportContext
-    from analysis.report_content import ReportContent
-    from studies.spec import StudySpec
+    from analysis.report.content import ReportContent
+    from analysis.report.page import ReportContext
+    from studies.specs.spec import StudySpec
 
 KINDS = (
     "critical-temperature",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis import MeasurementTable
-from analysis.batch_regimes import BatchResult, analyse_batch_regimes
+from analysis.batch_regimes.study import BatchResult, analyse_batch_regimes
 from studies.kinds.phase_diagram import windows_of
 
 if TYPE_CHECKING:
-    from analysis.report import ReportContext
-    from analysis.report_content import ReportContent
-    from studies.spec import StudySpec
+    from analysis.report.content import ReportContent
+    from analysis.report.page import ReportContext
+    from studies.specs.spec import StudySpec
 
 EXPERIMENT = "training"
 TABLES = ("b_star.csv",)
@@ -33,6 +33,6 @@ def analyse(
 def content(result: BatchResult, context: ReportContext) -> ReportContent:
     """Return the report of the plane."""
     # Drawing takes a second to import, which a run with nothing to train need not pay.
-    from analysis.batch_report import batch_content
+    from analysis.batch_regimes.report import batch_content
 
     return batch_content(result, context)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis import MeasurementTable, analyse_scaling
-from analysis.scaling import DEFAULT_THRESHOLDS, ScalingResult
+from analysis.critical_temperature.study import DEFAULT_THRESHOLDS, ScalingResult
 
 if TYPE_CHECKING:
-    from analysis.report import ReportContext
-    from analysis.report_content import ReportContent
-    from studies.spec import StudySpec
+    from analysis.report.content import ReportContent
+    from analysis.report.page import ReportContext
+    from studies.specs.spec import StudySpec
 
 
 EXPERIMENT = "training"
@@ -44,6 +44,6 @@ def analyse(
 def content(result: ScalingResult, context: ReportContext) -> ReportContent:
     """Return the scaling report."""
     # Drawing takes a second to import, which a run with nothing to train need not pay.
-    from analysis.scaling_report import scaling_content
+    from analysis.critical_temperature.report import scaling_content
 
     return scaling_content(result, context)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.temperature_study import TemperatureResult, analyse_temperatures
-from analysis.temperature_table import TemperatureTable
+from analysis.effective_temperature.study import TemperatureResult, analyse_temperatures
+from analysis.effective_temperature.table import TemperatureTable
 
 if TYPE_CHECKING:
-    from analysis.report import ReportContext
-    from analysis.report_content import ReportContent
-    from studies.spec import StudySpec
+    from analysis.report.content import ReportContent
+    from analysis.report.page import ReportContext
+    from studies.specs.spec import StudySpec
 
 
 EXPERIMENT = "perceptron-dynamics"
@@ -35,6 +35,6 @@ def analyse(
 def content(result: TemperatureResult, context: ReportContext) -> ReportContent:
     """Return the report of temperatures."""
     # Drawing takes a second to import, which a run with nothing to train need not pay.
-    from analysis.temperature_report import temperature_content
+    from analysis.effective_temperature.report import temperature_content
 
     return temperature_content(result, context)

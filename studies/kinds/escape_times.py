@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from analysis.escape_study import analyse_escapes
+from analysis.escape_times.study import analyse_escapes
 
 if TYPE_CHECKING:
-    from analysis.claim_ledger import ClaimResult
-    from analysis.report import ReportContext
-    from analysis.report_content import ReportContent
-    from studies.spec import StudySpec
+    from analysis.claim_result import ClaimResult
+    from analysis.report.content import ReportContent
+    from analysis.report.page import ReportContext
+    from studies.specs.spec import StudySpec
 
 EXPERIMENT = "escape"
 TABLES = ("theory.csv",)
@@ -29,6 +29,6 @@ def analyse(
 
 def content(result: ClaimResult, context: ReportContext) -> ReportContent:
     """Return the report of escapes."""
-    from analysis.escape_report import escape_content
+    from analysis.escape_times.report import escape_content
 
     return escape_content(result, context)

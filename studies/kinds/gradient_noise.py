@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from analysis.gradient_noise import analyse_gradient_noise
+from analysis.gradient_noise.study import analyse_gradient_noise
 
 if TYPE_CHECKING:
-    from analysis.claim_ledger import ClaimResult
-    from analysis.report import ReportContext
-    from analysis.report_content import ReportContent
-    from studies.spec import StudySpec
+    from analysis.claim_result import ClaimResult
+    from analysis.report.content import ReportContent
+    from analysis.report.page import ReportContext
+    from studies.specs.spec import StudySpec
 
 EXPERIMENT = "gradient-noise"
 TABLES = ("parameters.csv", "layers.csv")
@@ -29,6 +29,6 @@ def analyse(
 
 def content(result: ClaimResult, context: ReportContext) -> ReportContent:
     """Return the report of gradient noise."""
-    from analysis.gradient_noise_report import gradient_noise_content
+    from analysis.gradient_noise.report import gradient_noise_content
 
     return gradient_noise_content(result, context)

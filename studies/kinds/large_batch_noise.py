@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from analysis.large_batch_study import analyse_large_batches
+from analysis.large_batch_noise.study import analyse_large_batches
 
 if TYPE_CHECKING:
-    from analysis.claim_ledger import ClaimResult
-    from analysis.report import ReportContext
-    from analysis.report_content import ReportContent
-    from studies.spec import StudySpec
+    from analysis.claim_result import ClaimResult
+    from analysis.report.content import ReportContent
+    from analysis.report.page import ReportContext
+    from studies.specs.spec import StudySpec
 
 EXPERIMENT = "large-batch-noise"
 TABLES = ("arms.csv",)
@@ -29,6 +29,6 @@ def analyse(
 
 def content(result: ClaimResult, context: ReportContext) -> ReportContent:
     """Return the report of the comparison."""
-    from analysis.large_batch_report import large_batch_content
+    from analysis.large_batch_noise.report import large_batch_content
 
     return large_batch_content(result, context)

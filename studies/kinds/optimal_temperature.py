@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis import MeasurementTable
-from analysis.optimal_law import OptimalResult, analyse_optimal_temperature
+from analysis.optimal_temperature.study import OptimalResult, analyse_optimal_temperature
 
 if TYPE_CHECKING:
-    from analysis.report import ReportContext
-    from analysis.report_content import ReportContent
-    from studies.spec import StudySpec
+    from analysis.report.content import ReportContent
+    from analysis.report.page import ReportContext
+    from studies.specs.spec import StudySpec
 
 EXPERIMENT = "training"
 TABLES = ("t_opt.csv",)
@@ -32,6 +32,6 @@ def analyse(
 def content(result: OptimalResult, context: ReportContext) -> ReportContent:
     """Return the report of T_opt."""
     # Drawing takes a second to import, which a run with nothing to train need not pay.
-    from analysis.optimal_report import optimal_content
+    from analysis.optimal_temperature.report import optimal_content
 
     return optimal_content(result, context)

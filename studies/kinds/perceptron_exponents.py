@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis import MeasurementTable
-from analysis.perceptron_scaling import PerceptronResult, analyse_perceptron
+from analysis.perceptron_exponents.study import PerceptronResult, analyse_perceptron
 
 if TYPE_CHECKING:
-    from analysis.report import ReportContext
-    from analysis.report_content import ReportContent
-    from studies.spec import StudySpec
+    from analysis.report.content import ReportContent
+    from analysis.report.page import ReportContext
+    from studies.specs.spec import StudySpec
 
 EXPERIMENT = "training"
 TABLES = ("exponents.csv",)
@@ -32,6 +32,6 @@ def analyse(
 def content(result: PerceptronResult, context: ReportContext) -> ReportContent:
     """Return the report of theory beside measurement."""
     # Drawing takes a second to import, which a run with nothing to train need not pay.
-    from analysis.perceptron_report import perceptron_content
+    from analysis.perceptron_exponents.report import perceptron_content
 
     return perceptron_content(result, context)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis import MeasurementTable
-from analysis.error_steps import Window
-from analysis.phase_diagram import PhaseResult, analyse_phase_diagram
+from analysis.phase_diagram.error_steps import Window
+from analysis.phase_diagram.study import PhaseResult, analyse_phase_diagram
 from search_spaces.defaults import MODEL_DEFAULTS
 from search_spaces.windows import onset_temperature, stable_learning_rate
 
 if TYPE_CHECKING:
-    from analysis.report import ReportContext
-    from analysis.report_content import ReportContent
-    from studies.spec import StudySpec
+    from analysis.report.content import ReportContent
+    from analysis.report.page import ReportContext
+    from studies.specs.spec import StudySpec
 
 EXPERIMENT = "training"
 TABLES = ("phase_diagram.csv",)
@@ -47,6 +47,6 @@ def windows_of(table: MeasurementTable) -> dict[float, Window]:
 def content(result: PhaseResult, context: ReportContext) -> ReportContent:
     """Return the report of the phase diagram."""
     # Drawing takes a second to import, which a run with nothing to train need not pay.
-    from analysis.phase_report import phase_content
+    from analysis.phase_diagram.report import phase_content
 
     return phase_content(result, context)

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from analysis import MeasurementTable, analyse_scaling
-from analysis.adaptive_location import is_adaptive, locate_by_posterior
+from analysis.critical_temperature.adaptive_location import is_adaptive, locate_by_posterior
 from analysis.curves import build_curves
-from analysis.located_temperature import CriticalTemperature, CriticalTemperatures
+from analysis.locating.located import CriticalTemperature, CriticalTemperatures
 
 SIZES = (64, 128, 256, 512, 1024)
 

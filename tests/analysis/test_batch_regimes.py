@@ -5,10 +5,15 @@ import pandas as pd
 import pytest
 
 from analysis import MeasurementTable, ReadTableError
-from analysis.batch_regimes import BEYOND, FIRST_STEP, GRADIENT_DESCENT, analyse_batch_regimes
-from analysis.batch_report import batch_content
-from analysis.error_steps import Window
-from analysis.report import ReportContext, write_report
+from analysis.batch_regimes.report import batch_content
+from analysis.batch_regimes.study import (
+    BEYOND,
+    FIRST_STEP,
+    GRADIENT_DESCENT,
+    analyse_batch_regimes,
+)
+from analysis.phase_diagram.error_steps import Window
+from analysis.report.page import ReportContext, write_report
 
 SIZES = (64, 256, 1024, 4096)
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)

@@ -9,9 +9,13 @@ import pandas as pd
 import pytest
 
 from analysis import MeasurementTable, analyse_scaling
-from analysis.alpha_law import fit_alpha_law
-from analysis.check_figures import diagnostics_figures, forest_figures
-from analysis.diagnostics import (
+from analysis.critical_temperature.checks import scaling_forests
+from analysis.critical_temperature.report import scaling_content
+from analysis.effective_temperature.laws import fit_log_law
+from analysis.fits.alpha_law import fit_alpha_law
+from analysis.fits.forest import Forest, ForestRow, forest_data, negated, rows_of_subsets
+from analysis.report.checks import diagnostics_figures, forest_figures
+from analysis.report.diagnostics import (
     Diagnostics,
     ends_of_runs,
     precision_pairs,
@@ -19,12 +23,8 @@ from analysis.diagnostics import (
     spread_over_seeds,
     step_size_pairs,
 )
-from analysis.forest import Forest, ForestRow, forest_data, negated, rows_of_subsets
-from analysis.report import ReportContext
-from analysis.scaling_forest import scaling_forests
-from analysis.scaling_report import scaling_content
-from analysis.study_diagnostics import scaling_diagnostics
-from analysis.temperature_laws import fit_log_law
+from analysis.report.page import ReportContext
+from analysis.report.study_diagnostics import scaling_diagnostics
 
 
 @pytest.fixture(scope="module")

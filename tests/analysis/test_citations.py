@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from analysis.citations import WORKS, CiteWorkError, bibtex, works
+from analysis.report.citations import WORKS, CiteWorkError, bibtex, works
 
 
 def test_entries_are_balanced_and_complete() -> None:

@@ -8,9 +8,9 @@ import pytest
 from scipy import special
 
 from analysis import MeasurementTable, fit_collapse
-from analysis.collapse import CollapseFit
-from analysis.collapse_figure import plot_collapse
-from analysis.collapse_quality import (
+from analysis.critical_temperature.collapse_figure import plot_collapse
+from analysis.fits.collapse import CollapseFit
+from analysis.fits.collapse_quality import (
     CollapseData,
     bhattacharjee_seno,
     collapse_quality,

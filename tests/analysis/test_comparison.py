@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from analysis import MeasurementTable, analyse_scaling
-from analysis.comparison import CompareStudiesError, compare_scalings
-from analysis.comparison_report import comparison_content
-from analysis.report import ReportContext, write_report
+from analysis.critical_temperature.comparison.report import comparison_content
+from analysis.critical_temperature.comparison.study import CompareStudiesError, compare_scalings
+from analysis.report.page import ReportContext, write_report
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from analysis import MeasurementTable, ReadTableError, locate_critical_temperatures
-from analysis.critical_temperature import single_law
-from analysis.noise_onset import locate_noise_onset
+from analysis.critical_temperature.noise_onset import locate_noise_onset
+from analysis.locating.threshold import single_law
 
 Maker = Callable[..., pd.DataFrame]
 

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from analysis.crossing import (
+from analysis.locating.located import ABOVE_WINDOW, BELOW_WINDOW, DIVERGENCE, LOCATED
+from analysis.locating.posterior import (
     NOISE,
     OPEN,
     MeasuredCurve,
@@ -16,7 +17,6 @@ from analysis.crossing import (
     locate_crossing,
     propose,
 )
-from analysis.located_temperature import ABOVE_WINDOW, BELOW_WINDOW, DIVERGENCE, LOCATED
 
 WINDOW = (math.log(1e-3), math.log(10.0))
 LEVEL = 0.1

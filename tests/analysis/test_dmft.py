@@ -10,10 +10,10 @@ import sys
 import numpy as np
 import pytest
 
-from analysis.dmft import check_memory, memory_needed, solve_dmft, solve_dmft_seeds
-from analysis.dynamics_problem import MARGIN_LOSSES, DynamicsProblem, SolveDynamicsError
-from analysis.grouped_tangent import GroupedTangent
-from analysis.tangent import Tangent
+from analysis.mean_field.grouped_tangent import GroupedTangent
+from analysis.mean_field.problem import MARGIN_LOSSES, DynamicsProblem, SolveDynamicsError
+from analysis.mean_field.solver import check_memory, memory_needed, solve_dmft, solve_dmft_seeds
+from analysis.mean_field.tangent import Tangent
 
 HINGE = {"load": 4.0, "learning_rate": 0.05, "ridge": 0.1}
 
@@ -179,8 +179,8 @@ def test_long_full_batch_descent_is_not_refused_for_its_worst_case():
 
 PEAK = """
 import json, re, sys
-from analysis.dmft import memory_needed, solve_dmft
-from analysis.dynamics_problem import DynamicsProblem
+from analysis.mean_field.solver import memory_needed, solve_dmft
+from analysis.mean_field.problem import DynamicsProblem
 
 settings, sizes = json.loads(sys.argv[1])
 problem = DynamicsProblem(**settings)

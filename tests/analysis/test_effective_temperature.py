@@ -3,16 +3,20 @@
 import numpy as np
 import pytest
 
-from analysis.boundary import boundary_width, mean_field_distance, replica_distance
-from analysis.dmft import solve_dmft, solve_dmft_seeds
-from analysis.dynamics_problem import DynamicsProblem
-from analysis.effective_temperature import (
+from analysis.effective_temperature.boundary import (
+    boundary_width,
+    mean_field_distance,
+    replica_distance,
+)
+from analysis.effective_temperature.slopes import (
     FluctuationRecord,
     MeasureTemperatureError,
     fluctuations_from_dmft,
     measure_temperatures,
     midpoint_displacement,
 )
+from analysis.mean_field.problem import DynamicsProblem
+from analysis.mean_field.solver import solve_dmft, solve_dmft_seeds
 
 DEFAULTS = {"load": 4.0, "learning_rate": 0.05}
 

@@ -13,12 +13,12 @@ import pandas as pd
 import pytest
 
 from analysis import MeasurementTable, analyse_scaling
-from analysis.critical_temperature import single_law
-from analysis.error_edges import check_edges, with_edges
-from analysis.error_logistic import LogisticLaw, fit_error_law
-from analysis.error_temperature import ErrorOnsets, locate_error_onsets
-from analysis.report import ReportContext
-from analysis.scaling_report import write_scaling_report
+from analysis.critical_temperature.report import write_scaling_report
+from analysis.critical_temperature.test_error.edges import check_edges, with_edges
+from analysis.critical_temperature.test_error.logistic import LogisticLaw, fit_error_law
+from analysis.critical_temperature.test_error.onsets import ErrorOnsets, locate_error_onsets
+from analysis.locating.threshold import single_law
+from analysis.report.page import ReportContext
 
 Maker = Callable[..., pd.DataFrame]
 T_NOISE = 0.0049

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from analysis.escape import (
+from analysis.distributions.levy_escape import (
     distance_to_exponential,
     levy_escape,
     noise_scale_for,
@@ -12,7 +12,7 @@ from analysis.escape import (
     schedule_survival,
     sgd_noise_scale,
 )
-from analysis.escape_power_law import (
+from analysis.distributions.power_law_escape import (
     EscapeSettingError,
     diffusion_validity,
     hill_exponent,

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.claim_ledger import AnalyseTableError, mean_over_seeds
-from analysis.escape_study import analyse_escapes
-from analysis.gradient_noise import analyse_gradient_noise, parameter_frame
-from analysis.large_batch_study import analyse_large_batches
-from analysis.report import ReportContext, write_report
+from analysis.claim_result import AnalyseTableError, mean_over_seeds
+from analysis.escape_times.study import analyse_escapes
+from analysis.gradient_noise.study import analyse_gradient_noise, parameter_frame
+from analysis.large_batch_noise.study import analyse_large_batches
+from analysis.report.page import ReportContext, write_report
 
 
 def layers(index_at, heavy=1.0, used=20):
@@ -54,7 +54,7 @@ def test_an_index_that_rises_with_the_batch_contradicts_stability(tmp_path):
     assert statuses(result)["literally_stable"] == "contradicted"
     assert result.estimates["tail_index_slope[epoch=5]"].value == pytest.approx(0.1, abs=0.01)
     assert result.estimates["excluded[epoch=5,B=4]"].value == pytest.approx(0.2)
-    from analysis.gradient_noise_report import gradient_noise_content
+    from analysis.gradient_noise.report import gradient_noise_content
 
     page = write_report(gradient_noise_content(result, ReportContext()), tmp_path).read_text()
     assert "it rises as for noise of finite variance" in page
@@ -74,7 +74,7 @@ def test_a_table_in_which_every_parameter_is_excluded_says_so(tmp_path):
     result = analyse_gradient_noise(frame)
     assert result.headline() == "gradient noise: no parameter could be analysed"
     assert set(statuses(result).values()) == {"not established"}
-    from analysis.gradient_noise_report import gradient_noise_content
+    from analysis.gradient_noise.report import gradient_noise_content
 
     assert write_report(gradient_noise_content(result, ReportContext()), tmp_path).exists()
 

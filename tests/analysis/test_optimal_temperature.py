@@ -6,10 +6,10 @@ import pytest
 
 from analysis import MeasurementTable, ReadTableError
 from analysis.curves import build_curves
-from analysis.optimal_law import analyse_optimal_temperature
-from analysis.optimal_report import optimal_content
-from analysis.optimal_temperature import locate_optimal_temperature
-from analysis.report import ReportContext, write_report
+from analysis.locating.minimum import locate_optimal_temperature
+from analysis.optimal_temperature.report import optimal_content
+from analysis.optimal_temperature.study import analyse_optimal_temperature
+from analysis.report.page import ReportContext, write_report
 
 K, AMPLITUDE = 0.7, 0.3
 DEPTH_OF_MINIMUM = 0.001

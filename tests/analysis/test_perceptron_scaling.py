@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 
 from analysis import MeasurementTable, analyse_scaling
-from analysis.perceptron_laws import PerceptronLaws
-from analysis.perceptron_noise import fit_additive_law
-from analysis.perceptron_report import perceptron_content
-from analysis.perceptron_scaling import PerceptronResult, analyse_perceptron
-from analysis.perceptron_theory import PerceptronTheory
-from analysis.perceptron_verdicts import judge, lights
-from analysis.report import ReportContext, write_report
-from analysis.seed_means import SeedMeans, fit_growth, seed_means
+from analysis.perceptron_exponents.claims import judge, lights
+from analysis.perceptron_exponents.laws import PerceptronLaws
+from analysis.perceptron_exponents.report import perceptron_content
+from analysis.perceptron_exponents.seed_means import SeedMeans, fit_growth, seed_means
+from analysis.perceptron_exponents.study import PerceptronResult, analyse_perceptron
+from analysis.perceptron_exponents.temperatures import fit_additive_law
+from analysis.perceptron_exponents.theory import PerceptronTheory
+from analysis.report.page import ReportContext, write_report
 from analysis.table import ReadTableError
 
 DIMENSION = 32

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from analysis import MeasurementTable
-from analysis.error_steps import Window
-from analysis.phase_diagram import analyse_phase_diagram
-from analysis.phase_report import phase_content
-from analysis.report import ReportContext, write_report
+from analysis.phase_diagram.error_steps import Window
+from analysis.phase_diagram.report import phase_content
+from analysis.phase_diagram.study import analyse_phase_diagram
+from analysis.report.page import ReportContext, write_report
 
 ALPHAS = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 EDGE = 3.0

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from analysis import MeasurementTable, fit_power_law, locate_critical_temperatures
-from analysis.adaptive_location import locate_by_posterior
-from analysis.crossing import MeasuredCurve, is_located, propose
+from analysis.critical_temperature.adaptive_location import locate_by_posterior
 from analysis.curves import build_curves
-from analysis.power_law import PowerLawFit, fit_log_log
+from analysis.fits.power_law import PowerLawFit, fit_log_log
+from analysis.locating.posterior import MeasuredCurve, is_located, propose
 
 Maker = Callable[..., pd.DataFrame]
 TRUE_A = 0.4

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from analysis import MeasurementTable, analyse_scaling
-from analysis.report import ReportContext
-from analysis.scaling_report import scaling_content
+from analysis.critical_temperature.report import scaling_content
+from analysis.report.page import ReportContext
 
 Maker = Callable[..., pd.DataFrame]
 Change = Callable[[pd.DataFrame], pd.DataFrame]

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 from analysis import MeasurementTable, analyse_scaling
-from analysis.report import ReportContext, WriteReportError, render_page
-from analysis.scaling_report import scaling_content, write_scaling_report
+from analysis.critical_temperature.report import scaling_content, write_scaling_report
+from analysis.report.page import ReportContext, WriteReportError, render_page
 
 HOSTILE = "<script>alert('1')</script>"
 

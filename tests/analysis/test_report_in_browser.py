@@ -10,8 +10,8 @@ import pytest
 from page_checks import OVERFLOWING, TABLES_CUT, TEXT_OUTSIDE_DRAWING
 
 from analysis import MeasurementTable, analyse_scaling
-from analysis.report import ReportContext
-from analysis.scaling_report import write_scaling_report
+from analysis.critical_temperature.report import write_scaling_report
+from analysis.report.page import ReportContext
 
 HOSTILE = "<img src=x onerror=\"document.title='hacked'\"> ü ∂ </script> & 'quoted'"
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from analysis import MeasurementTable, ReadTableError, analyse_scaling
-from analysis.scaling import ScalingResult
+from analysis.critical_temperature.study import ScalingResult
 
 Maker = Callable[..., pd.DataFrame]
 

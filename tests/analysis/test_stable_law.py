@@ -7,25 +7,25 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from analysis import stable_law_table
-from analysis.stable_law import (
-    METHODS,
-    FitStableLawError,
-    bootstrap_stable,
-    draw_stable,
-    fit_stable,
-)
-from analysis.stable_law_controls import (
+from analysis.distributions import stable_table as stable_law_table
+from analysis.distributions.comparison import compare_laws
+from analysis.distributions.controls import (
     compare_batch_sizes,
     gaussian_surrogate,
     pooled_tail_index,
     rank_correlation,
     summarize_layer,
 )
-from analysis.stable_law_density import density_row, jump_constant
-from analysis.stable_law_goodness import compare_laws
-from analysis.stable_law_table import load_stable_table, stable_table
-from analysis.student_law import fit_student
+from analysis.distributions.stable import (
+    METHODS,
+    FitStableLawError,
+    bootstrap_stable,
+    draw_stable,
+    fit_stable,
+)
+from analysis.distributions.stable_density import density_row, jump_constant
+from analysis.distributions.stable_table import load_stable_table, stable_table
+from analysis.distributions.student import fit_student
 
 
 @pytest.fixture
@@ -255,7 +255,7 @@ def test_a_folder_that_cannot_be_written_still_gives_a_table(tmp_path, monkeypat
 
 def test_two_processes_at_once_build_one_table(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from analysis import stable_law_table as s;"
+        "import sys; from pathlib import Path; from analysis.distributions import stable_table as s;"
         "build = s.build_stable_table\n"
         "def slow():\n    open(sys.argv[1] + '/built', 'a').write('x'); return build()\n"
         "s.build_stable_table = slow; s.TAIL_INDICES = s.TAIL_INDICES[-3:]\n"

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.report import ReportContext, draw_figures
+from analysis.critical_temperature.claims import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED
+from analysis.effective_temperature.report import temperature_content
+from analysis.effective_temperature.study import analyse_temperatures
+from analysis.effective_temperature.table import TemperatureTable
+from analysis.report.page import ReportContext, draw_figures
 from analysis.table import ReadTableError
-from analysis.temperature_report import temperature_content
-from analysis.temperature_study import analyse_temperatures
-from analysis.temperature_table import TemperatureTable
-from analysis.verdicts import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED
 
 LENGTH = 40
 SEEDS = 4

@@ -12,18 +12,18 @@ import pandas as pd
 import pytest
 
 from analysis import MeasurementTable
-from analysis.crossing import MeasuredCurve, locate_crossing
+from analysis.locating.posterior import MeasuredCurve, locate_crossing
 from search_spaces import InvalidSettingError
-from studies.adaptive import GENERATIONS, AdaptiveWork, adaptive_distributions
-from studies.growth import check_growth
+from studies.execution.worker import run_pack
 from studies.kinds import critical_temperature
-from studies.ledger import Ledger
-from studies.plan import trainings_asked_for
-from studies.resolve import resolve_spec
-from studies.spec import StudySpec
-from studies.status import read_status
+from studies.ledger.base import Ledger
+from studies.plans.adaptive import GENERATIONS, AdaptiveWork, adaptive_distributions
+from studies.plans.counts import trainings_asked_for
+from studies.results.status import read_status
+from studies.specs.growth import check_growth
+from studies.specs.resolve import resolve_spec
+from studies.specs.spec import StudySpec
 from studies.study import Study
-from studies.worker import run_pack
 
 STUDY = "critical-temperature"
 PUBLISHED = {64: 1.209, 128: 0.968, 256: 0.754, 512: 0.606, 1024: 0.482}

@@ -14,24 +14,24 @@ import pytest
 from ray_nodes import Nodes
 
 from search_spaces import InvalidSettingError
-from studies.cluster import places
-from studies.places import check_places, lanes_for
+from studies.execution.cluster import places
+from studies.execution.places import check_places, lanes_for
 from studies.provenance import PACKAGES
 from studies.run_options import RunOptions
-from studies.spec import StudySpec
+from studies.specs.spec import StudySpec
 
 ROOT = Path(__file__).resolve().parents[2]
 DRIVER = """
 import json, os, sys, time
 from pathlib import Path
 from search_spaces import SearchSpace
-from studies.driver import Budget, Driver
-from studies.executors import Lane, RayExecutor
-from studies.interrupt import Interrupt
-from studies.ledger import Ledger
-from studies.packs import PackQueue, Unit
-from studies.progress import Progress
-from studies.samplers import planned_distributions
+from studies.execution.driver import Budget, Driver
+from studies.execution.executors import Lane, RayExecutor
+from studies.execution.interrupt import Interrupt
+from studies.ledger.base import Ledger
+from studies.plans.queue import PackQueue, Unit
+from studies.execution.progress import Progress
+from studies.plans.samplers import planned_distributions
 
 SPACE = SearchSpace(n_train=[16, 32], temperature=[0.3, 1], batch_size=1, n_seeds=2)
 
@@ -42,7 +42,7 @@ def where(payload, backend, device="cpu"):
     return [{"rows": [], "place": [node, device, len(ray.get_gpu_ids())]}]
 
 def poison(payload, backend):
-    from studies.worker import run_pack
+    from studies.execution.worker import run_pack
     for unit in payload:
         if (unit["point"]["n_train"], unit["point"]["temperature"]) == (16, 0.3):
             if 1 in unit["seeds"]:

@@ -14,10 +14,10 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.testing.pytest_samplers import BasicSamplerTestCase, SingleOnlySamplerTestCase
 from optuna.trial import TrialState
 
-from analysis.crossing import OPEN
-from analysis.located_temperature import DIVERGENCE, LOCATED
+from analysis.locating.located import DIVERGENCE, LOCATED
+from analysis.locating.posterior import OPEN
 from search_spaces import InvalidSettingError, Point, Seeds, presentation_budget
-from studies.critical_temperature_sampler import CriticalTemperatureSampler
+from studies.plans.critical_temperature_sampler import CriticalTemperatureSampler
 from trainers import train
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from studies import RunOptions, Study
-from studies.resolve import resolve_spec
+from studies.specs.resolve import resolve_spec
 from trainers import data
 from trainers.data.image_sets import CIFAR10, MNIST, VARIABLE, load_images, write_images
 

@@ -8,17 +8,17 @@ import math
 import numpy as np
 import pytest
 
-from analysis.dmft import solve_dmft_seeds
-from analysis.dynamics_problem import DynamicsProblem
-from analysis.effective_temperature import (
+from analysis.effective_temperature.slopes import (
     FluctuationRecord,
     measure_temperatures,
     midpoint_displacement,
 )
+from analysis.mean_field.problem import DynamicsProblem
+from analysis.mean_field.solver import solve_dmft_seeds
 from search_spaces import Seeds
 from search_spaces.perceptron_dynamics import PerceptronDynamics
-from trainers.perceptron_simulation import replica_seeds, simulate
-from trainers.response import measure_response
+from trainers.fluctuations.response import measure_response
+from trainers.fluctuations.simulation import replica_seeds, simulate
 
 HINGE = {"load": 4.0, "learning_rate": 0.05, "ridge": 0.1}
 PLAIN = {"load": 3.0, "learning_rate": 0.05, "ridge": 0.1, "active_fraction": 0.3}

@@ -7,8 +7,8 @@ import pytest
 
 from search_spaces import InvalidSettingError
 from studies import RunOptions, Study
-from studies.resolve import resolve_spec
-from studies.spec import StudySpec
+from studies.specs.resolve import resolve_spec
+from studies.specs.spec import StudySpec
 
 METHODS = {"method": ["simulation", "mean_field"]}
 TINY = {

@@ -5,14 +5,14 @@ import os
 import pytest
 
 from search_spaces import SearchSpace
-from studies.driver import Budget, Driver
-from studies.executors import Executor, RayExecutor, SerialExecutor, WorkerDiedError
-from studies.interrupt import Interrupt
-from studies.ledger import Ledger
-from studies.packs import PackQueue, Unit
-from studies.progress import Progress
-from studies.samplers import planned_distributions
-from studies.worker import run_pack
+from studies.execution.driver import Budget, Driver
+from studies.execution.executors import Executor, RayExecutor, SerialExecutor, WorkerDiedError
+from studies.execution.interrupt import Interrupt
+from studies.execution.progress import Progress
+from studies.execution.worker import run_pack
+from studies.ledger.base import Ledger
+from studies.plans.queue import PackQueue, Unit
+from studies.plans.samplers import planned_distributions
 
 SPACE = SearchSpace(n_train=[16, 32], temperature=[0.1, 0.3, 1], batch_size=1, n_seeds=4)
 

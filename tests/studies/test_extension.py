@@ -11,10 +11,10 @@ import pytest
 
 from analysis import MeasurementTable, analyse_scaling
 from search_spaces import InvalidSettingError
-from studies.extension import propose_extension
-from studies.growth import check_growth
-from studies.resolve import resolve_spec
-from studies.spec import StudySpec
+from studies.plans.extension import propose_extension
+from studies.specs.growth import check_growth
+from studies.specs.resolve import resolve_spec
+from studies.specs.spec import StudySpec
 from studies.study import RunOptions, Study
 
 STUDY = "critical-temperature"

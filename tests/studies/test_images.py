@@ -4,9 +4,9 @@ import pytest
 
 from search_spaces import InvalidSettingError
 from studies import RunOptions, Study
-from studies.packs import PackQueue
-from studies.resolve import resolve_spec
-from trainers.tangent_kernel import measure_kernel_diagonal
+from studies.plans.queue import PackQueue
+from studies.specs.resolve import resolve_spec
+from trainers.probes.tangent_kernel import measure_kernel_diagonal
 
 SETTINGS = {
     "model": "cnn", "width": 16, "depth": 2, "n_train": [8, 16], "n_test": 20, "n_seeds": 2,

@@ -7,7 +7,7 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from studies.journal import repair_end, repair_records
+from studies.ledger.journal_repair import repair_end, repair_records
 
 
 def repair_journal(path):

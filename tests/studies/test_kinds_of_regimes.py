@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis import MeasurementTable
-from analysis.report import ReportContext
+from analysis.report.page import ReportContext
 from studies.kinds import load_kind
 
 KINDS = ("phase-diagram", "batch-regimes", "optimal-temperature")

@@ -10,10 +10,10 @@ import sqlalchemy
 
 from search_spaces import SearchSpace
 from studies.folder import StudyFolder
-from studies.mlflow_results import ConfigurationResult
-from studies.mlflow_runs import StudyRuns
-from studies.mlflow_tables import RunTables
-from studies.spec import StudySpec
+from studies.specs.spec import StudySpec
+from studies.tracking.runs import StudyRuns
+from studies.tracking.tables import RunTables
+from studies.tracking.values import ConfigurationResult
 
 SPACE = SearchSpace(n_train=[16], temperature=[0.1], batch_size=1, n_seeds=2)
 SPEC = StudySpec.from_plain({"study": "tables", **SPACE.to_plain()})

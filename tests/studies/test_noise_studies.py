@@ -9,8 +9,8 @@ import pytest
 from search_spaces import InvalidSettingError
 from studies import RunOptions, Study
 from studies.cli import main
-from studies.recognition import kind_of_columns
-from studies.resolve import resolve_spec
+from studies.kinds.recognition import kind_of_columns
+from studies.specs.resolve import resolve_spec
 
 GRADIENTS = {
     "n_train": 128, "epoch": [0, 4], "batch_size": [4, 16], "layer": [1, 2], "depth": 1,

@@ -7,14 +7,18 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from analysis.escape import levy_escape
-from analysis.escape_power_law import kesten_exponent, log_well_escape, power_law_kappa
-from analysis.stable_law import draw_stable, fit_stable
-from analysis.stable_law_goodness import compare_laws
-from analysis.stable_law_table import stable_table
-from analysis.student_law import fit_student
-from trainers.diffusion import PowerLawDynamics, simulate_levy, simulate_regression
-from trainers.matched_noise import noisy_batch_weights
+from analysis.distributions.comparison import compare_laws
+from analysis.distributions.levy_escape import levy_escape
+from analysis.distributions.power_law_escape import (
+    kesten_exponent,
+    log_well_escape,
+    power_law_kappa,
+)
+from analysis.distributions.stable import draw_stable, fit_stable
+from analysis.distributions.stable_table import stable_table
+from analysis.distributions.student import fit_student
+from trainers.diffusion.models import PowerLawDynamics, simulate_levy, simulate_regression
+from trainers.noise.matched_noise import noisy_batch_weights
 
 pytestmark = pytest.mark.verify
 

@@ -4,7 +4,7 @@ import pytest
 
 from search_spaces import InvalidSettingError, SearchSpace
 from studies import RunOptions, Study
-from studies.ledger import Ledger
+from studies.ledger.base import Ledger
 from studies.memory import read_memory
 
 

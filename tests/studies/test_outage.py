@@ -18,9 +18,9 @@ from postgres import PASSWORD, QUOTED, REQUIRED, find_programs, running_server
 from search_spaces import SearchSpace
 from studies import RunOptions, Study
 from studies.cli import _run
-from studies.mlflow_results import ConfigurationResult
-from studies.mlflow_runs import StudyRuns
-from studies.tracking import MlflowTracker
+from studies.tracking.runs import StudyRuns
+from studies.tracking.tracker import MlflowTracker
+from studies.tracking.values import ConfigurationResult
 
 SPACE = SearchSpace(n_train=[16, 32], temperature=[0.1, 1.0], batch_size=1, n_seeds=2)
 N_CONFIGURATIONS = 4
@@ -81,7 +81,7 @@ def tracker_of(study, uri, name):
 
 
 def finish(study, tracker):
-    from studies.ledger import Ledger
+    from studies.ledger.base import Ledger
 
     ledger = Ledger(study.folder.ledger, study.spec.study)
     ids = tracker.settle(lambda: None)
@@ -175,7 +175,7 @@ def test_a_sweep_goes_on_while_its_server_fails_and_sync_uploads(
 ):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    monkeypatch.setattr("studies.tracking._SILENCE", 3.0)
+    monkeypatch.setattr("studies.tracking.tracker._SILENCE", 3.0)
     with FlakyProxy(server.uri) as proxy:
         name = f"sweep: {mood}"
         study = Study("outage", SPACE, tmp_path / "study")
@@ -204,7 +204,7 @@ def test_a_store_that_opens_slowly_gets_everything(study, tmp_path, caplog, monk
     lock.execute("BEGIN EXCLUSIVE")
     threading.Timer(1.5, lock.close).start()
     with monkeypatch.context() as impatient:
-        impatient.setattr("studies.tracking._PATIENCE", 0.5)
+        impatient.setattr("studies.tracking.tracker._PATIENCE", 0.5)
         tracker = tracker_of(study, uri, "slow")
         tracker.log(result(0))
         assert "run_id" in tracker.settle(lambda: None)

@@ -10,8 +10,8 @@ import yaml
 
 from analysis import MeasurementTable
 from analysis.estimates import format_value
-from analysis.perceptron_scaling import analyse_perceptron
-from analysis.perceptron_verdicts import windows
+from analysis.perceptron_exponents.claims import windows
+from analysis.perceptron_exponents.study import analyse_perceptron
 
 SMALL = {
     "study": "small-perceptron",

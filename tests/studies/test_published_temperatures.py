@@ -5,8 +5,8 @@ import math
 import pandas as pd
 import pytest
 
-from analysis.temperature_study import analyse_temperatures
-from analysis.temperature_table import TemperatureTable
+from analysis.effective_temperature.study import analyse_temperatures
+from analysis.effective_temperature.table import TemperatureTable
 from studies.experiments import load_experiment
 
 # Settings: published T_short, T_sec, T_long.

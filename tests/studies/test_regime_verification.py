@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from studies import RunOptions, Study
-from studies.resolve import resolve_spec
+from studies.specs.resolve import resolve_spec
 
 # ln dw scatters by 0.12 between seeds, the test error by 0.012; eight seeds were published.
 LOG_SCATTER, ERROR_SCATTER, N_PUBLISHED = 0.12, 0.012, 8

@@ -21,7 +21,7 @@ from page_checks import (
     TEXT_OUTSIDE_DRAWING,
 )
 
-from analysis.report import ReportContext, write_report
+from analysis.report.page import ReportContext, write_report
 from studies.experiments import load_experiment
 from studies.kinds import KINDS, load_kind
 

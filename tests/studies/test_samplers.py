@@ -9,10 +9,10 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 
 from search_spaces import InvalidSettingError, SearchSpace, temperature_window
-from studies.ledger import Ledger
-from studies.samplers import GENERATION, AskedWork, asked_distributions, make_sampler
-from studies.sobol import SobolSampler
-from studies.spec import StudySpec
+from studies.ledger.base import Ledger
+from studies.plans.samplers import GENERATION, AskedWork, asked_distributions, make_sampler
+from studies.plans.sobol import SobolSampler
+from studies.specs.spec import StudySpec
 
 RANGES = {
     "temperature": "log(0.03, 1)",

@@ -13,15 +13,15 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from search_spaces import SearchSpace
-from studies import ledger as ledger_module
-from studies.driver import Budget, Driver
-from studies.executors import SerialExecutor
-from studies.interrupt import Interrupt
-from studies.ledger import Ledger
-from studies.packs import PackQueue, Unit
-from studies.progress import Progress
-from studies.records import provenance_rows, table_rows, to_csv
-from studies.samplers import planned_distributions
+from studies.execution.driver import Budget, Driver
+from studies.execution.executors import SerialExecutor
+from studies.execution.interrupt import Interrupt
+from studies.execution.progress import Progress
+from studies.ledger import base as ledger_module
+from studies.ledger.base import Ledger
+from studies.plans.queue import PackQueue, Unit
+from studies.plans.samplers import planned_distributions
+from studies.results.table import provenance_rows, table_rows, to_csv
 
 SPACE = SearchSpace(
     n_train=[64, 128, 256, 512, 1024],

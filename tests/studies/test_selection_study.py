@@ -1,7 +1,7 @@
 """A whole study whose batches vary in size."""
 
 from studies import RunOptions, Study
-from studies.resolve import resolve_spec
+from studies.specs.resolve import resolve_spec
 
 
 def test_a_study_at_fixed_b_displaces_the_batch_size_of_its_recipe(tmp_path):

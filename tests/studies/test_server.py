@@ -9,7 +9,7 @@ import urllib.request
 import pytest
 from small_study import SMALL
 
-from studies.server import LOOPBACK
+from studies.tracking.server import LOOPBACK
 
 STUDY = "critical-temperature"
 

@@ -3,9 +3,9 @@
 import pytest
 
 from search_spaces import InvalidSettingError
-from studies.growth import check_growth
-from studies.resolve import apply_overrides, parse_override, recipe_names, resolve_spec
-from studies.spec import StudySpec
+from studies.specs.growth import check_growth
+from studies.specs.resolve import apply_overrides, parse_override, recipe_names, resolve_spec
+from studies.specs.spec import StudySpec
 
 STUDY = "critical-temperature"
 

@@ -15,15 +15,15 @@ from postgres import PASSWORD, QUOTED
 from small_study import SMALL
 
 from search_spaces import InvalidSettingError
-from studies.adaptive import AdaptiveWork, adaptive_distributions
-from studies.claims import ShareStudyError
-from studies.database_ledger import DatabaseLedger
-from studies.packs import PackQueue, Unit
-from studies.resolve import parse_override, resolve_spec
-from studies.shared_work import SharedWork
-from studies.status import read_status
-from studies.storage import StorageLostError, read_database
-from studies.stores import choose_database
+from studies.ledger.choice import choose_database
+from studies.ledger.claims import ShareStudyError
+from studies.ledger.connection import StorageLostError, read_database
+from studies.ledger.database import DatabaseLedger
+from studies.ledger.sharing import SharedWork
+from studies.plans.adaptive import AdaptiveWork, adaptive_distributions
+from studies.plans.queue import PackQueue, Unit
+from studies.results.status import read_status
+from studies.specs.resolve import parse_override, resolve_spec
 from studies.study import RunOptions, Study
 
 STUDY = "critical-temperature"
@@ -132,7 +132,7 @@ def test_what_cannot_be_a_store_is_refused_in_one_sentence_without_a_password(tm
 
 
 def test_a_missing_driver_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("studies.storage.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("studies.ledger.connection.importlib.util.find_spec", lambda name: None)
     said = refusal(tmp_path / "refused", f"postgresql+psycopg://me:{QUOTED}@127.0.0.1/db")
     assert "pip install 'psycopg[binary]'" in said
 

@@ -15,11 +15,11 @@ from search_spaces import SearchSpace
 from studies import RunOptions, Study
 from studies.cli import _run
 from studies.folder import StudyFolder
-from studies.mlflow_results import ConfigurationResult
-from studies.mlflow_runs import StudyRuns
-from studies.mlflow_texts import study_key
-from studies.tracked import TrackedRuns, last_store
-from studies.tracking_uri import same_store
+from studies.tracking.runs import StudyRuns
+from studies.tracking.texts import study_key
+from studies.tracking.tracked import TrackedRuns, last_store
+from studies.tracking.uri import same_store
+from studies.tracking.values import ConfigurationResult
 
 SPACE = SearchSpace(n_train=[16, 32], temperature=[0.1, 1.0], batch_size=1, n_seeds=2)
 
@@ -74,7 +74,7 @@ def bytes_in(folder):
 
 def test_a_store_whose_creation_was_killed_is_created_again(finished, tmp_path):
     store = tmp_path / "new.db"
-    program = "from studies.mlflow_client import create_database; create_database({!r})"
+    program = "from studies.tracking.client import create_database; create_database({!r})"
     process = subprocess.Popen(
         [sys.executable, "-c", program.format(f"sqlite:///{store}")], env=command_environment()
     )

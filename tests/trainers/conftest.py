@@ -5,7 +5,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from search_spaces import Point
-from trainers.models import Replica, initial_parameters
+from trainers.models.replica import Replica, initial_parameters
 
 
 def make_replica(

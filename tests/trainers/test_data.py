@@ -10,6 +10,7 @@ import pytest
 
 from search_spaces import InvalidSettingError, Point, Seeds
 from trainers import train
+from trainers.batches.streams import Purpose
 from trainers.data import (
     check_size,
     condition_of,
@@ -22,7 +23,6 @@ from trainers.data import (
     split,
 )
 from trainers.data.finite import FiniteDataset
-from trainers.streams import Purpose
 
 HERE = ("digits", "glyphs", "perceptron", "mixture", "teacher")
 """Data sets that need neither files nor a network."""
@@ -111,7 +111,7 @@ def digest_of_laws():
 def test_another_process_draws_the_same_points():
     imports = (
         "import hashlib; import numpy as np; from trainers.data import load_dataset; "
-        "from trainers.streams import Purpose\n"
+        "from trainers.batches.streams import Purpose\n"
     )
     program = imports + inspect.getsource(digest_of_laws) + "print(digest_of_laws())"
     run = subprocess.run(

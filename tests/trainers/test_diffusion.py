@@ -4,12 +4,20 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.escape import levy_escape, overshoot_probability, schedule_survival
-from analysis.escape_power_law import log_well_escape, power_law_variance, sgd_variance
-from analysis.stable_law import fit_stable
-from analysis.student_law import fit_student
+from analysis.distributions.levy_escape import (
+    levy_escape,
+    overshoot_probability,
+    schedule_survival,
+)
+from analysis.distributions.power_law_escape import (
+    log_well_escape,
+    power_law_variance,
+    sgd_variance,
+)
+from analysis.distributions.stable import fit_stable
+from analysis.distributions.student import fit_student
 from search_spaces import InvalidSettingError
-from trainers.diffusion import (
+from trainers.diffusion.models import (
     PowerLawDynamics,
     simulate_levy,
     simulate_regression,

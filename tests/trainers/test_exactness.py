@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from search_spaces import Point, Seeds
 from search_spaces.choices import DTYPES, FIXED_SIZES, LOSSES, SCHEMES
-from trainers import preparation, train, train_pack
-from trainers.dynamics import train_reference
-from trainers.kernels import train_replica
-from trainers.models import prepare_replica
-from trainers.sgd_kernel import ADAPTIVE
+from trainers import train, train_pack
+from trainers.kernels import preparation
+from trainers.kernels.backend import train_replica
+from trainers.kernels.sgd import ADAPTIVE
+from trainers.models.replica import prepare_replica
+from trainers.reference.loop import train_reference
 
 LOOK_AHEADS = ((1, 2.0), (1, 0.0), (3, 0.5), (1000, 2.0), (ADAPTIVE, 0.3))
 TOO_SLOW = [HealthCheck.too_slow]

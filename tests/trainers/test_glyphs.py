@@ -5,9 +5,9 @@ import pytest
 
 from search_spaces import Point, Seeds
 from trainers import load_dataset, train_pack
+from trainers.batches.streams import Purpose
 from trainers.data.glyph_kernel import N_PIXELS, draw_images
 from trainers.data.glyphs import draw_raw
-from trainers.streams import Purpose
 
 N = 4096
 

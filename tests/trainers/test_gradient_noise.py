@@ -5,11 +5,15 @@ import pytest
 import torch
 
 from search_spaces import InvalidSettingError, Point, Seeds
-from trainers.gradient_noise import choose_parameters, per_sample_gradients, sample_gradient_noise
-from trainers.local_noise import local_noise, random_direction, top_direction
-from trainers.matched_noise import KINDS, noise_coefficient, noisy_batch_weights
-from trainers.models import prepare_replica
-from trainers.sample_losses import SampleLoss, module_loss, replica_loss
+from trainers.models.replica import prepare_replica
+from trainers.noise.gradient_noise import (
+    choose_parameters,
+    per_sample_gradients,
+    sample_gradient_noise,
+)
+from trainers.noise.local_noise import local_noise, random_direction, top_direction
+from trainers.noise.matched_noise import KINDS, noise_coefficient, noisy_batch_weights
+from trainers.noise.sample_losses import SampleLoss, module_loss, replica_loss
 
 
 @pytest.fixture
@@ -124,7 +128,7 @@ def test_convolutional_networks_have_noise_too():
 
 
 def test_replica_loss_has_the_gradient_of_the_dynamics(make_replica):
-    from trainers.torch_network import output
+    from trainers.models.functions import output
 
     for name in ("hinge", "quadratic_hinge"):
         replica = make_replica(n_train=30, alpha=3.0, loss=name)

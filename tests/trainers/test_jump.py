@@ -6,7 +6,7 @@ from scipy.stats import ks_2samp
 
 from search_spaces import InvalidSettingError, Point
 from trainers import resolve_backend
-from trainers.kernels import train_replica
+from trainers.kernels.backend import train_replica
 from trainers.stopping import StopReason
 
 CASES = [

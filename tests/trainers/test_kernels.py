@@ -8,15 +8,15 @@ import pytest
 from scipy.special import erf
 
 from search_spaces import Point, Seeds
-from trainers.activations import CODES, activate, activate_rows
-from trainers.kernels import compile_kernels, train_replica
-from trainers.look_ahead import CANDIDATE, VERSION
-from trainers.mlp_kernel import fixed_output, listed_outputs
-from trainers.models import GAINS, prepare_replica
-from trainers.preparation import outputs, workspace
-from trainers.sgd_kernel import look_ahead_target, rounding_unit
-from trainers.tile_scan import scan_tiles
-from trainers.tiles import ROWS
+from trainers.compiled.activations import CODES, activate, activate_rows
+from trainers.compiled.tiles import ROWS
+from trainers.kernels.backend import compile_kernels, train_replica
+from trainers.kernels.look_ahead import CANDIDATE, VERSION
+from trainers.kernels.mlp import fixed_output, listed_outputs
+from trainers.kernels.preparation import outputs, workspace
+from trainers.kernels.sgd import look_ahead_target, rounding_unit
+from trainers.kernels.tile_scan import scan_tiles
+from trainers.models.replica import GAINS, prepare_replica
 
 
 def network(rng, input_dim, width, depth, dtype, gain=1.0, bias=0.0):

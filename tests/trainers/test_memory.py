@@ -5,7 +5,8 @@ import tracemalloc
 import pytest
 
 from search_spaces import InvalidSettingError, Point, Seeds
-from trainers import memory, preparation, train, train_pack
+from trainers import memory, train, train_pack
+from trainers.kernels import preparation
 from trainers.memory import check_memory, show_bytes, training_bytes
 
 

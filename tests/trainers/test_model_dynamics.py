@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.effective_temperature import FluctuationRecord, measure_temperatures
+from analysis.effective_temperature.slopes import FluctuationRecord, measure_temperatures
 from search_spaces import InvalidSettingError, Seeds
 from search_spaces.perceptron_dynamics import PerceptronDynamics
-from trainers.model_dynamics import (
+from trainers.fluctuations.model_run import (
     ModelDynamics,
     ModelRun,
     boundary_distances,
     function_distance,
 )
-from trainers.perceptron_simulation import draw_samples, draw_weights
-from trainers.response import measure_response, measure_windows
+from trainers.fluctuations.response import measure_response, measure_windows
+from trainers.fluctuations.simulation import draw_samples, draw_weights
 
 SEEDS = Seeds.shared(3)
 

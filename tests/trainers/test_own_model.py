@@ -6,24 +6,24 @@ import torch
 from torch import nn
 
 from analysis import MeasurementTable, locate_critical_temperatures
-from analysis.effective_temperature import FluctuationRecord, measure_temperatures
-from analysis.stable_law_goodness import compare_laws
+from analysis.distributions.comparison import compare_laws
+from analysis.effective_temperature.slopes import FluctuationRecord, measure_temperatures
 from search_spaces import InvalidSettingError, Point, Seeds
 from trainers import load_dataset, train, train_pack
-from trainers.gradient_noise import choose_parameters, sample_gradient_noise
-from trainers.model_dynamics import ModelDynamics
-from trainers.models import initial_parameters
-from trainers.module_sgd import Schedule, train_module
-from trainers.module_state import ModuleState
-from trainers.own_model import OwnModel
-from trainers.response import measure_windows
-from trainers.torch_network import output
+from trainers.fluctuations.model_run import ModelDynamics
+from trainers.fluctuations.response import measure_windows
+from trainers.models.functions import output
+from trainers.models.replica import initial_parameters
+from trainers.noise.gradient_noise import choose_parameters, sample_gradient_noise
+from trainers.own.model import OwnModel
+from trainers.own.sgd import Schedule, train_module
+from trainers.own.state import ModuleState
 
 WIDTH = 16
 
 
 class Reference(nn.Module):
-    """The perceptron of :mod:`trainers.models` as anybody's module, weights included."""
+    """The perceptron of :mod:`trainers.models.replica` as anybody's module, weights included."""
 
     def __init__(self, seed):
         super().__init__()

@@ -9,21 +9,21 @@ from scipy import stats
 
 from search_spaces import InvalidSettingError, Point, Seeds
 from trainers import StopReason, train, train_pack
-from trainers.data import load_dataset, signed_inputs
-from trainers.event_draws import (
+from trainers.batches.events import (
     choose,
     log_idle_probability,
     open_stream,
     steps_to_event,
     suspects_in_batch,
 )
-from trainers.perceptron import (
+from trainers.batches.streams import Purpose
+from trainers.data import load_dataset, signed_inputs
+from trainers.perceptron.backend import (
     prepare_perceptron,
     problem_from_margins,
     train_perceptron,
 )
-from trainers.perceptron_kernel import count_suspects
-from trainers.streams import Purpose
+from trainers.perceptron.events import count_suspects
 
 
 def perceptron_margins(n, input_dim, chi, seed):

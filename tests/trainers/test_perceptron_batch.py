@@ -5,9 +5,9 @@ import torch
 
 from search_spaces import InvalidSettingError, Seeds
 from search_spaces.perceptron_dynamics import PerceptronDynamics
-from trainers.perceptron_batch import measure_response_batch, simulate_batch
-from trainers.perceptron_simulation import replica_seeds, simulate
-from trainers.response import measure_response
+from trainers.fluctuations.batch import measure_response_batch, simulate_batch
+from trainers.fluctuations.response import measure_response
+from trainers.fluctuations.simulation import replica_seeds, simulate
 
 SMALL = {"n_weights": 50, "load": 2.0, "active_fraction": 0.4, "ridge": 0.1}
 DEVICES = [

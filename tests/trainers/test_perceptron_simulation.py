@@ -7,7 +7,9 @@ import pytest
 
 from search_spaces import InvalidSettingError, Seeds
 from search_spaces.perceptron_dynamics import PerceptronDynamics
-from trainers.perceptron_simulation import (
+from trainers.batches.selection import selection_masks
+from trainers.fluctuations.response import displacements, measure_response
+from trainers.fluctuations.simulation import (
     PerceptronRun,
     draw_samples,
     draw_weights,
@@ -15,8 +17,6 @@ from trainers.perceptron_simulation import (
     replica_seeds,
     simulate,
 )
-from trainers.persistent_sampling import selection_masks
-from trainers.response import displacements, measure_response
 
 SMALL = PerceptronDynamics(n_weights=60, load=2.0, active_fraction=0.4, ridge=0.2)
 

@@ -6,7 +6,7 @@ import pytest
 from search_spaces import InvalidSettingError
 from search_spaces.perceptron_dynamics import PerceptronDynamics
 from search_spaces.selection import convert_persistence_time, flip_probabilities
-from trainers.persistent_sampling import is_active, selection_masks
+from trainers.batches.selection import is_active, selection_masks
 
 CASES = {
     "plain": (0.3, flip_probabilities(0.3, None, 0.1)),

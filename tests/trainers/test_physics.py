@@ -12,7 +12,7 @@ import pytest
 from search_spaces import Point, Seeds, presentation_budget
 from trainers import train_pack
 from trainers.data import load_dataset
-from trainers.models import initial_weights
+from trainers.models.replica import initial_weights
 
 # (T, P): relative weight change, test error, presentations, updates
 REFERENCE = {
@@ -125,7 +125,7 @@ def test_only_the_temperature_matters_at_small_batches():
 def test_tangent_kernel_and_norm_at_initialization():
     """K = |grad f|^2 = 4.04 on average (L + 1 for infinite width), ||w0|| = 111.6."""
     torch = pytest.importorskip("torch")
-    from trainers.torch_network import output
+    from trainers.models.functions import output
 
     inputs = torch.tensor(load_dataset("digits").inputs[:1024:64])
     kernels, norms = [], []

@@ -9,11 +9,11 @@ import torch
 
 from search_spaces import Point, Seeds
 from trainers import train
-from trainers.curvature import Curvature
-from trainers.dynamics import train_reference
-from trainers.kernels import train_replica
-from trainers.probes import measure_probes, tangent_kernel, top_eigenvalue
-from trainers.torch_network import output
+from trainers.kernels.backend import train_replica
+from trainers.models.functions import output
+from trainers.probes.curvature import Curvature
+from trainers.probes.measure import measure_probes, tangent_kernel, top_eigenvalue
+from trainers.reference.loop import train_reference
 
 OBSERVABLES = (
     "feature_change",

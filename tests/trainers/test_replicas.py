@@ -12,15 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from search_spaces import InvalidSettingError, Point, Seeds
-from trainers import image_training, resolve_backend, train, train_pack
-from trainers.cnn import initial_filters
-from trainers.dynamics import train_reference
-from trainers.final_measurement import evaluate
-from trainers.image_training import compile_image_kernels, train_images
-from trainers.models import prepare_replica
-from trainers.networks import build_network
-from trainers.replica_pack import rounding_unit
-from trainers.replicas import (
+from trainers import resolve_backend, train, train_pack
+from trainers.images import backend as image_training
+from trainers.images.backend import compile_image_kernels, train_images
+from trainers.models.batched import build_network
+from trainers.models.cnn import initial_filters
+from trainers.models.functions import network_output
+from trainers.models.replica import prepare_replica
+from trainers.reference.loop import train_reference
+from trainers.replicas.engine import (
     LOOK_AHEADS,
     MACHINES,
     LookAhead,
@@ -28,7 +28,8 @@ from trainers.replicas import (
     network_of,
     train_replicas,
 )
-from trainers.torch_network import network_output
+from trainers.replicas.final import evaluate
+from trainers.replicas.pack import rounding_unit
 
 FAST = settings(
     deadline=None, max_examples=15, derandomize=True, suppress_health_check=[HealthCheck.too_slow]

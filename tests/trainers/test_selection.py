@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 
 from search_spaces import InvalidSettingError, Point, Seeds
 from trainers import train, train_pack
-from trainers.cnn import initial_filters
-from trainers.dynamics import train_reference
-from trainers.image_training import train_images
-from trainers.kernels import train_replica
-from trainers.models import prepare_replica
-from trainers.perceptron import prepare_perceptron, train_perceptron
-from trainers.persistent_sampling import draw_of, open_selection, selection_masks
-from trainers.replicas import train_replicas
-from trainers.selection_pack import draw_selections
-from trainers.sgd_kernel import ADAPTIVE
-from trainers.torch_network import network_output
+from trainers.batches.selection import draw_of, open_selection, selection_masks
+from trainers.images.backend import train_images
+from trainers.kernels.backend import train_replica
+from trainers.kernels.sgd import ADAPTIVE
+from trainers.models.cnn import initial_filters
+from trainers.models.functions import network_output
+from trainers.models.replica import prepare_replica
+from trainers.perceptron.backend import prepare_perceptron, train_perceptron
+from trainers.reference.loop import train_reference
+from trainers.replicas.engine import train_replicas
+from trainers.replicas.selection import draw_selections
 
 FEW = settings(
     deadline=None, max_examples=15, derandomize=True, suppress_health_check=[HealthCheck.too_slow]

@@ -8,10 +8,10 @@ import torch
 
 from search_spaces import InvalidSettingError, Point, Seeds
 from search_spaces.windows import stable_learning_rate
-from trainers.models import Replica, prepare_replica
+from trainers.models.functions import network_output
+from trainers.models.replica import Replica, prepare_replica
 from trainers.pilot import PILOT_SEEDS, measure_stable_learning_rate
-from trainers.tangent_kernel import kernel_diagonal, measure_kernel_diagonal
-from trainers.torch_network import network_output
+from trainers.probes.tangent_kernel import kernel_diagonal, measure_kernel_diagonal
 
 
 def make_point(**settings):

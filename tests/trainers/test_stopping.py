@@ -9,11 +9,11 @@ import pytest
 
 from search_spaces import InvalidSettingError, Point, Seeds
 from trainers import BACKENDS, resolve_backend, train, train_pack
-from trainers.dynamics import train_reference
-from trainers.kernels import train_replica
+from trainers.kernels.backend import train_replica
 from trainers.measurement import Measurement
-from trainers.models import initial_parameters
-from trainers.replicas import train_replicas
+from trainers.models.replica import initial_parameters
+from trainers.reference.loop import train_reference
+from trainers.replicas.engine import train_replicas
 from trainers.stopping import StopReason
 
 TRAINERS = {
@@ -135,7 +135,7 @@ def test_training_time_is_that_of_the_last_step_that_moved_the_weights(run, make
     Orthogonal one-hot inputs share only the deeper layers; a step of tiny T alpha leaves the
     other one unfitted.
     """
-    from trainers.minibatch import batch_indices
+    from trainers.batches.fixed_size import batch_indices
 
     replica = make_replica(
         n_train=2, x=np.array([[2.0, 0, 0, 0], [0, 2.0, 0, 0]]), y=[1.0, -1.0], alpha=30.0,

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from trainers.minibatch import batch_indices
-from trainers.streams import Purpose, fill_words, generator
+from trainers.batches.fixed_size import batch_indices
+from trainers.batches.streams import Purpose, fill_words, generator
 
 SAMPLINGS = ("without_replacement", "with_replacement")
 

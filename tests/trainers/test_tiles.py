@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from trainers.row_sums import add_to_rows, sum_rows
-from trainers.tiles import ROWS, multiply_listed
+from trainers.compiled.row_sums import add_to_rows, sum_rows
+from trainers.compiled.tiles import ROWS, multiply_listed
 
 SHAPES = [(5, 16), (64, 31), (30, 48), (64, 64), (17, 100), (9, 200)]
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from trainers.batches.streams import Purpose
 from trainers.data import load_dataset, signed_inputs
-from trainers.streams import Purpose
 
 N, D = 40_000, 8
 FLOAT = np.dtype(np.float64)

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from search_spaces import InvalidSettingError, Point, Seeds
-from trainers.alignment import aligned_empty
-from trainers.streams import Purpose
+from trainers.batches.streams import Purpose
+from trainers.compiled.alignment import aligned_empty
 
 
 @dataclass(frozen=True)

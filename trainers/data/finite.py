@@ -12,9 +12,9 @@ from hashlib import blake2b
 import numpy as np
 
 from search_spaces import InvalidSettingError, Point, Seeds
-from trainers.alignment import aligned_empty
+from trainers.batches.streams import Purpose, generator
+from trainers.compiled.alignment import aligned_empty
 from trainers.data.dataset import Dataset, Part, Split, SplitSizes, check_size
-from trainers.streams import Purpose, generator
 
 _LARGEST_TABLE = 2**20
 _BLOCK = 16

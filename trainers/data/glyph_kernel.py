@@ -11,8 +11,8 @@ import math
 
 import numpy as np
 
-from trainers.compilation import compiled
-from trainers.streams import fill_words
+from trainers.batches.streams import fill_words
+from trainers.compiled.compilation import compiled
 
 SIDE = 28
 """Pixels per side of an image."""

@@ -16,10 +16,10 @@ from importlib import resources
 
 import numpy as np
 
-from trainers.alignment import aligned_copy, aligned_empty
+from trainers.batches.streams import WORD_MASK, Purpose
+from trainers.compiled.alignment import aligned_copy, aligned_empty
 from trainers.data.dataset import GeneratedDataset
 from trainers.data.glyph_kernel import N_PIXELS, SIDE, draw_images, normalize_images
-from trainers.streams import WORD_MASK, Purpose
 
 
 class GlyphDataset(GeneratedDataset):

@@ -10,9 +10,9 @@ import math
 
 import numpy as np
 
-from trainers.alignment import aligned_copy, aligned_empty
+from trainers.batches.streams import Purpose, generator
+from trainers.compiled.alignment import aligned_copy, aligned_empty
 from trainers.data.dataset import GeneratedDataset
-from trainers.streams import Purpose, generator
 
 _COORDINATES, _LABELS, _AMPLITUDES = 0, 1, 2
 

@@ -1,0 +1,250 @@
+"""The report of the (B, eta) plane: what the page says about a :class:`BatchResult`."""
+
+from __future__ import annotations
+
+import math
+import re
+from functools import partial
+
+from analysis.batch_regimes import figures
+from analysis.batch_regimes.claims import judge_plane
+from analysis.batch_regimes.critical_batch import EXCESS
+from analysis.batch_regimes.study import BatchCell, BatchPlane, BatchResult, headline_of
+from analysis.critical_temperature.report import TRAINING_CONVENTIONS
+from analysis.estimates import Estimate, format_value, interval_text
+from analysis.report import study_figure_data as data
+from analysis.report.checks import diagnostics_figures, forest_figures
+from analysis.report.content import Answer, PlannedFigure, ReportContent, ReportTable
+from analysis.report.methods import bootstrap_sentence, training_methods
+from analysis.report.page import ReportContext
+from analysis.report.study_diagnostics import batch_diagnostics
+from analysis.report.study_forests import batch_forests
+from analysis.report.tables import counts_table, verdict_table
+
+MOST_PLANES_DRAWN = 3
+
+
+def batch_content(result: BatchResult, context: ReportContext) -> ReportContent:
+    """Return answers, figures and tables of all planes of a result."""
+    drawn = result.planes[:MOST_PLANES_DRAWN]
+    return ReportContent(
+        title="regimes in the plane (B, η)",
+        numbers=result.to_dict(),
+        citations=("sclocchi2023dissecting", "sclocchi2024regimes"),
+        answers=tuple(_answer(plane) for plane in result.planes),
+        figures=(
+            *(figure for plane in drawn for figure in _figures(plane)),
+            *diagnostics_figures(batch_diagnostics(result)),
+        ),
+        figures_remark=(
+            f"Figures show the first {len(drawn)} of {len(result.planes)} planes."
+            if len(result.planes) > len(drawn)
+            else ""
+        ),
+        tables=_tables(result, context),
+        conventions=(
+            *TRAINING_CONVENTIONS,
+            f"B*: the weight change first exceeds {EXCESS:g} times that at the smallest B of the "
+            "same P and T, linear in (ln B, ln ratio) between neighbours. Only batch sizes with "
+            "η = TB ≤ η_max/2 are used; the others are marked as beyond the stable step.",
+            "Phases: gradient descent below T_noise = 2.1 T₁ with T₁ = 1/(αK); above it "
+            "noise-dominated for B ≤ B*, first-step-dominated for B > B*.",
+            "Ratios and differences are taken seed by seed, since a seed fixes images and initial "
+            "weights at all B; a cell is used if at least 80 % of its runs fitted.",
+            f"Errors of B* and of its exponent: {result.n_bootstrap} bootstrap samples of whole "
+            "seeds; 95 % intervals with Student's t of S − 1 degrees of freedom.",
+        ),
+        fixed=result.table.fixed_settings(),
+        files={"b_star.csv": result.critical_batches()},
+        methods=training_methods(result.table, context, _methods(result)),
+    )
+
+
+def _methods(result: BatchResult) -> tuple[str, ...]:
+    return (
+        f"At every P and T the ratio of weight changes at B and at the smallest B was taken seed "
+        f"by seed; B* is where it first exceeds {EXCESS:g}, linear in (ln B, ln ratio) between "
+        f"neighbouring batch sizes. Batch sizes with η > η_max/2 were left out. "
+        f"ln B* = ln C + g ln P was fitted by weighted least squares at every temperature with "
+        f"at least four sizes over a factor of eight.",
+        bootstrap_sentence(result.n_bootstrap, "B* into the exponent"),
+    )
+
+
+def _answer(plane: BatchPlane) -> Answer:
+    verdicts = judge_plane(plane)
+    growth = verdicts[plane.key("B_star_grows_with_P")]
+    law = plane.headline_law
+    scale = "Gradient noise scale tr(Σ)/|G|²: not measured."
+    if plane.noise_scale:
+        listed = "; ".join(
+            f"{one.estimate} at the {one.when} ({one.estimate.fit_range})"
+            for one in plane.noise_scale
+        )
+        scale = f"Gradient noise scale tr(Σ)/|G|²: {listed}."
+    located = ", ".join(f"{batch.estimate()} (P = {batch.n_train})" for batch in law.located)
+    return Answer(
+        status=growth.status,
+        headline=headline_of(plane).removeprefix(f"{plane.label}: "),
+        paragraphs=(
+            f"{growth.status.capitalize()}: {growth.reason}.",
+            f"B* at T = {law.temperature:.3g}: {located or 'none'}.",
+            scale,
+        ),
+        note=f"B* is where the weight change exceeds {EXCESS:g} times that at the smallest B at "
+        "equal T; errors in parentheses are 68 %.",
+        label=plane.label,
+        beside=tuple(verdict for key, verdict in verdicts.items() if "only_T" in key),
+    )
+
+
+def _figures(plane: BatchPlane) -> list[PlannedFigure]:
+    suffix = re.sub(r"[^A-Za-z0-9.=_-]+", "-", f"-{plane.label}") if plane.label else ""
+    runs = plane.grid.n_runs[plane.grid.n_runs > 0]
+    n = f"{runs.min()}" + (f" to {runs.max()}" if runs.max() > runs.min() else "")
+    at = f", {plane.label}" if plane.label else ""
+    hollow = "Hollow: η > η_max/2, beyond the stable step; in no fit"
+    law = plane.headline_law
+    cells = partial(data.batch_plane_data, plane)
+    return [
+        PlannedFigure(
+            f"batch-plane{suffix}",
+            lambda: figures.plot_plane(plane),
+            f"Every measured point of the (B, η) plane{at}, {n} seeds each, by its phase. "
+            f"Diagonals: equal T = η/B. Dashed: η_max/2, above which batch sizes are not "
+            f"compared. Diamonds: B* at each T with its bootstrap standard error.",
+            cells,
+        ),
+        PlannedFigure(
+            f"batch-ratios{suffix}",
+            lambda: figures.plot_ratios(plane),
+            f"Weight change at B over that at the smallest B at equal P and T{at}: ratio of "
+            f"geometric means paired by seed, standard errors over {n} seeds. Shaded: departures "
+            f"up to 10 %, whose upper end defines B*. {hollow}.",
+            cells,
+        ),
+        PlannedFigure(
+            f"critical-batch{suffix}",
+            lambda: figures.plot_critical_batch(plane),
+            f"B* against P{at} at every temperature, bootstrap standard errors over {n} seeds; "
+            f"lines: weighted fits of ln B* = ln C + g ln P (weights 1/s², s ≥ 0.02), where at "
+            f"least four sizes over a factor eight have a B*. Hollow with an arrow: lower bound. "
+            f"{_noise_scale_sentence(plane)}",
+            partial(data.critical_batch_data, plane),
+        ),
+        PlannedFigure(
+            f"time-and-error{suffix}",
+            lambda: figures.plot_time_and_error(plane),
+            f"Training time (left, logarithm of the ratio) and test error (right, difference) "
+            f"relative to the smallest B at T = {law.temperature:.3g}{at}, paired by seed, "
+            f"standard errors over {n} seeds; sizes are displaced sideways. {hollow}.",
+            cells,
+        ),
+        *forest_figures(
+            batch_forests(plane),
+            f"Exponent of B* against P at every temperature{at}, without each P in turn and from "
+            f"the larger P alone; errors from resampled seeds.",
+            suffix,
+        ),
+    ]
+
+
+def _noise_scale_sentence(plane: BatchPlane) -> str:
+    if not plane.noise_scale:
+        return "The gradient noise scale was not measured."
+    return (
+        "Dashed and dotted: gradient noise scale tr(Σ)/|G|² (McCandlish et al., "
+        "arXiv:1812.06162), geometric mean over seeds."
+    )
+
+
+def _tables(
+    result: BatchResult, context: ReportContext
+) -> tuple[tuple[str, tuple[ReportTable, ...]], ...]:
+    sections = [
+        (
+            f"B* and its exponents{f', {plane.label}' if plane.label else ''}",
+            (_critical_table(plane), _exponent_table(plane), _cell_table(plane)),
+        )
+        for plane in result.planes
+    ]
+    counts = counts_table(
+        result.table,
+        context.planned_by_size,
+        context.failed_by_size,
+        totals=(context.counts_planned, context.counts_failed),
+    )
+    return (*sections, ("Verdicts and runs", (verdict_table(result.verdicts), counts)))
+
+
+def _critical_table(plane: BatchPlane) -> ReportTable:
+    rows = []
+    for law in plane.laws:
+        for batch in law.batches:
+            estimate = batch.estimate()
+            low, high = ("" if end is None else str(end) for end in batch.bracket)
+            rows.append(
+                (
+                    f"{batch.temperature:.4g}",
+                    str(batch.n_train),
+                    batch.status if estimate is None else str(estimate),
+                    "" if estimate is None else interval_text(estimate),
+                    f"{low} … {high}",
+                    str(batch.n_seeds),
+                    batch.message,
+                )
+            )
+    columns = ("T", "P", "B*", "95 % interval", "bracket", "seeds", "remark")
+    return ReportTable("B* by temperature and size", columns, tuple(rows))
+
+
+def _exponent_table(plane: BatchPlane) -> ReportTable:
+    rows = []
+    for law in plane.laws:
+        g = law.exponent
+        shown = "not determined" if g is None else str(g)
+        p_value = law.fit.p_value
+        chi2 = "" if p_value is None else f"{law.fit.chi2:.1f}/{law.fit.dof} ({p_value:.2g})"
+        remark = law.fit.remarks[0] if law.fit.remarks else ""
+        rows.append(
+            (
+                f"{law.temperature:.4g}",
+                shown,
+                "" if g is None else interval_text(g),
+                "" if g is None else chi2,
+                law.fit.fit_range,
+                remark,
+            )
+        )
+    columns = ("T", "g (68 %)", "95 % interval", "χ²/dof (p)", "fit range", "remark")
+    return ReportTable("Exponent of B* = C P^g", columns, tuple(rows))
+
+
+def _cell_table(plane: BatchPlane) -> ReportTable:
+    rows = tuple(
+        (
+            str(cell.n_train),
+            f"{cell.temperature:.4g}",
+            str(cell.batch_size),
+            f"{cell.learning_rate:.4g}",
+            cell.phase,
+            f"{cell.n_fitted}/{cell.n_runs}",
+            _ratio(cell.weight_change),
+            _ratio(cell.training_time),
+            "" if cell.test_error is None else str(cell.test_error),
+        )
+        for cell in _sorted(plane.cells)
+    )
+    columns = ("P", "T", "B", "η", "phase", "fitted", "Δw ratio", "t* ratio", "test error − B₀")
+    return ReportTable("Every point against the smallest B", columns, rows)
+
+
+def _sorted(cells: tuple[BatchCell, ...]) -> list[BatchCell]:
+    return sorted(cells, key=lambda cell: (cell.n_train, cell.temperature, cell.batch_size))
+
+
+def _ratio(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return ""
+    ratio = math.exp(estimate.value)
+    return format_value(ratio, None if estimate.stderr is None else ratio * estimate.stderr)

@@ -1,0 +1,314 @@
+"""The (B, eta) plane: where only T = eta/B matters, where the first step, where neither noise.
+
+Three phases (Sclocchi and Wyart 2024): noise-dominated at B < B* and T above T_noise, dominated
+by the first step at B > B*, gradient descent below T_noise. Learning rates above eta_max/2 are
+beyond the stable step and tell nothing about B*.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.batch_regimes.claims import SMALL_BATCH, judge_plane
+from analysis.batch_regimes.critical_batch import (
+    STABLE_SHARE,
+    CriticalBatch,
+    CriticalBatchLaw,
+    fit_critical_batches,
+    locate_critical_batches,
+)
+from analysis.batch_regimes.grid import (
+    BatchGrid,
+    NoiseScale,
+    build_grid,
+    compared_runs,
+    noise_scales,
+)
+from analysis.critical_temperature.claims import Verdict
+from analysis.estimates import Estimate, estimate_from_error
+from analysis.phase_diagram.error_steps import NOISE_ONSET, Window
+from analysis.phase_diagram.noise_doubling import resampled_means
+from analysis.result import JoinedResult
+from analysis.table import MeasurementTable, plain, setting_text, settings_label
+
+NOISE_DOMINATED = "noise_dominated"
+FIRST_STEP = "first_step_dominated"
+GRADIENT_DESCENT = "gradient_descent"
+BEYOND = "beyond the stable step"
+UNKNOWN = "not comparable"
+PHASES = (NOISE_DOMINATED, FIRST_STEP, GRADIENT_DESCENT, BEYOND, UNKNOWN)
+
+
+@dataclass(frozen=True)
+class BatchCell:
+    """One measured (P, T, B) against the smallest B at the same (P, T)."""
+
+    n_train: int
+    temperature: float
+    batch_size: int
+    learning_rate: float
+    phase: str
+    """A name of :data:`PHASES`."""
+    n_runs: int
+    n_fitted: int
+    weight_change: Estimate | None
+    """ln dw(B)/dw(B0), paired by seed."""
+    training_time: Estimate | None
+    """ln t*(B)/t*(B0), paired by seed."""
+    test_error: Estimate | None
+    """Test error at B minus that at B0, paired by seed."""
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether eta is at most eta_max/2."""
+        return self.phase != BEYOND
+
+
+@dataclass(frozen=True)
+class BatchPlane:
+    """The (B, eta) plane of one set of settings at all its P."""
+
+    settings: dict[str, Any]
+    """Settings that tell this plane from others; empty if there is one."""
+    window: Window | None
+    """T_1 and eta_max of this network, None if alpha is unknown."""
+    grid: BatchGrid = field(repr=False)
+    """The data as arrays."""
+    cells: tuple[BatchCell, ...]
+    """Every measured cell."""
+    laws: tuple[CriticalBatchLaw, ...]
+    """B*(P), one per temperature."""
+    pooled: dict[tuple[int, str], Estimate]
+    """Paired differences pooled over T and 1 < B <= 4, by size and observable."""
+    noise_scale: tuple[NoiseScale, ...]
+    """Gradient noise scale; empty if not measured."""
+
+    @property
+    def label(self) -> str:
+        """``alpha=100`` or ``""``."""
+        return settings_label(self.settings)
+
+    @property
+    def headline_law(self) -> CriticalBatchLaw:
+        """The law with most located sizes, of equals the one at the highest T."""
+        return max(self.laws, key=lambda law: (len(law.located), law.temperature))
+
+    def key(self, name: str, *parts: str) -> str:
+        """Return ``name[parts,label]``."""
+        inside = ",".join(part for part in (*parts, self.label) if part)
+        return f"{name}[{inside}]" if inside else name
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Return every number by its key, e.g. ``B_star[n_train=512,temperature=0.01]``."""
+        found: dict[str, Estimate | None] = {}
+        for law in self.laws:
+            at = f"temperature={setting_text(law.temperature)}"
+            found[self.key("gamma_B_star", at)] = law.exponent
+            for batch in law.batches:
+                found[self.key("B_star", f"n_train={batch.n_train}", at)] = batch.estimate()
+        for (size, observable), estimate in self.pooled.items():
+            found[self.key(f"small_batches_{observable}", f"n_train={size}")] = estimate
+        for scale in self.noise_scale:
+            parts = [f"n_train={scale.n_train}"]
+            if scale.temperature is not None:
+                parts.append(f"temperature={setting_text(scale.temperature)}")
+            found[self.key(f"gradient_noise_scale_{scale.when}", *parts)] = scale.estimate
+        return {key: estimate for key, estimate in found.items() if estimate is not None}
+
+
+@dataclass(frozen=True)
+class BatchResult(JoinedResult[BatchPlane]):
+    """All planes of a table with their estimates and verdicts."""
+
+    table: MeasurementTable = field(repr=False)
+    """The data."""
+    planes: tuple[BatchPlane, ...]
+    """One per combination of settings."""
+    n_bootstrap: int
+    """Bootstrap samples behind every error."""
+
+    @property
+    def parts(self) -> tuple[BatchPlane, ...]:
+        """The planes."""
+        return self.planes
+
+    def judge_part(self, part: BatchPlane) -> dict[str, Verdict]:
+        """Return the verdicts on one plane by key."""
+        return judge_plane(part)
+
+    def answer_of(self, part: BatchPlane) -> str:
+        """Return B*(P) in one line."""
+        return headline_of(part)
+
+    def critical_batches(self) -> pd.DataFrame:
+        """Return one row per plane, P and T with B* or its refusal."""
+        rows = [
+            {
+                "plane": plane.label,
+                "n_train": batch.n_train,
+                "temperature": batch.temperature,
+                "critical_batch_size": batch.value,
+                "log_stderr": batch.log_stderr,
+                "bracket_low": batch.bracket[0],
+                "bracket_high": batch.bracket[1],
+                "n_seeds": batch.n_seeds,
+                "status": batch.status,
+                "message": batch.message,
+            }
+            for plane in self.planes
+            for law in plane.laws
+            for batch in law.batches
+        ]
+        return pd.DataFrame(rows)
+
+
+def headline_of(plane: BatchPlane) -> str:
+    """Return the law of B* with most sizes, or why there is no exponent."""
+    prefix = f"{plane.label}: " if plane.label else ""
+    law = plane.headline_law
+    if law.exponent is None or law.fit.prefactor is None:
+        return prefix + law.fit.remarks[0]
+    return (
+        f"{prefix}B* = {law.fit.prefactor} P^{law.exponent} at T = {law.temperature:.3g}, "
+        f"{law.fit.fit_range}, {law.exponent.n} seeds"
+    )
+
+
+def analyse_batch_regimes(
+    table: MeasurementTable,
+    windows: Mapping[float, Window],
+    *,
+    n_bootstrap: int = 1000,
+    seed: int = 0,
+) -> BatchResult:
+    """Locate B* at every (P, T) of a table and name the phase of every cell.
+
+    Parameters
+    ----------
+    windows
+        T_1 and eta_max by alpha.
+    n_bootstrap, seed
+        Number of resampled sets of seeds and the seed that draws them.
+    """
+    planes = []
+    for group in table.groups(without=("batch_size",)):
+        alpha = float(group.frame["alpha"].iloc[0]) if "alpha" in group.frame else math.nan
+        every = build_grid(group.frame, n_bootstrap=2, seed=seed)
+        grid = build_grid(compared_runs(group.frame), n_bootstrap=n_bootstrap, seed=seed)
+        window = windows.get(alpha)
+        batches = locate_critical_batches(grid, window.stable if window else math.inf)
+        settings = {name: plain(value) for name, value in group.settings.items()}
+        planes.append(
+            BatchPlane(
+                settings=settings,
+                window=window,
+                grid=grid,
+                cells=_cells(grid, window, batches),
+                laws=fit_critical_batches(batches),
+                pooled=_pooled(grid, window),
+                noise_scale=noise_scales(every),
+            )
+        )
+    return BatchResult(table, tuple(planes), n_bootstrap)
+
+
+def _cells(
+    grid: BatchGrid, window: Window | None, batches: tuple[CriticalBatch, ...]
+) -> tuple[BatchCell, ...]:
+    located = {(batch.n_train, batch.temperature): batch for batch in batches}
+    paired = {
+        name: grid.paired(name)
+        for name in ("relative_weight_change", "training_time", "test_error")
+        if name in grid.observables
+    }
+    cells = []
+    for p, t, b in np.argwhere(grid.n_runs > 0):
+        size, temperature = int(grid.sizes[p]), float(grid.temperatures[t])
+        batch_size = int(grid.batch_sizes[b])
+        where = f"P = {size}, T = {temperature:.3g}, B = {batch_size}"
+        estimates = {
+            name: paired_mean(values[p, t, b], where)
+            for name, values in paired.items()
+            if batch_size != grid.reference(p, t)
+        }
+        change = estimates.get("relative_weight_change")
+        cells.append(
+            BatchCell(
+                n_train=size,
+                temperature=temperature,
+                batch_size=batch_size,
+                learning_rate=float(grid.learning_rates[t, b]),
+                phase=_phase(
+                    temperature, batch_size, window, located[size, temperature], bool(change)
+                ),
+                n_runs=int(grid.n_runs[p, t, b]),
+                n_fitted=int(grid.n_fitted[p, t, b]),
+                weight_change=change,
+                training_time=estimates.get("training_time"),
+                test_error=estimates.get("test_error"),
+            )
+        )
+    return tuple(cells)
+
+
+def paired_mean(differences: np.ndarray, where: str) -> Estimate | None:
+    """Mean of what is finite with its standard error; None if nothing is."""
+    known = differences[np.isfinite(differences)]
+    if not known.size:
+        return None
+    error = float(known.std(ddof=1) / math.sqrt(known.size)) if known.size > 1 else None
+    return estimate_from_error(
+        float(known.mean()),
+        error,
+        known.size - 1,
+        int(known.size),
+        definition="difference from the smallest batch size at equal P and T, paired by seed",
+        fit_range=where,
+    )
+
+
+def _phase(
+    temperature: float,
+    batch_size: int,
+    window: Window | None,
+    batch: CriticalBatch,
+    compared: bool,
+) -> str:
+    if window is not None and temperature * batch_size > STABLE_SHARE * window.stable * 1.000001:
+        return BEYOND
+    if window is not None and temperature < NOISE_ONSET * window.onset:
+        return GRADIENT_DESCENT
+    if batch.value is not None:
+        return FIRST_STEP if batch_size > batch.value else NOISE_DOMINATED
+    low = batch.bracket[0]
+    return NOISE_DOMINATED if low is not None and batch_size <= low else UNKNOWN
+
+
+def _pooled(grid: BatchGrid, window: Window | None) -> dict[tuple[int, str], Estimate]:
+    """Pool 1 < B <= 4 over the temperatures of a size: mean per seed first, then over seeds."""
+    stable = math.inf if window is None else STABLE_SHARE * window.stable * 1.000001
+    inside = (grid.batch_sizes[None, :] <= SMALL_BATCH) & (grid.learning_rates <= stable)
+    found: dict[tuple[int, str], Estimate] = {}
+    for name in ("relative_weight_change", "training_time", "test_error"):
+        if name not in grid.observables:
+            continue
+        differences = grid.paired(name)
+        for p, size in enumerate(grid.sizes):
+            chosen = inside & (grid.n_runs[p] > 0)
+            for t in range(len(grid.temperatures)):
+                first = np.flatnonzero(grid.n_runs[p, t] > 0)[:1]
+                chosen[t, first] = False
+            cells = differences[p][chosen]
+            if not len(cells):
+                continue
+            by_seed = resampled_means(cells.T, np.ones((1, len(cells))))[0]
+            estimate = paired_mean(by_seed, f"P = {size}, 1 < B <= {SMALL_BATCH}, all T")
+            if estimate is not None:
+                found[int(size), name] = estimate
+    return found

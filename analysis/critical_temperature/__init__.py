@@ -1,0 +1,1 @@
+"""The study `critical-temperature`: T_c(P) and its power law."""

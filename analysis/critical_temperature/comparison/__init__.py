@@ -1,0 +1,1 @@
+"""Critical temperatures of several studies or batch sizes beside each other."""

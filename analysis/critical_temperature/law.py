@@ -1,0 +1,370 @@
+"""Everything measured for one law: its temperatures, exponents and companion laws.
+
+A law holds at fixed settings (alpha, width, data, ...) and one batch size; sizes, temperatures and
+seeds are its data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from analysis.critical_temperature.companion_laws import CompanionLaws, fit_companion_laws
+from analysis.critical_temperature.comparison.batches import BatchComparison
+from analysis.critical_temperature.noise_onset import NoiseOnset, locate_noise_onset
+from analysis.critical_temperature.test_error.edges import (
+    EdgeCheck,
+    check_edges,
+    fall_systematic,
+    with_edge_remark,
+    with_edges,
+)
+from analysis.critical_temperature.test_error.logistic import LogisticLaw, fit_error_law
+from analysis.critical_temperature.test_error.onsets import ErrorOnsets, locate_error_onsets
+from analysis.curves import Curves
+from analysis.estimates import (
+    Estimate,
+    FloatArray,
+    estimate_from_error,
+    estimate_from_replicates,
+)
+from analysis.fits.collapse import CollapseFit, fit_collapse
+from analysis.fits.power_law import NOT_DETERMINED, PowerLawFit, fit_power_law, size_range
+from analysis.locating.located import (
+    NOT_MEASURED,
+    POSTERIOR,
+    CriticalTemperature,
+    CriticalTemperatures,
+)
+from analysis.locating.threshold import locate_critical_temperatures
+from analysis.table import settings_label
+
+GRID, ADAPTIVE = "grid", "adaptive"
+ADAPTIVE_ONLY = f"{NOT_MEASURED}: the adaptive design measures T_lazy(c) only"
+COLLAPSE_FROM = 20.0
+"""Lowest temperature of the collapse in units of T_noise: below, the plateau is a second scale."""
+COLLAPSE_SAMPLES = 200
+"""Bootstrap samples of the collapse: each is a search for the best a."""
+
+
+@dataclass(frozen=True)
+class ScalingLaw:
+    """One law and all that was derived from it."""
+
+    settings: dict[str, Any]
+    """Settings that tell this law from the others; empty if there is one law."""
+    batch_size: int | None
+    """B of the runs in the fits, if the table says."""
+    curves: Curves = field(repr=False)
+    """The data as arrays."""
+    thresholds: tuple[float, ...]
+    """Values c of T_lazy(c); the first is the headline."""
+    lazy: dict[float, CriticalTemperatures]
+    """T_lazy(c) by c."""
+    fits: dict[float, PowerLawFit]
+    """Power law of T_lazy(c) by c."""
+    noise: NoiseOnset
+    """T_noise."""
+    noise_fit: PowerLawFit
+    """Power law of T_noise."""
+    companions: CompanionLaws
+    """gamma, delta, b."""
+    batches: BatchComparison
+    """Weight change at equal T for other batch sizes."""
+    onsets: ErrorOnsets
+    """T_test,up and T_test,down."""
+    onset_fits: dict[str, PowerLawFit]
+    """Power laws of T_test,up and T_test,down by name."""
+    error_law: LogisticLaw | None
+    """The fall of the test error as one law in (P, T)."""
+    collapse: CollapseFit | None
+    """Data collapse of the weight change above T_noise."""
+    edge_checks: tuple[EdgeCheck, ...] = ()
+    """The exponents of the fall with an end of its reference moved."""
+    design: str = GRID
+    """``grid``, or ``adaptive``, which measures T_lazy at the headline c alone."""
+
+    @property
+    def label(self) -> str:
+        """``alpha=100`` or ``""``."""
+        return settings_label(self.settings)
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether temperatures and seeds are the curves' own, so that only T_lazy is measured."""
+        return self.design == ADAPTIVE
+
+    @property
+    def headline(self) -> float:
+        """The threshold c whose law is the answer."""
+        return self.thresholds[0]
+
+    @property
+    def fit(self) -> PowerLawFit:
+        """The power law that is the answer."""
+        return self.fits[self.headline]
+
+    @property
+    def n_seeds(self) -> int:
+        """Independent replicas S; of an adaptive design the trainings close to the crossings."""
+        return self.lazy[self.headline].n_clusters
+
+    @property
+    def replicas(self) -> str:
+        """``32 seeds``, or ``58 trainings`` of an adaptive design, each with its own seed."""
+        if self.is_adaptive:
+            return f"{len(self.curves.frame)} trainings"
+        return f"{self.n_seeds} seed{'s' if self.n_seeds > 1 else ''}"
+
+    def key(self, name: str, *parts: str) -> str:
+        """Return ``name[parts,label]``, the key of an estimate or verdict.
+
+        A law without a label and parts gives the bare name.
+        """
+        inside = ",".join(part for part in (*parts, self.label) if part)
+        return f"{name}[{inside}]" if inside else name
+
+    def exponents_over_thresholds(self) -> dict[float, float]:
+        """Return a(c) for every c whose exponent is determined."""
+        return {
+            c: fit.exponent.value
+            for c, fit in self.fits.items()
+            if fit.determined and fit.exponent is not None
+        }
+
+    @property
+    def systematic(self) -> float | None:
+        """Half the spread of a over the thresholds; None for fewer than two."""
+        values = list(self.exponents_over_thresholds().values())
+        return (max(values) - min(values)) / 2 if len(values) > 1 else None
+
+    def systematics(self) -> dict[str, float | None]:
+        """Return the systematic of a by key: over c, and of the fall over its references."""
+        down = self.onsets.down
+        found = {self.key("a", self.lazy[self.headline].key): self.systematic}
+        fall = fall_systematic(self.onset_fits[down.name], self.edge_checks)
+        if fall is not None:
+            found[self.key("a", down.key)] = fall
+        if self.error_law is not None and self.error_law.identifiable:
+            found[self.key("a", "test")] = self.error_law.systematic
+        return found
+
+    def difference_from_prediction(self) -> Estimate | None:
+        """Return a - gamma/delta, its error taken with the correlation of both."""
+        predicted = self.companions.predicted_exponent
+        if predicted is None or self.fit.exponent is None or not self.fit.determined:
+            return None
+        return estimate_from_replicates(
+            self.fit.exponent.value - predicted.value,
+            self.fit.replicates[:, 1] - self.companions.predicted_replicates,
+            self.n_seeds,
+            definition=f"a(c={self.headline:g}) - gamma/delta",
+            fit_range=self.fit.fit_range,
+        )
+
+    def difference_from_collapse(self) -> Estimate | None:
+        """Return a of the collapse minus a of T_lazy at the headline c, errors paired."""
+        if self.collapse is None or self.collapse.a is None:
+            return None
+        name = "a(collapse)"
+        return self._difference(self.collapse.a.value, self.collapse.replicates[:, 0], name)
+
+    def difference_from_error_law(self) -> Estimate | None:
+        """Return a_test minus a of T_lazy at the headline c."""
+        if self.error_law is None:
+            return None
+        return self._difference(self.error_law.a.value, self.error_law.replicates[:, 0], "a_test")
+
+    def _difference(self, value: float, replicates: FloatArray, name: str) -> Estimate | None:
+        """Return value - a; equal positions of both replicates are equal resampled seeds."""
+        if self.fit.exponent is None or not self.fit.determined:
+            return None
+        n = min(len(replicates), len(self.fit.replicates))
+        return estimate_from_replicates(
+            value - self.fit.exponent.value,
+            replicates[:n] - self.fit.replicates[:n, 1],
+            self.n_seeds,
+            definition=f"{name} - a(c={self.headline:g})",
+            fit_range=self.fit.fit_range,
+        )
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Return every number of this law by its key; exponents only where determined."""
+        result: dict[str, Estimate] = {}
+        for temperatures, fit in self._laws():
+            if fit.determined and fit.exponent is not None and fit.prefactor is not None:
+                result[self.key("a", temperatures.key)] = fit.exponent
+                result[self.key("C", temperatures.key)] = fit.prefactor
+        result.update(self._companion_estimates())
+        if self.error_law is not None and self.error_law.identifiable:
+            result[self.key("a", "test")] = self.error_law.a
+            result[self.key("q", "test")] = self.error_law.q
+        if self.collapse is not None and self.collapse.determined and self.collapse.a is not None:
+            result[self.key("a", "collapse")] = self.collapse.a
+        onset = self._noise_temperature()
+        if onset is not None:
+            result[self.key("T_noise")] = onset
+        for temperatures, _ in self._laws():
+            for p, point in enumerate(temperatures.points):
+                if point.value is not None:
+                    key = self.temperature_key(temperatures, point.n_train)
+                    result[key] = _temperature_estimate(temperatures, point, p)
+        return result
+
+    def temperature_key(self, temperatures: CriticalTemperatures, n_train: int) -> str:
+        """Return the key of the estimate of one temperature at one size."""
+        size = f"n_train={n_train}"
+        if temperatures.name == "noise":
+            return self.key("T_noise", size)
+        return self.key("T_c", temperatures.key, size)
+
+    def temperatures(self) -> list[CriticalTemperatures]:
+        """Return all critical temperatures: T_lazy(c), T_noise, T_test."""
+        return [temperatures for temperatures, _ in self._laws()]
+
+    def power_laws(self) -> dict[str, PowerLawFit]:
+        """Return every power law in P by the key of its exponent."""
+        return {self.key("a", temperatures.key): fit for temperatures, fit in self._laws()}
+
+    def _laws(self) -> list[tuple[CriticalTemperatures, PowerLawFit]]:
+        lazy = [(self.lazy[c], self.fits[c]) for c in self.thresholds]
+        onsets = [self.onsets.up, self.onsets.down]
+        return [
+            *lazy,
+            (self.noise.temperatures, self.noise_fit),
+            *((each, self.onset_fits[each.name]) for each in onsets),
+        ]
+
+    def unmeasured(self) -> dict[str, str]:
+        """Return why a quantity of the study has no number, by its key."""
+        missing: dict[str, str] = {}
+        if self.companions.weight_change is None:
+            missing |= dict.fromkeys(map(self.key, ("gamma", "delta")), self.companions.refusal)
+        if self.companions.training_time is None:
+            missing[self.key("b")] = self.companions.refusal or "no training times"
+        if self.error_law is None:
+            missing[self.key("a", "test")] = (
+                ADAPTIVE_ONLY
+                if self.is_adaptive
+                else f"{NOT_DETERMINED}: too few test errors above 6 T_noise"
+            )
+        elif not self.error_law.identifiable:
+            missing[self.key("a", "test")] = self.error_law.reason
+        if self.collapse is None:
+            missing[self.key("a", "collapse")] = (
+                ADAPTIVE_ONLY if self.is_adaptive else "no collapse: no temperatures above T_noise"
+            )
+        elif not self.collapse.determined:
+            missing[self.key("a", "collapse")] = self.collapse.remarks[0]
+        return missing
+
+    def _companion_estimates(self) -> dict[str, Estimate]:
+        laws = self.companions
+        result: dict[str, Estimate] = {}
+        if laws.weight_change is not None:
+            result[self.key("gamma")] = laws.weight_change.size_exponent
+            result[self.key("delta")] = laws.weight_change.temperature_exponent
+        if laws.predicted_exponent is not None:
+            result[self.key("gamma/delta")] = laws.predicted_exponent
+        if laws.training_time is not None:
+            result[self.key("b")] = laws.training_time.size_exponent
+            result[self.key("x")] = laws.training_time.temperature_exponent
+        return result
+
+    def _noise_temperature(self) -> Estimate | None:
+        mean = self.noise.geometric_mean
+        if mean is None:
+            return None
+        temperatures = self.noise.temperatures
+        located = np.array([point.value is not None for point in temperatures.points], dtype=bool)
+        sizes = np.array([point.n_train for point in temperatures.located])
+        return estimate_from_replicates(
+            mean,
+            temperatures.log_replicates[:, located].mean(axis=1),
+            self.n_seeds,
+            definition=f"geometric mean over P of T_noise, {temperatures.definition}",
+            fit_range=size_range(sizes),
+            logarithmic=True,
+        )
+
+
+def _temperature_estimate(
+    temperatures: CriticalTemperatures, point: CriticalTemperature, position: int
+) -> Estimate:
+    replicates: FloatArray = temperatures.log_replicates[:, position]
+    low, high = (f"{end:.4g}" if end is not None else "?" for end in point.bracket)
+    where = f"P = {point.n_train}, T = {low}..{high}"
+    if temperatures.errors == POSTERIOR:
+        return estimate_from_error(
+            float(point.value or np.nan),
+            point.log_stderr,
+            point.n_replicas,
+            point.n_replicas,
+            definition=temperatures.definition,
+            fit_range=where,
+            logarithmic=True,
+        )
+    return estimate_from_replicates(
+        float(point.value or np.nan),
+        replicates,
+        temperatures.n_clusters,
+        definition=temperatures.definition,
+        fit_range=where,
+        logarithmic=True,
+    )
+
+
+def analyse_law(
+    curves: Curves,
+    thresholds: Sequence[float],
+    batches: BatchComparison,
+    *,
+    settings: dict[str, Any],
+    batch_size: int | None,
+    n_bootstrap: int,
+    seed: int,
+) -> ScalingLaw:
+    """Measure everything that one law's curves hold.
+
+    The same resampled seeds enter every number, so differences of exponents have honest errors.
+    """
+    lazy = {
+        c: locate_critical_temperatures(curves, threshold=c, n_bootstrap=n_bootstrap, seed=seed)
+        for c in thresholds
+    }
+    noise = locate_noise_onset(curves, n_bootstrap=n_bootstrap, seed=seed)
+    onset = noise.geometric_mean
+    onsets = locate_error_onsets(curves, onset, n_bootstrap=n_bootstrap, seed=seed)
+    edges = check_edges(curves, onsets, onset)
+    fall = with_edge_remark(fit_power_law(onsets.down), edges)
+    return ScalingLaw(
+        settings=settings,
+        batch_size=batch_size,
+        curves=curves,
+        thresholds=tuple(thresholds),
+        lazy=lazy,
+        fits={c: fit_power_law(temperatures) for c, temperatures in lazy.items()},
+        noise=noise,
+        noise_fit=fit_power_law(noise.temperatures),
+        companions=fit_companion_laws(curves, onset, n_bootstrap=n_bootstrap, seed=seed),
+        batches=batches,
+        onsets=onsets,
+        onset_fits={onsets.up.name: fit_power_law(onsets.up), onsets.down.name: fall},
+        error_law=with_edges(fit_error_law(curves, onsets.ratios, onset), edges),
+        collapse=_collapse(curves, onset, n_bootstrap, seed),
+        edge_checks=edges,
+    )
+
+
+def _collapse(
+    curves: Curves, noise_temperature: float | None, n_bootstrap: int, seed: int
+) -> CollapseFit | None:
+    """Collapse of ln dw above 20 T_noise, where T P^a is the only variable; None without data."""
+    low = COLLAPSE_FROM * noise_temperature if noise_temperature is not None else 0.0
+    if not curves.stable[:, curves.temperatures >= low].any():
+        return None
+    samples = min(n_bootstrap, COLLAPSE_SAMPLES)
+    return fit_collapse(curves, temperatures=(low, np.inf), n_bootstrap=samples, seed=seed)

@@ -1,0 +1,1 @@
+"""Temperatures at which the test error rises and falls."""

@@ -1,0 +1,1 @@
+"""Stable and Student distributions of noise, and the escapes that they cause."""

@@ -1,0 +1,203 @@
+"""The density table of the symmetric stable law: built once, kept in a file, queried fast.
+
+A likelihood needs a million densities per second; from the Fourier integral there are a
+thousand. The file is replaced atomically and checked when it is read, so that two processes may
+need it at once and a truncated file is only a reason to build it again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import hashlib
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from analysis.distributions.stable_density import density_row
+from analysis.estimates import FloatArray
+
+TAIL_INDICES: FloatArray = np.concatenate(
+    [np.round(np.arange(50, 190, 2) / 100, 2), np.round(np.arange(1900, 2001, 5) / 1000, 3)]
+)
+"""Rows of the table; denser where the tail vanishes."""
+LOWEST = 0.5
+"""Smallest tail index of the table; estimates below are clipped here and say so."""
+FARTHEST = 1e4
+"""Largest |x| / scale of the table; beyond it the leading power continues it."""
+N_COLUMNS = 1201
+VERSION = 2
+CACHE_VARIABLE = "SGD_THERMOMETER_CACHE"
+"""Environment variable that names the folder of the table's file."""
+
+_STEP = float(np.arcsinh(FARTHEST) / (N_COLUMNS - 1))
+
+
+@dataclass(frozen=True)
+class StableTable:
+    """Log density and log tail probability on a grid in (tail index, asinh x), unit scale."""
+
+    log_density: FloatArray = field(repr=False)
+    """Shape (n_indices, N_COLUMNS)."""
+    log_tail: FloatArray = field(repr=False)
+    """log P(X > x), shape (n_indices, N_COLUMNS)."""
+
+    def log_pdf(self, x: FloatArray, tail_index: npt.ArrayLike) -> FloatArray:
+        """Return log p(x) at unit scale.
+
+        Parameters
+        ----------
+        x : shape (k, n) or any shape if `tail_index` is a number
+        tail_index : a number, or shape (k,)
+            From LOWEST to 2.
+
+        Examples
+        --------
+        >>> x = np.array([0.0, 1.0])
+        >>> cauchy = stable_table().log_pdf(x, 1.0)
+        >>> bool(np.allclose(cauchy, -np.log(np.pi * (1 + x**2)), atol=1e-5))
+        True
+        """
+        index = np.atleast_1d(np.asarray(tail_index, dtype=float))
+        values = np.asarray(x, dtype=float).reshape(index.size, -1)
+        result = self._query(self.log_density, np.abs(values), index, 1 + index)
+        gaussian = index == 2
+        result[gaussian] = -(values[gaussian] ** 2) / 4 - np.log(2 * np.sqrt(np.pi))
+        return result.reshape(np.shape(x))
+
+    def cdf(self, x: FloatArray, tail_index: npt.ArrayLike) -> FloatArray:
+        """Return P(X <= x) at unit scale; shapes as in :meth:`log_pdf`."""
+        index = np.atleast_1d(np.asarray(tail_index, dtype=float))
+        values = np.asarray(x, dtype=float).reshape(index.size, -1)
+        tail = np.exp(self._query(self.log_tail, np.abs(values), index, index))
+        gaussian = index == 2
+        tail[gaussian] = special.ndtr(-np.abs(values[gaussian]) / np.sqrt(2))
+        return np.where(values > 0, 1 - tail, tail).reshape(np.shape(x))
+
+    def quantiles(self, probability: float) -> FloatArray:
+        """Return x with P(X <= x) = `probability` > 1/2 for every row, shape (n_indices,)."""
+        grid = np.arange(N_COLUMNS) * _STEP
+        target = np.log(1 - probability)
+        return np.array([np.sinh(np.interp(-target, -row, grid)) for row in self.log_tail])
+
+    def _query(
+        self, rows: FloatArray, x: FloatArray, index: FloatArray, power: FloatArray
+    ) -> FloatArray:
+        """Interpolate in u = asinh x on rows whose values, not logarithms, are interpolated.
+
+        Near tail index 2 the tail is linear in 2 - a; the logarithm is not.
+        """
+        above = np.clip(np.searchsorted(TAIL_INDICES, index), 1, TAIL_INDICES.size - 1)
+        gap = TAIL_INDICES[above] - TAIL_INDICES[above - 1]
+        share = np.clip((index - TAIL_INDICES[above - 1]) / gap, 0, 1)
+        blended = _log_mean(rows[above - 1], rows[above], share[:, None])
+        u = np.minimum(np.arcsinh(x), np.arcsinh(FARTHEST)) / _STEP
+        column = np.minimum(u.astype(np.int64), N_COLUMNS - 2)
+        fraction = u - column
+        low = np.take_along_axis(blended, column, axis=1)
+        high = np.take_along_axis(blended, column + 1, axis=1)
+        result = low + fraction * (high - low)
+        far = x > FARTHEST
+        if far.any():
+            result -= np.where(far, power[:, None] * np.log(np.where(far, x, FARTHEST)), 0.0)
+            result += np.where(far, power[:, None] * np.log(FARTHEST), 0.0)
+        return result
+
+
+def _log_mean(low: FloatArray, high: FloatArray, share: FloatArray) -> FloatArray:
+    larger = np.maximum(low, high)
+    mean = (1 - share) * np.exp(low - larger) + share * np.exp(high - larger)
+    logarithm: FloatArray = larger + np.log(np.maximum(mean, 1e-300))
+    return logarithm
+
+
+def build_stable_table() -> StableTable:
+    """Compute the table, which takes a few seconds; :func:`stable_table` keeps it."""
+    x = np.sinh(np.arange(N_COLUMNS) * _STEP)
+    rows = [density_row(float(tail_index), x) for tail_index in TAIL_INDICES]
+    return StableTable(np.array([row[0] for row in rows]), np.array([row[1] for row in rows]))
+
+
+@functools.cache
+def stable_table() -> StableTable:
+    """Return the table from its file, building the file if it is missing or damaged."""
+    return load_stable_table(cache_folder())
+
+
+def cache_folder() -> Path:
+    """Return the folder of the table's file: SGD_THERMOMETER_CACHE, else the user's cache."""
+    named = os.environ.get(CACHE_VARIABLE)
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sgd-thermometer"
+
+
+def load_stable_table(folder: Path) -> StableTable:
+    """Return the table kept in `folder`; where nothing can be written it is only computed.
+
+    A process that finds another one building waits for it.
+    """
+    path = folder / f"stable-table-{VERSION}.npz"
+    table = _read(path)
+    if table is not None:
+        return table
+    try:
+        with _locked(folder / f"stable-table-{VERSION}.lock"):
+            table = _read(path)
+            if table is None:
+                table = build_stable_table()
+                _write(path, table)
+    except OSError:
+        table = build_stable_table()
+    return table
+
+
+def _read(path: Path) -> StableTable | None:
+    """Return a complete table of this version, or None."""
+    shape = (TAIL_INDICES.size, N_COLUMNS)
+    damage = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+    with suppress(*damage), path.open("rb") as file, np.load(file) as kept:
+        table = StableTable(kept["log_density"], kept["log_tail"])
+        complete = table.log_density.shape == table.log_tail.shape == shape
+        if complete and str(kept["digest"]) == _digest(table):
+            return table
+    return None
+
+
+def _write(path: Path, table: StableTable) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".npz")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(
+                file,
+                log_density=table.log_density,
+                log_tail=table.log_tail,
+                digest=np.array(_digest(table)),
+            )
+        os.replace(name, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def _digest(table: StableTable) -> str:
+    content = table.log_density.tobytes() + table.log_tail.tobytes()
+    return hashlib.sha256(content).hexdigest()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock that the kernel releases when the process ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,1 @@
+"""The study `effective-temperature`: fluctuation against response."""

@@ -1,0 +1,191 @@
+"""What the report says about a :class:`analysis.effective_temperature.study.TemperatureResult`."""
+
+from __future__ import annotations
+
+from analysis.effective_temperature import figures
+from analysis.effective_temperature.study import METHODS, NO_SINGLE_TEMPERATURE, TemperatureResult
+from analysis.effective_temperature.table import ReplicaCell, TemperatureCell
+from analysis.estimates import Estimate
+from analysis.report import study_figure_data as data
+from analysis.report.checks import diagnostics_figures, forest_figures
+from analysis.report.content import Answer, PlannedFigure, ReportContent, ReportTable
+from analysis.report.noise_methods import temperature_methods
+from analysis.report.page import ReportContext
+from analysis.report.study_diagnostics import temperature_diagnostics
+from analysis.report.study_forests import temperature_forests
+from analysis.report.tables import verdict_table
+
+CONVENTIONS = (
+    "The objective is the sum of the losses over samples plus ridge |w|²/2; every temperature is "
+    "in its units. Gradients of active samples are weighted by 1/b.",
+    "B(k) = |w(t+k) − w(t)|²/2N; χ(k) is the response to a constant field from twins under "
+    "random-sign fields that see the same samples. B is the midpoint average "
+    "[B(k) + B(k+1) − B(1)]/2, without which every temperature is off by about η k/2.",
+    "T_long is the slope over χ in [0.5, 0.95] χ(L), T_sec = B(L)/χ(L), T_short = B(1)/χ(1).",
+    "A temperature is given only where train loss, |w|², B(L) and χ(L) do not drift and at most "
+    "20 % of B(L) and χ(L) come in the second half of the window.",
+    "Persistent SGD: P(1→0) = η/τ per step, P(0→1) = b/(1−b) η/τ; τ is the mean time active.",
+    "The normalised margin h/√(|w|²/N) is the distance of a training point to the boundary; "
+    "in contact means |h − κ| < 0.05; the hard margin is its 5 % quantile.",
+    "Replicas rest when their train loss is below 1e-4; the table says where it is not, since D "
+    "and widths still change there.",
+    "Errors of simulations: jackknife over seeds (data, start, selections); of the theory: over "
+    "solver seeds, that is over Monte Carlo copies of the effective sample.",
+)
+
+
+def temperature_content(result: TemperatureResult, context: ReportContext) -> ReportContent:
+    """Return answers, figures and tables."""
+    return ReportContent(
+        title="effective temperature",
+        numbers=result.to_dict(),
+        citations=("mignacco2022effective",),
+        answers=(_answer(result),),
+        figures=_figures(result),
+        tables=(
+            ("Temperatures", tuple(_temperature_table(result, m) for m in METHODS)),
+            ("Replicas and widths", tuple(_replica_table(result, m) for m in METHODS)),
+            ("Verdicts", (verdict_table(result.verdicts),)),
+        ),
+        conventions=CONVENTIONS,
+        files={"temperatures.csv": result.frame()},
+        methods=temperature_methods(result.table, context),
+        conditional=(
+            "they hold the spread over seeds (data, start, selections), at the stated number of "
+            "weights; the theory is that of infinitely many"
+        ),
+    )
+
+
+def _answer(result: TemperatureResult) -> Answer:
+    main = result.verdicts["noise_law"]
+    left_out = result.counts["not_stationary"]
+    paragraphs = [f"{main.status.capitalize()}: {main.reason}."]
+    if left_out:
+        paragraphs.append(
+            f"{left_out} of {result.counts['temperatures']} configurations are not stationary and "
+            "have no temperature; the table says why."
+        )
+    return Answer(
+        status=main.status,
+        headline=result.headline(),
+        paragraphs=tuple(paragraphs),
+        note=NO_SINGLE_TEMPERATURE,
+        beside=tuple(v for key, v in result.verdicts.items() if key != "noise_law"),
+    )
+
+
+def _figures(result: TemperatureResult) -> tuple[PlannedFigure, ...]:
+    planned = []
+    if any(result.temperatures.values()):
+        planned.append(
+            PlannedFigure(
+                "fluctuation-response",
+                lambda: figures.plot_fluctuation_response(result),
+                "Displacement against response, in units of their last values; a straight line "
+                "would be one temperature. Points: simulation, means over seeds; lines: "
+                "mean-field theory; dashed: the diagonal. B(k): displacement after k steps, χ(k): "
+                "response, L: the length of the window.",
+                lambda: data.fluctuation_data(result),
+            )
+        )
+        planned.append(
+            PlannedFigure(
+                "temperatures",
+                lambda: figures.plot_temperatures(result),
+                "Left: the three slopes of SGD against η(1−b)/b (hollow: T_sec of persistent "
+                "SGD); dotted: the fitted power law of T_sec. Right: distance of replicas below "
+                "capacity. Error bars: jackknife over seeds, where larger than the symbol; lines: "
+                "mean-field theory.",
+                lambda: data.temperature_data(result),
+            )
+        )
+    if any(figures.has_widths(cells) for cells in result.replicas.values()):
+        planned.append(
+            PlannedFigure(
+                "width",
+                lambda: figures.plot_width(result),
+                "Four widths of the boundary against the distance of replicas, a measure of the "
+                "noise; one colour per η. Points: simulation, standard errors over seeds, "
+                "most of which is common to all points, since they share their data; black lines: "
+                "mean-field theory. Normalised margin: h/√(|w|²/N).",
+                lambda: data.width_data(result),
+            )
+        )
+    sentence = (
+        "Slopes of the laws without each point in turn and from the larger ones alone; errors: "
+        "jackknife over seeds."
+    )
+    return (
+        *planned,
+        *forest_figures(temperature_forests(result), sentence),
+        *diagnostics_figures(temperature_diagnostics(result), pulls=_PULLS),
+    )
+
+
+_PULLS = (
+    "Pulls: T_sec of the simulation minus that of mean-field theory in their common error; all "
+    "points of one size share their data, so that they move together."
+)
+
+
+def _text(estimate: Estimate | None) -> str:
+    return "–" if estimate is None else str(estimate)
+
+
+def _temperature_table(result: TemperatureResult, method: str) -> ReportTable:
+    columns = ("load", "η", "b", "τ", "T_L", "T_0", "T_short", "T_sec", "T_long", "remark")
+    rows = tuple(_temperature_row(cell) for cell in result.temperatures[method])
+    return ReportTable(_TITLES[method], columns, rows)
+
+
+_TITLES = {"simulation": "Simulation", "mean_field": "Dynamical mean-field theory"}
+
+
+def _temperature_row(cell: TemperatureCell) -> tuple[str, ...]:
+    c, found = cell.control, cell.found
+    return (
+        f"{c.load:g}",
+        f"{c.learning_rate:g}",
+        f"{c.active_fraction:g}",
+        f"{c.persistence_time:g}" if c.persistence_time else "–",
+        f"{c.langevin_temperature:g}",
+        f"{cell.bare:.4g}",
+        _text(found.short),
+        _text(found.secant),
+        _text(found.long),
+        "" if found.stationarity.stationary else str(found.stationarity),
+    )
+
+
+def _replica_table(result: TemperatureResult, method: str) -> ReportTable:
+    columns = (
+        "load", "η", "b", "τ", "D", "1 − q", "disagreement", "mean margin",
+        "5 % of margin", "contact", "spread of margin", "train loss", "remark",
+    )  # fmt: skip
+    rows = tuple(_replica_row(cell) for cell in result.replicas[method])
+    return ReportTable(_TITLES[method], columns, rows)
+
+
+def _replica_row(cell: ReplicaCell) -> tuple[str, ...]:
+    c = cell.control
+    names = (
+        "replica_distance", "replica_angle", "replica_disagreement", "width_mean", "width_hard",
+        "width_contact", "width_spread", "train_loss",
+    )  # fmt: skip
+    return (
+        f"{c.load:g}",
+        f"{c.learning_rate:g}",
+        f"{c.active_fraction:g}",
+        f"{c.persistence_time:g}" if c.persistence_time else "–",
+        *(_number(cell.estimate(name)) for name in names),
+        cell.unrest,
+    )
+
+
+def _number(estimate: Estimate) -> str:
+    """Return a text in which what is left by rounding is zero."""
+    return "0" if abs(estimate.value) < _ROUNDING else str(estimate)
+
+
+_ROUNDING = 1e-8

@@ -1,0 +1,161 @@
+"""The study of effective temperatures: cells, laws, verdicts, and the words that go with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from analysis.critical_temperature.claims import Verdict
+from analysis.effective_temperature import claims as judge
+from analysis.effective_temperature.laws import LogLaw
+from analysis.effective_temperature.table import ReplicaCell, TemperatureCell, TemperatureTable
+from analysis.estimates import Estimate
+from analysis.result import plain_numbers
+
+NO_SINGLE_TEMPERATURE = (
+    "SGD has no single temperature: its noise resembles the Hessian, so stiff directions are "
+    "hotter than soft ones. Laws quote the secant T_sec = B(L)/χ(L), the mean over directions."
+)
+METHODS = ("simulation", "mean_field")
+
+
+@dataclass(frozen=True)
+class TemperatureResult:
+    """Everything that the report says."""
+
+    temperatures: dict[str, list[TemperatureCell]]
+    """By method."""
+    replicas: dict[str, list[ReplicaCell]]
+    """By method."""
+    laws: dict[str, LogLaw]
+    """Power laws by key, those that could be fitted."""
+    verdicts: dict[str, Verdict]
+    n_rows: int = field(default=0)
+    table: pd.DataFrame = field(repr=False, default_factory=pd.DataFrame)
+    """The rows behind it."""
+
+    @property
+    def estimates(self) -> dict[str, Estimate]:
+        """Every number with its error: slopes of the laws, temperatures, distances."""
+        found = {f"slope[{key}]": law.slope for key, law in self.laws.items()}
+        for method in METHODS:
+            for cell in self.temperatures[method]:
+                for name in ("long", "secant", "short"):
+                    estimate = getattr(cell.found, name)
+                    if estimate is not None:
+                        found[f"T_{name}[{cell.control.label}, {cell.size}]"] = estimate
+            for item in self.replicas[method]:
+                found[f"D[{item.control.label}, {item.size}]"] = item.estimate("replica_distance")
+        return found
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows and configurations."""
+        cells = [cell for method in METHODS for cell in self.temperatures[method]]
+        return {
+            "rows": self.n_rows,
+            "temperatures": len(cells),
+            "not_stationary": len(cells) - len(judge.stationary(cells)),
+            "replicas": sum(len(self.replicas[method]) for method in METHODS),
+        }
+
+    def headline(self) -> str:
+        """Return the main law in one line."""
+        law = self.laws.get("T_sec,noise")
+        if law is None:
+            return f"T_sec against eta (1-b)/b: {self.verdicts['noise_law'].reason}"
+        return f"T_sec = {law.prefactor:.3g} (eta (1-b)/b)^{law.slope}, {law.slope.fit_range}"
+
+    def summary(self) -> str:
+        """Return headline, caveat, temperatures and verdicts as lines of text."""
+        lines = [self.headline(), NO_SINGLE_TEMPERATURE]
+        for method in METHODS:
+            lines += [
+                f"{cell.control.label} ({method}): {cell.found.summary()}"
+                for cell in self.temperatures[method]
+            ]
+        lines += [f"{v.status}: {v.claim} {v.reason}" for v in self.verdicts.values()]
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for strict JSON."""
+        return {
+            **plain_numbers(self.headline(), self.counts, self.estimates, self.verdicts),
+            "quoted_slope": NO_SINGLE_TEMPERATURE,
+            "not_stationary": {
+                f"{cell.control.label}, {cell.size}": list(cell.found.stationarity.reasons)
+                for method in METHODS
+                for cell in self.temperatures[method]
+                if cell.found.secant is None
+            },
+            "not_at_rest": {
+                f"{cell.control.label}, {cell.size}": cell.unrest
+                for method in METHODS
+                for cell in self.replicas[method]
+                if cell.unrest
+            },
+        }
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row per configuration and method for ``temperatures.csv``."""
+        cells = [cell for method in METHODS for cell in self.temperatures[method]]
+        return pd.DataFrame([_row(cell) for cell in cells])
+
+
+def _row(cell: TemperatureCell) -> dict[str, Any]:
+    c, found = cell.control, cell.found
+    row: dict[str, Any] = {
+        "method": cell.method,
+        "size": cell.size,
+        "load": c.load,
+        "learning_rate": c.learning_rate,
+        "active_fraction": c.active_fraction,
+        "persistence_time": c.persistence_time or None,
+        "langevin_temperature": c.langevin_temperature,
+        "family": "; ".join(c.family),
+        "stationary": found.stationarity.stationary,
+        "reason": "; ".join(found.stationarity.reasons),
+        "temperature_bare": cell.bare,
+    }
+    for name in ("long", "secant", "short"):
+        estimate: Estimate | None = getattr(found, name)
+        row[f"temperature_{name}"] = None if estimate is None else estimate.value
+        row[f"temperature_{name}_stderr"] = None if estimate is None else estimate.stderr
+    return row
+
+
+def analyse_temperatures(table: TemperatureTable) -> TemperatureResult:
+    """Measure temperatures and distances, fit the laws and judge the claims."""
+    temperatures = {method: table.temperatures(method) for method in METHODS}
+    replicas = {method: table.replicas(method) for method in METHODS}
+    # Laws are those of the simulations, of the theory where there is nothing else.
+    cells = temperatures["simulation"] or temperatures["mean_field"]
+    apart = replicas["simulation"] or replicas["mean_field"]
+    noise, rate = judge.noise_law(cells), judge.rate_law(cells)
+    distance = judge.distance_law(cells, apart)
+    named = {"T_sec,noise": noise, "T_sec,eta,persistent": rate, "D,T_sec": distance}
+    theory = judge.judge_theory(
+        temperatures["simulation"],
+        temperatures["mean_field"],
+        replicas["simulation"],
+        replicas["mean_field"],
+    )
+    return TemperatureResult(
+        temperatures=temperatures,
+        replicas=replicas,
+        laws={key: law for key, law in named.items() if law is not None},
+        verdicts={
+            "noise_law": judge.judge_noise_law(noise),
+            "single_temperature": judge.judge_single_temperature(cells),
+            "persistent_hotter": judge.judge_persistent(cells),
+            "persistent_independent_of_eta": judge.judge_rate(rate),
+            "distance_follows_temperature": judge.judge_distance(distance),
+            "noise_widens_boundary": judge.judge_width(apart),
+            "langevin_bath": judge.judge_bath(cells),
+            "theory_agrees": theory,
+        },
+        n_rows=table.n_rows,
+        table=table.frame,
+    )

@@ -1,0 +1,1 @@
+"""Laws through numbers: power laws, their straightness, collapses."""

@@ -1,0 +1,1 @@
+"""The study `gradient-noise`: tail indices of the gradient noise."""

@@ -1,0 +1,1 @@
+"""The study `large-batch-noise`: noise added to large batches."""

@@ -1,0 +1,1 @@
+"""Where a curve crosses a level, doubles, or is least."""

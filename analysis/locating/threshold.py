@@ -1,0 +1,341 @@
+"""Where a law's weight change escapes from the lazy regime: T_lazy(c), size by size.
+
+T_lazy(c) is the first temperature at which the mean logarithm of the observable crosses ln c. It
+is found between two measured temperatures or not at all: nothing is extrapolated, and a size
+without a valid crossing is listed with its reason and left out of every fit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from analysis.curves import Curves, IntArray, build_curves
+from analysis.estimates import FloatArray, bootstrap_stderr
+from analysis.locating.located import (
+    ABOVE_WINDOW,
+    BELOW_WINDOW,
+    CENSORED,
+    DIVERGENCE,
+    FEATURE_REGIME,
+    FLAT_SLOPE,
+    LOCATED,
+    CriticalTemperature,
+    CriticalTemperatures,
+)
+from analysis.table import MeasurementTable, ReadTableError
+
+CENSORED_FRACTION = 0.05
+"""Above this fraction of censored runs in the bracket a crossing is refused."""
+
+
+def locate_critical_temperatures(
+    data: MeasurementTable | Curves,
+    observable: str = "relative_weight_change",
+    threshold: float = 0.1,
+    *,
+    n_bootstrap: int = 1000,
+    seed: int = 0,
+) -> CriticalTemperatures:
+    """Locate T_lazy(c) at every size.
+
+    First upward crossing of the mean ln(observable) = ln c, linear in (ln T, ln observable)
+    between neighbouring temperatures. Errors: the same on resampled seeds.
+
+    Parameters
+    ----------
+    data
+        A table that holds one law, or its curves. Of several batch sizes the smallest is used.
+    observable
+        A positive quantity that grows with temperature.
+    threshold
+        c, the value to cross.
+    n_bootstrap, seed
+        Number of bootstrap samples and the seed that draws them.
+
+    Raises
+    ------
+    ReadTableError
+        If the table holds several laws or lacks the observable.
+    ValueError
+        If the threshold is not positive.
+    """
+    if not (math.isfinite(threshold) and threshold > 0):
+        raise ValueError(f"threshold={threshold!r} must be a positive finite number")
+    curves = data if isinstance(data, Curves) else single_law(data)
+    means = curves.log_mean(observable)
+    replicates = curves.resampled_log_mean(observable, n_bootstrap, seed)
+    log_replicates = np.full((n_bootstrap, len(curves.sizes)), np.nan)
+    points = []
+    for p in range(len(curves.sizes)):
+        scan = _Scan.of(curves, p, observable, means[p], replicates[:, p], threshold)
+        point = scan.locate()
+        if point.value is not None:
+            log_replicates[:, p] = scan.replicate_crossings()
+        points.append(point)
+    return CriticalTemperatures(
+        name="lazy",
+        observable=observable,
+        threshold=threshold,
+        definition=(
+            f"first temperature at which the geometric mean of {observable} over fitted runs "
+            f"reaches {threshold:g}"
+        ),
+        points=tuple(points),
+        log_replicates=log_replicates,
+        n_clusters=curves.n_clusters,
+    )
+
+
+def single_law(table: MeasurementTable) -> Curves:
+    """Return the curves of a table that holds one law, at its smallest batch size.
+
+    Raises
+    ------
+    ReadTableError
+        If settings other than the batch size vary.
+    """
+    groups = table.groups(without=("batch_size",))
+    if len(groups) > 1:
+        labels = "; ".join(group.label for group in groups)
+        raise ReadTableError(
+            f"the table holds {len(groups)} laws ({labels}); analyse them with analyse_scaling "
+            "or pick one of table.groups()"
+        )
+    frame = groups[0].frame
+    if "batch_size" in frame:
+        frame = frame[frame["batch_size"] == frame["batch_size"].min()]
+    return build_curves(frame)
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """The temperatures of one size at which fitted runs exist, in increasing order."""
+
+    curves: Curves
+    p: int
+    observable: str
+    threshold: float
+    index: IntArray
+    log_t: FloatArray
+    y: FloatArray
+    y_replicates: FloatArray
+
+    @classmethod
+    def of(
+        cls,
+        curves: Curves,
+        p: int,
+        observable: str,
+        means: FloatArray,
+        replicates: FloatArray,
+        threshold: float,
+    ) -> _Scan:
+        index = np.flatnonzero(np.isfinite(means))
+        log_t = np.log(curves.temperatures[index])
+        return cls(
+            curves, p, observable, threshold, index, log_t, means[index], replicates[:, index]
+        )
+
+    @property
+    def level(self) -> float:
+        return math.log(self.threshold)
+
+    def locate(self) -> CriticalTemperature:
+        if not self.curves.stable[self.p].any():
+            cause = self._cause(range(len(self.curves.temperatures)))
+            reason = "at no temperature did 80 % of the runs fit the data"
+            return self._refuse(cause, (None, None), reason)
+        above = self.y >= self.level
+        up = np.flatnonzero(~above[:-1] & above[1:])
+        if up.size == 0:
+            return self._below() if above[0] else self._above()
+        k = int(up[0])
+        low, high = int(self.index[k]), int(self.index[k + 1])
+        bracket = (self._t(low), self._t(high))
+        return self._refusal_in_bracket(low, high, bracket) or self._accept(k, bracket)
+
+    def _accept(self, k: int, bracket: tuple[float, float]) -> CriticalTemperature:
+        ends = self.curves.n_fitted[self.p, self.index[k : k + 2]]
+        error = bootstrap_stderr(self.replicate_crossings(), self.curves.n_clusters)
+        return self._point(
+            value=float(np.exp(_crossing(self.log_t, self.y, k, self.level))),
+            log_stderr=error,
+            bracket=bracket,
+            n_replicas=int(ends.min()),
+            status=LOCATED,
+            message="; ".join(self._remarks(k)),
+        )
+
+    def _refusal_in_bracket(
+        self, low: int, high: int, bracket: tuple[float, float]
+    ) -> CriticalTemperature | None:
+        cells = range(low, high + 1)
+        runs = self.curves.n_runs[self.p, low : high + 1]
+        stable = self.curves.stable[self.p, low : high + 1]
+        censored = self.curves.n_censored[self.p, low : high + 1].sum()
+        if not stable[runs > 0].all():
+            cause = self._cause(cells)
+        elif censored > CENSORED_FRACTION * runs.sum():
+            cause = CENSORED
+        else:
+            return None
+        lost = int(runs.sum() - self.curves.n_fitted[self.p, low : high + 1].sum())
+        reason = (
+            f"{lost} of {int(runs.sum())} runs between T={bracket[0]:.4g} and {bracket[1]:.4g} "
+            f"did not fit the data, so T_c >= {bracket[0]:.4g} is a lower bound"
+        )
+        if cause == CENSORED:
+            reason += "; a larger max_presentations, in another folder, would settle it"
+        return self._refuse(cause, (bracket[0], None), reason)
+
+    def _cause(self, cells: Iterable[int]) -> str:
+        """Name what most of the lost runs in these cells died of."""
+        columns = list(cells)
+        diverged = self.curves.n_diverged[self.p, columns].sum()
+        return (
+            DIVERGENCE if diverged >= self.curves.n_censored[self.p, columns].sum() else CENSORED
+        )
+
+    def _below(self) -> CriticalTemperature:
+        t_min = self._t(int(self.index[0]))
+        reason = (
+            f"no crossing of {self.observable} = {self.threshold:g}: already "
+            f"{math.exp(self.y[0]):.3g} at the lowest T={t_min:.4g}; extend the temperature axis "
+            f"below {t_min:.4g}"
+        )
+        half_decade = np.flatnonzero(self.log_t - self.log_t[0] >= math.log(10) / 2 - 1e-6)
+        if half_decade.size:
+            k = int(half_decade[0])
+            slope = (self.y[k] - self.y[0]) / (self.log_t[k] - self.log_t[0])
+            if slope < FLAT_SLOPE:
+                reason = (
+                    f"{self.observable} is {math.exp(self.y[0]):.3g} at the lowest T={t_min:.4g} "
+                    f"and flat there (local slope {slope:.2f}), above {self.threshold:g} on its "
+                    "plateau"
+                )
+                return self._refuse(FEATURE_REGIME, (None, t_min), reason)
+        return self._refuse(BELOW_WINDOW, (None, t_min), reason)
+
+    def _above(self) -> CriticalTemperature:
+        stable = np.flatnonzero(self.curves.stable[self.p])
+        last = int(stable[-1])
+        t_max = self._t(last)
+        shown = self.y[self.index <= last][-1]
+        reason = (
+            f"no crossing of {self.observable} = {self.threshold:g} up to T={t_max:.4g} "
+            f"(last value {math.exp(shown):.3g}, n={self.curves.n_fitted[self.p, last]})"
+        )
+        beyond = np.flatnonzero(self.curves.n_runs[self.p, last + 1 :]) + last + 1
+        if beyond.size:
+            cause = self._cause([int(t) for t in beyond])
+            reason += f" and fewer than 80 % of the runs fit at T={self._t(int(beyond[0])):.4g}"
+            return self._refuse(cause, (t_max, None), reason)
+        reason += f"; extend the temperature axis above {t_max:.4g}"
+        return self._refuse(ABOVE_WINDOW, (t_max, None), reason)
+
+    def _remarks(self, k: int) -> list[str]:
+        remarks = []
+        crossings = self.all_crossings()
+        if len(crossings) > 1:
+            listed = ", ".join(f"{t:.4g}" for t in crossings)
+            remarks.append(f"non-monotone: crossings at T={listed}; the first upward one is used")
+        elif (steps := self._steps_down()).size:
+            where = self._t(int(self.index[steps[0]]))
+            remarks.append(
+                f"non-monotone: falls by more than 3 standard errors above T={where:.4g}"
+            )
+        cells = self.index[k : k + 2]
+        censored = int(self.curves.n_censored[self.p, cells].sum())
+        if censored:
+            total = int(self.curves.n_runs[self.p, cells].sum())
+            remarks.append(
+                f"{CENSORED}: {censored} of {total} runs in the bracket, kept below 5 %"
+            )
+        if self.curves.n_clusters < 4:
+            remarks.append(f"insufficient seeds: {self.curves.n_clusters}; use at least 4")
+        return remarks
+
+    def _steps_down(self) -> IntArray:
+        """Positions after which the observable falls by more than three standard errors."""
+        n = self.curves.n_clusters
+        if n < 2 or self.y.size < 2:
+            return np.empty(0, dtype=np.int64)
+        steps = np.diff(self.y)
+        with np.errstate(invalid="ignore"):
+            spread = np.std(np.diff(self.y_replicates, axis=1), axis=0) * math.sqrt(n / (n - 1))
+        # Three standard errors of a normal, in the Student law of so few seeds.
+        three = special.stdtrit(n - 1, special.ndtr(3.0))
+        return np.flatnonzero(steps < -three * np.maximum(spread, 1e-12))
+
+    def all_crossings(self) -> tuple[float, ...]:
+        """Temperatures of all crossings, upward and downward."""
+        above = self.y >= self.level
+        return tuple(
+            float(np.exp(_crossing(self.log_t, self.y, int(k), self.level)))
+            for k in np.flatnonzero(above[:-1] != above[1:])
+        )
+
+    def replicate_crossings(self) -> FloatArray:
+        """ln T_c of every bootstrap sample, shape (n_bootstrap,)."""
+        above = self.y >= self.level
+        own = int(np.flatnonzero(~above[:-1] & above[1:])[0])
+        above_r = self.y_replicates >= self.level
+        up = ~above_r[:, :-1] & above_r[:, 1:]
+        # A sample that leaves the window keeps the line of the bracket, lest the error shrink.
+        k = np.where(up.any(axis=1), up.argmax(axis=1), own)
+        rows = np.arange(len(k))
+        y0, y1 = self.y_replicates[rows, k], self.y_replicates[rows, k + 1]
+        x0, x1 = self.log_t[k], self.log_t[k + 1]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            crossing = x0 + (self.level - y0) / (y1 - y0) * (x1 - x0)
+        return np.asarray(np.where(np.isfinite(crossing), crossing, np.nan))
+
+    def _t(self, index: int) -> float:
+        return float(self.curves.temperatures[index])
+
+    def _refuse(
+        self, status: str, bracket: tuple[float | None, float | None], reason: str
+    ) -> CriticalTemperature:
+        size = int(self.curves.sizes[self.p])
+        return self._point(
+            value=None,
+            log_stderr=None,
+            bracket=bracket,
+            n_replicas=int(self.curves.n_fitted[self.p].max()),
+            status=status,
+            message=f"{status} at P={size}: {reason}",
+        )
+
+    def _point(
+        self,
+        *,
+        value: float | None,
+        log_stderr: float | None,
+        bracket: tuple[float | None, float | None],
+        n_replicas: int,
+        status: str,
+        message: str,
+    ) -> CriticalTemperature:
+        return CriticalTemperature(
+            n_train=int(self.curves.sizes[self.p]),
+            value=value,
+            log_stderr=log_stderr,
+            bracket=bracket,
+            n_replicas=n_replicas,
+            n_temperatures=int((self.curves.n_runs[self.p] > 0).sum()),
+            n_censored=int(self.curves.n_censored[self.p].sum()),
+            n_diverged=int(self.curves.n_diverged[self.p].sum()),
+            status=status,
+            message=message,
+            crossings=self.all_crossings() if self.index.size else (),
+        )
+
+
+def _crossing(log_t: FloatArray, y: FloatArray, k: int, level: float) -> float:
+    """ln T at which the segment after position k reaches `level`."""
+    return float(log_t[k] + (level - y[k]) / (y[k + 1] - y[k]) * (log_t[k + 1] - log_t[k]))

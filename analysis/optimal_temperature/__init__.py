@@ -1,0 +1,1 @@
+"""The study `optimal-temperature`: the temperature of least test error."""

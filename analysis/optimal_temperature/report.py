@@ -1,0 +1,179 @@
+"""The report of T_opt(alpha): what the page says about an :class:`OptimalResult`."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+from analysis.critical_temperature.report import TRAINING_CONVENTIONS
+from analysis.estimates import interval_text
+from analysis.locating.minimum import OptimalTemperature
+from analysis.optimal_temperature import figures
+from analysis.optimal_temperature.study import OptimalLaw, OptimalResult
+from analysis.report import study_figure_data as data
+from analysis.report.checks import diagnostics_figures, forest_figures
+from analysis.report.content import Answer, PlannedFigure, ReportContent, ReportTable
+from analysis.report.methods import bootstrap_sentence, training_methods
+from analysis.report.page import ReportContext
+from analysis.report.study_diagnostics import optimal_diagnostics
+from analysis.report.study_forests import optimal_forests
+from analysis.report.tables import counts_table, verdict_table
+from analysis.table import setting_text
+
+MOST_LAWS_DRAWN = 3
+
+
+def optimal_content(result: OptimalResult, context: ReportContext) -> ReportContent:
+    """Return answers, figures and tables of all laws of a result."""
+    drawn = result.laws[:MOST_LAWS_DRAWN]
+    counts = counts_table(
+        result.table,
+        context.planned_by_size,
+        context.failed_by_size,
+        totals=(context.counts_planned, context.counts_failed),
+    )
+    return ReportContent(
+        title="optimal temperature",
+        numbers=result.to_dict(),
+        citations=("sclocchi2023dissecting",),
+        answers=tuple(_answer(law) for law in result.laws),
+        figures=(
+            *(figure for law in drawn for figure in _figures(law)),
+            *diagnostics_figures(optimal_diagnostics(result)),
+        ),
+        figures_remark=(
+            f"Figures show the first {len(drawn)} of {len(result.laws)} laws."
+            if len(result.laws) > len(drawn)
+            else ""
+        ),
+        tables=(
+            ("Optimal temperatures", tuple(_table(law) for law in result.laws)),
+            ("Verdicts and runs", (verdict_table(result.verdicts), counts)),
+        ),
+        conventions=(
+            *TRAINING_CONVENTIONS,
+            "T_opt: minimum of a cubic in ln T through the mean test error, whose differences "
+            "between temperatures are paired by seed; never the best of the trials. A seed enters "
+            "if it fitted at every temperature at which 80 % of the runs fitted. T_opt is "
+            "reported only if its 68 % interval excludes both ends of the window.",
+            f"Errors: {result.n_bootstrap} bootstrap samples of whole seeds, the same for all "
+            "alphas, carried through the minimum into k; 95 % intervals with Student's t of S − 1 "
+            "degrees of freedom. Systematic: quadratic instead of cubic.",
+        ),
+        fixed=result.table.fixed_settings(),
+        files={"t_opt.csv": result.optima()},
+        methods=training_methods(result.table, context, _methods(result)),
+    )
+
+
+def _methods(result: OptimalResult) -> tuple[str, ...]:
+    return (
+        "T_opt is the minimum of a cubic in ln T through the test error, taken relative to the "
+        "mean over temperatures of the same seed. It was accepted if its 68 % interval excludes "
+        "both ends of the window. ln T_opt = ln A + k ln α was fitted by weighted least squares; "
+        "a quadratic in place of the cubic gives the systematic of k.",
+        bootstrap_sentence(result.n_bootstrap, "the minimum into k"),
+    )
+
+
+def _answer(law: OptimalLaw) -> Answer:
+    verdicts = law.verdicts()
+    power = verdicts[law.key("T_opt_power_law")]
+    exponent = law.law.exponent
+    headline = "T_opt ~ α^k: exponent not determined"
+    if exponent is not None:
+        headline = f"T_opt ~ α^k, k = {exponent}"
+        if exponent.interval95 is not None:
+            headline += f", 95 % interval {interval_text(exponent)}"
+    return Answer(
+        status=power.status,
+        headline=headline,
+        paragraphs=(
+            f"Predicted k = {law.predicted:g}: {power.status}: {power.reason}.",
+            "; ".join(_sentence(optimum) for optimum in law.optima) + ".",
+        ),
+        note="T_opt is the temperature of least test error at fixed α; errors in parentheses are "
+        "68 %.",
+        label=law.label,
+        beside=tuple(verdict for key, verdict in verdicts.items() if "resolved" in key),
+    )
+
+
+def _sentence(optimum: OptimalTemperature) -> str:
+    at, estimate = f"α = {setting_text(optimum.alpha)}", optimum.estimate()
+    if estimate is None or optimum.interval68 is None:
+        return f"{at}: {optimum.status}"
+    low, high = optimum.interval68
+    return f"{at}: T_opt = {estimate}, 68 % interval [{low:.3g}, {high:.3g}]"
+
+
+def _figures(law: OptimalLaw) -> list[PlannedFigure]:
+    suffix = re.sub(r"[^A-Za-z0-9.=_-]+", "-", f"-{law.label}") if law.label else ""
+    measured = figures.measured_optima(law)
+    if not measured:
+        return []
+    seeds = sorted({optimum.n_seeds for optimum in measured})
+    n = f"{seeds[0]}" + (f" to {seeds[-1]}" if len(seeds) > 1 else "")
+    at = f"P = {law.n_train}{f', {law.label}' if law.label else ''}"
+    planned = [
+        PlannedFigure(
+            f"minima{suffix}",
+            lambda: figures.plot_minima(law),
+            f"Mean test error minus its mean over temperatures against T, one panel per α, {at}; "
+            f"standard errors of the differences over {n} seeds that share images and initial "
+            f"weights at all T. Curve: cubic in ln T, least squares on the means; line and shade: "
+            f"its minimum with the 68 % interval from resampled seeds (grey curve: not resolved; "
+            f"no curve: too few seeds or temperatures for a fit).",
+            partial(data.minima_data, law),
+        )
+    ]
+    if any(optimum.value is not None for optimum in measured):
+        planned.append(
+            PlannedFigure(
+                f"optimal-temperature{suffix}",
+                lambda: figures.plot_law(law),
+                f"T_opt against α, {at}, 68 % intervals from {n} resampled seeds. Line: weighted "
+                f"fit of ln T_opt = ln A + k ln α (weights 1/s², s ≥ 0.02), {law.law.fit_range}; "
+                f"dashed: the predicted slope (D − 1)/(D + 1) = {law.predicted:g}.",
+                partial(data.optimal_data, law),
+            )
+        )
+    sentence = (
+        f"Exponent k of T_opt against α, by polynomial and without each α in turn, {at}; errors "
+        f"from resampled seeds."
+    )
+    return [*planned, *forest_figures(optimal_forests(law), sentence, suffix)]
+
+
+def _table(law: OptimalLaw) -> ReportTable:
+    rows = []
+    for optimum in law.optima:
+        estimate, gain = optimum.estimate(), optimum.gain
+        ends = optimum.interval68
+        t = optimum.temperatures
+        rows.append(
+            (
+                setting_text(optimum.alpha),
+                optimum.status if estimate is None else str(estimate),
+                "" if ends is None else f"[{ends[0]:.3g}, {ends[1]:.3g}]",
+                f"{optimum.by_degree[2]:.3g}" if 2 in optimum.by_degree else "",
+                "" if gain is None else str(gain),
+                f"{optimum.level:.4f}",
+                f"{t[0]:.3g} … {t[-1]:.3g} ({len(t)})" if len(t) else "",
+                f"{optimum.n_seeds} ({optimum.n_dropped} dropped)",
+                optimum.message,
+            )
+        )
+    columns = (
+        "α",
+        "T_opt",
+        "68 % interval",
+        "by quadratic",
+        "gain",
+        "mean error",
+        "temperatures",
+        "seeds",
+        "remark",
+    )
+    title = f"T_opt by α, P = {law.n_train}{f', {law.label}' if law.label else ''}"
+    return ReportTable(title, columns, tuple(rows))

@@ -1,0 +1,245 @@
+"""T_opt(alpha) and its power k: T_opt ~ alpha^k in the feature regime.
+
+One search over T per alpha, planned or asked of a sampler; which temperatures were tried does not
+matter, since T_opt comes from a fit to all of them and not from the best trial.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.critical_temperature.claims import ESTABLISHED, NOT_ESTABLISHED, Verdict
+from analysis.curves import build_curves
+from analysis.estimates import Estimate
+from analysis.fits.alpha_law import AlphaLaw, fit_alpha_law, pull_from, status_of
+from analysis.locating.minimum import (
+    DEGREES,
+    INSUFFICIENT,
+    OptimalTemperature,
+    locate_optimal_temperature,
+)
+from analysis.result import JoinedResult
+from analysis.table import MeasurementTable, ReadTableError, plain, setting_text
+
+_SIGNIFICANT = 2.0
+"""Standard errors by which the minimum must lie below the lowest temperature."""
+
+LITERATURE = "Sclocchi, Geiger and Wyart, arXiv:2301.13703"
+
+
+@dataclass(frozen=True)
+class OptimalLaw:
+    """T_opt of every alpha at one P and one set of other settings."""
+
+    label: str
+    """Settings that tell this law from others; empty if there is one."""
+    n_train: int
+    """P."""
+    depth: int
+    """Hidden layers D, for the prediction k = (D-1)/(D+1)."""
+    optima: tuple[OptimalTemperature, ...]
+    """One per alpha, in increasing order."""
+    law: AlphaLaw
+    """Power law of T_opt by the cubic."""
+    check: AlphaLaw
+    """The same with the minima of the quadratic."""
+
+    @property
+    def predicted(self) -> float:
+        """k = (D-1)/(D+1)."""
+        return (self.depth - 1) / (self.depth + 1)
+
+    @property
+    def systematic(self) -> float | None:
+        """Difference of k between cubic and quadratic."""
+        if self.law.exponent is None or self.check.exponent is None:
+            return None
+        return abs(self.law.exponent.value - self.check.exponent.value)
+
+    def key(self, name: str, *parts: str) -> str:
+        """Return ``name[parts,label]``."""
+        inside = ",".join(part for part in (*parts, self.label) if part)
+        return f"{name}[{inside}]" if inside else name
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Return every number by its key, e.g. ``T_opt[alpha=0.01]`` and ``k``."""
+        found: dict[str, Estimate | None] = {
+            self.key("k"): self.law.exponent,
+            self.key("k", "quadratic"): self.check.exponent,
+        }
+        for optimum in self.optima:
+            at = f"alpha={setting_text(optimum.alpha)}"
+            found[self.key("T_opt", at)] = optimum.estimate()
+            found[self.key("gain", at)] = optimum.gain
+        return {key: estimate for key, estimate in found.items() if estimate is not None}
+
+    def verdicts(self) -> dict[str, Verdict]:
+        """Return the verdicts by key."""
+        result = {self.key("T_opt_power_law"): self._power_law()}
+        for optimum in self.optima:
+            key = self.key("T_opt_resolved", f"alpha={setting_text(optimum.alpha)}")
+            result[key] = _resolved(optimum)
+        return result
+
+    def _power_law(self) -> Verdict:
+        k = self.predicted
+        where = f" at {self.label}" if self.label else ""
+        claim = f"T_opt ~ alpha^k with k = (D-1)/(D+1) = {k:g}{where}."
+        exponent = self.law.exponent
+        if exponent is None:
+            refusals = (o.message for o in self.optima if o.message)
+            reasons = dict.fromkeys((self.law.remark, *refusals))
+            return Verdict(claim, NOT_ESTABLISHED, "; ".join(reasons), LITERATURE)
+        pull = pull_from(exponent, k)
+        reason = f"k = {exponent}, {self.law.fit_range}, P = {self.n_train}, {exponent.n} seeds"
+        if self.systematic is not None:
+            reason += f", systematic ±{self.systematic:.2f} (quadratic instead of cubic)"
+        if pull is not None:
+            reason += f": {pull:+.1f} standard errors from {k:g}"
+        status = status_of(exponent, k)
+        return Verdict(claim, status, reason, LITERATURE, exponent.value, exponent.stderr, pull)
+
+    def headline(self) -> str:
+        """Return k in one line, or why there is none."""
+        prefix = f"{self.label}: " if self.label else ""
+        if self.law.exponent is None:
+            return prefix + self.law.remark
+        interval = self.law.exponent.interval95
+        shown = (
+            "" if interval is None else f", 95% interval [{interval[0]:.2f}, {interval[1]:.2f}]"
+        )
+        return (
+            f"{prefix}T_opt ~ alpha^{self.law.exponent}{shown}, {self.law.fit_range}, "
+            f"P = {self.n_train}, {self.law.exponent.n} seeds"
+        )
+
+
+@dataclass(frozen=True)
+class OptimalResult(JoinedResult[OptimalLaw]):
+    """All laws of a table with their estimates and verdicts."""
+
+    table: MeasurementTable = field(repr=False)
+    """The data."""
+    laws: tuple[OptimalLaw, ...]
+    """One per P and combination of other settings."""
+    n_bootstrap: int
+    """Bootstrap samples behind every error."""
+
+    @property
+    def parts(self) -> tuple[OptimalLaw, ...]:
+        """The laws."""
+        return self.laws
+
+    def judge_part(self, part: OptimalLaw) -> dict[str, Verdict]:
+        """Return the verdicts on one law by key."""
+        return part.verdicts()
+
+    def answer_of(self, part: OptimalLaw) -> str:
+        """Return k in one line."""
+        return part.headline()
+
+    def optima(self) -> pd.DataFrame:
+        """Return one row per law and alpha with T_opt or its refusal."""
+        return pd.DataFrame([_row(law, optimum) for law in self.laws for optimum in law.optima])
+
+    def more_numbers(self) -> dict[str, Any]:
+        """Return the systematic of every k."""
+        return {"systematics": {law.key("k"): law.systematic for law in self.laws}}
+
+
+def analyse_optimal_temperature(
+    table: MeasurementTable, *, n_bootstrap: int = 1000, seed: int = 0
+) -> OptimalResult:
+    """Locate T_opt at every alpha and P of a table and fit its power of alpha.
+
+    Raises
+    ------
+    ReadTableError
+        If the table has no test error.
+    """
+    if "test_error" not in table.frame:
+        raise ReadTableError("the table lacks the column 'test_error', whose minimum is T_opt")
+    laws = []
+    for group in table.groups(without=("alpha",)):
+        frame = group.frame if "alpha" in group.frame else group.frame.assign(alpha=1.0)
+        sizes = sorted(frame["n_train"].unique())
+        for size in sizes:
+            own = f"n_train={size}" if len(sizes) > 1 else ""
+            label = ",".join(part for part in (group.label, own) if part)
+            laws.append(_law(frame[frame["n_train"] == size], label, n_bootstrap, seed))
+    return OptimalResult(table, tuple(laws), n_bootstrap)
+
+
+def _law(rows: pd.DataFrame, label: str, n_bootstrap: int, seed: int) -> OptimalLaw:
+    optima = tuple(
+        locate_optimal_temperature(
+            build_curves(frame), float(plain(alpha)), n_bootstrap=n_bootstrap, seed=seed
+        )
+        for alpha, frame in rows.groupby("alpha", sort=True)
+    )
+    law, check = (_fit(optima, degree) for degree in DEGREES)
+    return OptimalLaw(
+        label=label,
+        n_train=int(rows["n_train"].iloc[0]),
+        depth=int(rows["depth"].iloc[0]) if "depth" in rows else 3,
+        optima=optima,
+        law=law,
+        check=check,
+    )
+
+
+def _fit(optima: tuple[OptimalTemperature, ...], degree: int) -> AlphaLaw:
+    located = [optimum for optimum in optima if optimum.value is not None]
+    replicates = [optimum.log_replicates[degree] for optimum in located]
+    return fit_alpha_law(
+        [optimum.alpha for optimum in located],
+        np.log([optimum.by_degree[degree] for optimum in located]),
+        np.array([optimum.log_stderr or 0.0 for optimum in located]),
+        np.stack(replicates, axis=1) if replicates else np.empty((0, 0)),
+        n_clusters=min((optimum.n_seeds for optimum in located), default=1),
+        symbol="T_opt",
+    )
+
+
+def _resolved(optimum: OptimalTemperature) -> Verdict:
+    at = f"alpha = {setting_text(optimum.alpha)}"
+    claim = f"The test error is least at a temperature inside the window, {at}."
+    if optimum.gain is None or optimum.interval68 is None:
+        return Verdict(claim, NOT_ESTABLISHED, optimum.message)
+    low, high = optimum.interval68
+    gain = optimum.gain
+    pull = gain.value / gain.stderr if gain.stderr else None
+    reason = f"{gain} from T = {optimum.temperatures[0]:.3g} to T_opt, {gain.n} paired seeds"
+    if optimum.status != INSUFFICIENT:
+        reason += f"; 68 % interval of T_opt [{low:.3g}, {high:.3g}]"
+    if optimum.message:
+        reason = f"{optimum.message}; {reason}"
+    deep = pull is not None and pull < -_SIGNIFICANT
+    status = ESTABLISHED if optimum.value is not None and deep else NOT_ESTABLISHED
+    return Verdict(claim, status, reason, None, optimum.best, None, pull)
+
+
+def _row(law: OptimalLaw, optimum: OptimalTemperature) -> dict[str, Any]:
+    low, high = optimum.interval68 or (math.nan, math.nan)
+    return {
+        "law": law.label,
+        "n_train": law.n_train,
+        "alpha": optimum.alpha,
+        "optimal_temperature": optimum.value,
+        "log_stderr": optimum.log_stderr,
+        "low68": low,
+        "high68": high,
+        "quadratic": optimum.by_degree.get(2),
+        "gain": None if optimum.gain is None else optimum.gain.value,
+        "gain_stderr": None if optimum.gain is None else optimum.gain.stderr,
+        "n_seeds": optimum.n_seeds,
+        "n_dropped": optimum.n_dropped,
+        "n_temperatures": len(optimum.temperatures),
+        "status": optimum.status,
+        "message": optimum.message,
+    }

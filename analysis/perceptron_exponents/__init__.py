@@ -1,0 +1,1 @@
+"""The study `perceptron-exponents`: laws where theory is exact."""

@@ -1,0 +1,1 @@
+"""The study `phase-diagram`: regimes in the (alpha, T) plane."""

@@ -1,0 +1,229 @@
+"""The report of the (alpha, T) plane: what the page says about a :class:`PhaseResult`."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+from analysis.critical_temperature.claims import (
+    CONTRADICTED,
+    ESTABLISHED,
+    NOT_ESTABLISHED,
+    Verdict,
+)
+from analysis.critical_temperature.report import TRAINING_CONVENTIONS
+from analysis.phase_diagram import figures
+from analysis.phase_diagram.claims import judge_diagram
+from analysis.phase_diagram.study import AlphaScan, PhaseDiagram, PhaseResult
+from analysis.report import study_figure_data as data
+from analysis.report.checks import diagnostics_figures, forest_figures
+from analysis.report.content import Answer, PlannedFigure, ReportContent, ReportTable
+from analysis.report.methods import bootstrap_sentence, training_methods
+from analysis.report.page import ReportContext
+from analysis.report.study_diagnostics import phase_diagnostics
+from analysis.report.study_forests import phase_forests
+from analysis.report.tables import counts_table, estimate_table, verdict_table
+from analysis.table import setting_text
+
+MOST_DIAGRAMS_DRAWN = 3
+
+
+def phase_content(result: PhaseResult, context: ReportContext) -> ReportContent:
+    """Return answers, figures and tables of all diagrams of a result."""
+    drawn = result.diagrams[:MOST_DIAGRAMS_DRAWN]
+    return ReportContent(
+        title="phase diagram (alpha, T)",
+        numbers=result.to_dict(),
+        citations=("sclocchi2023dissecting", "sclocchi2024regimes"),
+        answers=tuple(_answer(diagram) for diagram in result.diagrams),
+        figures=(
+            *(figure for diagram in drawn for figure in _figures(diagram)),
+            *diagnostics_figures(phase_diagnostics(result)),
+        ),
+        figures_remark=(
+            f"Figures show the first {len(drawn)} of {len(result.diagrams)} diagrams."
+            if len(result.diagrams) > len(drawn)
+            else ""
+        ),
+        tables=_tables(result, context),
+        conventions=(
+            *TRAINING_CONVENTIONS,
+            "T_noise: the geometric mean of the weight change is twice that at the lowest "
+            "temperature. T_lazy(c): it reaches c; where it exceeds c already on the plateau the "
+            "point belongs to the feature regime and T_lazy does not exist. T_opt: minimum of a "
+            "cubic in ln T through the test error, paired by seed, reported only if its 68 % "
+            "interval stays inside the window. T_edge: half of the runs do not fit.",
+            "Groups of the test error, fixed in advance by T₁ = 1/(αK) and η_max: cold T ≤ T₁, "
+            "noisy 6 to 35 times 2.1 T₁, hot η_max/3 to η_max.",
+            f"Errors: {result.n_bootstrap} bootstrap samples of whole seeds, the same for all "
+            "alphas; 95 % intervals with Student's t of S − 1 degrees of freedom.",
+        ),
+        fixed=result.table.fixed_settings(),
+        files={"phase_diagram.csv": result.lines()},
+        methods=training_methods(result.table, context, _methods(result)),
+    )
+
+
+def _methods(result: PhaseResult) -> tuple[str, ...]:
+    return (
+        f"At every α the temperatures T_noise, T_lazy({result.diagrams[0].threshold:g}), T_opt "
+        f"and T_edge were located as defined above, by interpolation between neighbouring "
+        f"temperatures and never beyond them. ln T_noise = ln A + k ln α was fitted by weighted "
+        f"least squares, separately for α ≥ 10 and for α ≤ 0.1.",
+        bootstrap_sentence(result.n_bootstrap, "the located temperatures into the slopes"),
+    )
+
+
+def _answer(diagram: PhaseDiagram) -> Answer:
+    verdicts = judge_diagram(diagram)
+    slopes = [verdicts[diagram.key(f"T_noise_slope_{side}")] for side in ("lazy", "feature")]
+    lazy, feature = (
+        "not determined" if law.exponent is None else f"α^{law.exponent}"
+        for law in (diagram.lazy_law, diagram.feature_law)
+    )
+    kinds = [scan.lazy_text() == "feature regime" for scan in diagram.scans]
+    regimes = [
+        f"{name}: α = {', '.join(f'{setting_text(a)}' for a in alphas)}"
+        for name, alphas in (
+            ("feature regime", [s.alpha for s, k in zip(diagram.scans, kinds, strict=True) if k]),
+            (
+                "lazy at low T",
+                [s.alpha for s, k in zip(diagram.scans, kinds, strict=True) if not k],
+            ),
+        )
+        if alphas
+    ]
+    return Answer(
+        status=_worst(slopes[:1]),
+        headline=f"T_noise ~ {lazy} (α ≥ 10), {feature} (α ≤ 0.1)",
+        paragraphs=(
+            *(f"{v.status.capitalize()}: {v.reason}." for v in slopes),
+            f"P = {diagram.n_train}; {'; '.join(regimes)}.",
+        ),
+        note="T_noise is where the weight change has doubled; errors in parentheses are 68 %.",
+        label=diagram.label,
+        beside=tuple(v for key, v in verdicts.items() if "test_error" in key),
+    )
+
+
+def _worst(verdicts: list[Verdict]) -> str:
+    order = (CONTRADICTED, NOT_ESTABLISHED, ESTABLISHED)
+    return min((v.status for v in verdicts), key=order.index)
+
+
+def _figures(diagram: PhaseDiagram) -> list[PlannedFigure]:
+    suffix = re.sub(r"[^A-Za-z0-9.=_-]+", "-", f"-{diagram.label}") if diagram.label else ""
+    seeds = sorted({scan.curves.n_clusters for scan in diagram.scans})
+    n = f"{seeds[0]}" + (f" to {seeds[-1]}" if len(seeds) > 1 else "")
+    at = f"P = {diagram.n_train}{f', {diagram.label}' if diagram.label else ''}"
+    planned = [
+        PlannedFigure(
+            f"phase-diagram{suffix}",
+            lambda: figures.plot_phase_diagram(diagram),
+            f"Relative weight change (left, geometric mean) and test error (right, mean) over "
+            f"the plane of initialization scale α and temperature T, {at}, {n} seeds per point. "
+            f"Every coloured tile is one measured point (dot); nothing is interpolated. Crosses: "
+            f"fewer than 80 % of the runs fitted. Lines join located temperatures: T_noise "
+            f"(weight change doubled), T_lazy({diagram.threshold:g}) (weight change reaches "
+            f"{diagram.threshold:g}; left of its end it does so at every T), T_opt (least test "
+            f"error, where resolved), T_edge (half of the runs do not fit). Error bars: bootstrap "
+            f"standard errors over seeds, for T_edge its bracket over √12.",
+            partial(data.phase_data, diagram),
+        )
+    ]
+    if diagram.steps:
+        planned.append(
+            PlannedFigure(
+                f"test-error-steps{suffix}",
+                lambda: figures.plot_error_steps(diagram),
+                f"Mean test error against T on the lazy side, {at}; error bars are standard "
+                f"errors over {n} seeds. Shaded: groups of temperatures fixed in advance; titles: "
+                f"differences between their means, paired by seed, which are better known than "
+                f"the bars say. Dotted: T_noise.",
+                partial(data.phase_data, diagram),
+            )
+        )
+    planned.append(
+        PlannedFigure(
+            f"stability{suffix}",
+            lambda: figures.plot_stability(diagram),
+            f"Fraction of {n} runs per point that diverged or used up their budget, {at}. Dashed: "
+            f"one half, the definition of T_edge.",
+            partial(data.phase_data, diagram),
+        )
+    )
+    sentence = (
+        f"Exponent of T_noise against α on both sides, without each α in turn, {at}; errors from "
+        f"resampled seeds."
+    )
+    return [*planned, *forest_figures(phase_forests(diagram), sentence, suffix)]
+
+
+def _tables(
+    result: PhaseResult, context: ReportContext
+) -> tuple[tuple[str, tuple[ReportTable, ...]], ...]:
+    sections = [
+        (
+            f"Located temperatures{f', {diagram.label}' if diagram.label else ''}",
+            (_temperatures(diagram), _stability(diagram)),
+        )
+        for diagram in result.diagrams
+    ]
+    estimates = estimate_table(result.estimates)
+    counts = counts_table(
+        result.table,
+        context.planned_by_size,
+        context.failed_by_size,
+        totals=(context.counts_planned, context.counts_failed),
+    )
+    return (
+        *sections,
+        ("Estimates, verdicts and runs", (estimates, verdict_table(result.verdicts), counts)),
+    )
+
+
+def _temperatures(diagram: PhaseDiagram) -> ReportTable:
+    c = f"T_lazy({diagram.threshold:g})"
+    columns = ("α", "seeds", "plateau Δw", "T_noise", c, "T_opt", "T_edge", "remarks")
+    return ReportTable(
+        f"Temperatures by α, P = {diagram.n_train}",
+        columns,
+        tuple(_temperature_row(scan) for scan in diagram.scans),
+    )
+
+
+def _temperature_row(scan: AlphaScan) -> tuple[str, ...]:
+    noise, optimum, edge = scan.noise.estimate(), scan.optimum, scan.edge.estimate()
+    opt = None if optimum is None else optimum.estimate()
+    lazy = scan.lazy_point.message if not scan.is_feature_regime else ""
+    messages = [scan.noise.point.message, lazy, "" if optimum is None else optimum.message]
+    return (
+        setting_text(scan.alpha),
+        str(scan.curves.n_clusters),
+        f"{scan.noise.plateau:.3g}",
+        scan.noise.point.status if noise is None else str(noise),
+        scan.lazy_text(),
+        ("not measured" if optimum is None else optimum.status) if opt is None else str(opt),
+        f"> {scan.edge.last_whole:.3g}" if edge is None and scan.edge.last_whole else str(edge),
+        "; ".join(message for message in messages if message),
+    )
+
+
+def _stability(diagram: PhaseDiagram) -> ReportTable:
+    rows = []
+    for scan in diagram.scans:
+        edge = scan.edge
+        for k, t in enumerate(edge.temperatures):
+            if edge.n_diverged[k] + edge.n_censored[k] > 0:
+                rows.append(
+                    (
+                        setting_text(scan.alpha),
+                        f"{t:.4g}",
+                        str(edge.n_runs[k]),
+                        str(edge.n_diverged[k]),
+                        str(edge.n_censored[k]),
+                        f"{edge.fraction_lost[k]:.2f}",
+                    )
+                )
+    columns = ("α", "T", "runs", "diverged", "censored", "fraction lost")
+    return ReportTable("Where runs did not fit", columns, tuple(rows))

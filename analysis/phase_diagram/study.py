@@ -1,0 +1,332 @@
+"""The (alpha, T) plane at fixed P: where noise sets in, where the lazy regime and stability end.
+
+One scan of temperatures per alpha. The lines are located in each scan, with the same resampled
+seeds for all, and compared with their power laws in alpha.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.critical_temperature.claims import Verdict
+from analysis.curves import Curves, build_curves
+from analysis.estimates import Estimate, FloatArray, estimate_from_replicates, resampling_weights
+from analysis.fits.alpha_law import AlphaLaw, fit_alpha_law
+from analysis.locating.located import CriticalTemperature, CriticalTemperatures
+from analysis.locating.minimum import OptimalTemperature, locate_optimal_temperature
+from analysis.locating.threshold import locate_critical_temperatures
+from analysis.phase_diagram.claims import judge_diagram
+from analysis.phase_diagram.error_steps import ErrorStep, Window, measure_error_steps
+from analysis.phase_diagram.noise_doubling import NoiseDoubling, locate_noise_doubling
+from analysis.phase_diagram.stability_edge import StabilityEdge, locate_stability_edge
+from analysis.result import JoinedResult
+from analysis.table import MeasurementTable, plain, setting_text
+
+LAZY_ALPHAS = (10.0, np.inf)
+"""Scales at which T_noise ~ 1/(alpha K) is expected."""
+FEATURE_ALPHAS = (0.0, 0.1)
+"""Scales at which T_noise ~ alpha^((D-1)/(D+1)) is expected."""
+FEATURE_REGIME = "feature regime"
+
+
+@dataclass(frozen=True)
+class AlphaScan:
+    """Everything located at one alpha and one P."""
+
+    alpha: float
+    """Initialization scale."""
+    curves: Curves = field(repr=False)
+    """The data as arrays."""
+    p: int
+    """Position of P in `curves`."""
+    noise: NoiseDoubling
+    """T_noise."""
+    lazy: CriticalTemperatures
+    """T_lazy(c) of all sizes of the scan."""
+    optimum: OptimalTemperature | None
+    """T_opt, None without a test error."""
+    edge: StabilityEdge
+    """T_edge."""
+    steps: tuple[ErrorStep, ...]
+    """Rise and fall of the test error, where both are expected."""
+
+    @property
+    def lazy_point(self) -> CriticalTemperature:
+        """T_lazy(c) at P or its refusal."""
+        return self.lazy.points[self.p]
+
+    @property
+    def is_feature_regime(self) -> bool:
+        """Whether the weight change exceeds c already on its plateau."""
+        threshold = self.lazy.threshold
+        return threshold is not None and self.noise.plateau >= threshold
+
+    def lazy_text(self) -> str:
+        """T_lazy(c), ``feature regime``, or why there is none."""
+        if self.is_feature_regime:
+            return FEATURE_REGIME
+        return self.lazy_estimate_text()
+
+    def lazy_estimate_text(self) -> str:
+        """T_lazy(c) as a number, or the words in which it was refused."""
+        estimate = self.lazy_estimate()
+        return self.lazy_point.status if estimate is None else str(estimate)
+
+    def lazy_estimate(self) -> Estimate | None:
+        """Return T_lazy(c) as an estimate, None if it is refused."""
+        point = self.lazy_point
+        low, high = point.bracket
+        if point.value is None or low is None or high is None:
+            return None
+        return estimate_from_replicates(
+            point.value,
+            self.lazy.log_replicates[:, self.p],
+            self.lazy.n_clusters,
+            definition=self.lazy.definition,
+            fit_range=f"P = {point.n_train}, T = {low:.4g}..{high:.4g}",
+            logarithmic=True,
+        )
+
+
+@dataclass(frozen=True)
+class PhaseDiagram:
+    """The plane of one P and one set of other settings."""
+
+    label: str
+    """Settings that tell this diagram from others; empty if there is one."""
+    n_train: int
+    """P."""
+    depth: int
+    """Hidden layers D, for the prediction (D-1)/(D+1)."""
+    threshold: float
+    """c of T_lazy(c)."""
+    scans: tuple[AlphaScan, ...]
+    """One per alpha, in increasing order."""
+    lazy_law: AlphaLaw
+    """T_noise(alpha) on the lazy side."""
+    feature_law: AlphaLaw
+    """T_noise(alpha) in the feature regime."""
+
+    @property
+    def steps(self) -> tuple[ErrorStep, ...]:
+        """Rises and falls of the test error at all alphas."""
+        return tuple(step for scan in self.scans for step in scan.steps)
+
+    @property
+    def feature_slope(self) -> float:
+        """The predicted k = (D-1)/(D+1)."""
+        return (self.depth - 1) / (self.depth + 1)
+
+    def key(self, name: str, *parts: str) -> str:
+        """Return ``name[parts,label]``."""
+        inside = ",".join(part for part in (*parts, self.label) if part)
+        return f"{name}[{inside}]" if inside else name
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Return every number by its key, e.g. ``T_noise[alpha=100]``."""
+        found: dict[str, Estimate | None] = {
+            self.key("slope_T_noise", "lazy"): self.lazy_law.exponent,
+            self.key("slope_T_noise", "feature"): self.feature_law.exponent,
+        }
+        for scan in self.scans:
+            at = f"alpha={setting_text(scan.alpha)}"
+            found[self.key("T_noise", at)] = scan.noise.estimate()
+            found[self.key("T_c", scan.lazy.key, at)] = scan.lazy_estimate()
+            if scan.optimum is not None:
+                found[self.key("T_opt", at)] = scan.optimum.estimate()
+            found[self.key("T_edge", at)] = scan.edge.estimate()
+            for step in scan.steps:
+                found[self.key(f"test_error_{step.name}", at)] = step.difference
+        return {key: estimate for key, estimate in found.items() if estimate is not None}
+
+
+@dataclass(frozen=True)
+class PhaseResult(JoinedResult[PhaseDiagram]):
+    """All diagrams of a table with their estimates and verdicts."""
+
+    table: MeasurementTable = field(repr=False)
+    """The data."""
+    diagrams: tuple[PhaseDiagram, ...]
+    """One per P and combination of other settings."""
+    n_bootstrap: int
+    """Bootstrap samples behind every error."""
+
+    @property
+    def parts(self) -> tuple[PhaseDiagram, ...]:
+        """The diagrams."""
+        return self.diagrams
+
+    def judge_part(self, part: PhaseDiagram) -> dict[str, Verdict]:
+        """Return the verdicts on one diagram by key."""
+        return judge_diagram(part)
+
+    def answer_of(self, part: PhaseDiagram) -> str:
+        """Return the slopes of T_noise in one line."""
+        return _headline(part)
+
+    def lines(self) -> pd.DataFrame:
+        """Return one row per diagram and alpha with every temperature and its refusal."""
+        return pd.DataFrame([_row(d, scan) for d in self.diagrams for scan in d.scans])
+
+
+def analyse_phase_diagram(
+    table: MeasurementTable,
+    windows: Mapping[float, Window],
+    threshold: float = 0.1,
+    *,
+    n_bootstrap: int = 1000,
+    seed: int = 0,
+) -> PhaseResult:
+    """Locate the lines of the (alpha, T) plane at every P of a table.
+
+    Parameters
+    ----------
+    windows
+        Scales of temperature by alpha, which fix the groups of the test error in advance.
+    threshold
+        c of T_lazy(c).
+    n_bootstrap, seed
+        Number of resampled sets of seeds and the seed that draws them.
+    """
+    diagrams = []
+    for group in table.groups(without=("alpha",)):
+        frame = group.frame
+        if "alpha" not in frame:
+            frame = frame.assign(alpha=1.0)
+        sizes = sorted(frame["n_train"].unique())
+        for size in sizes:
+            label = ",".join(
+                part for part in (group.label, f"n_train={size}" if len(sizes) > 1 else "") if part
+            )
+            rows = frame[frame["n_train"] == size]
+            diagrams.append(_diagram(rows, label, windows, threshold, n_bootstrap, seed))
+    return PhaseResult(table, tuple(diagrams), n_bootstrap)
+
+
+def _diagram(
+    rows: pd.DataFrame,
+    label: str,
+    windows: Mapping[float, Window],
+    threshold: float,
+    n_bootstrap: int,
+    seed: int,
+) -> PhaseDiagram:
+    by_alpha = {
+        float(plain(a)): build_curves(frame) for a, frame in rows.groupby("alpha", sort=True)
+    }
+    weights = shared_weights(by_alpha, n_bootstrap, seed)
+    scans = tuple(
+        _scan(alpha, curves, weights[alpha], windows.get(alpha), threshold, n_bootstrap, seed)
+        for alpha, curves in by_alpha.items()
+    )
+    return PhaseDiagram(
+        label=label,
+        n_train=int(rows["n_train"].iloc[0]),
+        depth=int(rows["depth"].iloc[0]) if "depth" in rows else 3,
+        threshold=threshold,
+        scans=scans,
+        lazy_law=_noise_law(scans, LAZY_ALPHAS),
+        feature_law=_noise_law(scans, FEATURE_ALPHAS),
+    )
+
+
+def shared_weights(
+    by_alpha: Mapping[float, Curves], n_bootstrap: int, seed: int
+) -> dict[float, FloatArray]:
+    """Resample the seeds of all alphas once; shape (n_bootstrap, seeds of that alpha) each."""
+    labels = sorted(
+        {label for curves in by_alpha.values() for label in curves.seed_labels}, key=str
+    )
+    position = {label: k for k, label in enumerate(labels)}
+    drawn = resampling_weights(len(labels), n_bootstrap, np.random.default_rng(seed))
+    return {
+        alpha: drawn[:, [position[label] for label in curves.seed_labels]]
+        for alpha, curves in by_alpha.items()
+    }
+
+
+def _scan(
+    alpha: float,
+    curves: Curves,
+    weights: FloatArray,
+    window: Window | None,
+    threshold: float,
+    n_bootstrap: int,
+    seed: int,
+) -> AlphaScan:
+    has_error = curves.has("test_error")
+    return AlphaScan(
+        alpha=alpha,
+        curves=curves,
+        p=0,
+        noise=locate_noise_doubling(curves, alpha, weights),
+        lazy=locate_critical_temperatures(
+            curves, threshold=threshold, n_bootstrap=n_bootstrap, seed=seed
+        ),
+        optimum=locate_optimal_temperature(curves, alpha, n_bootstrap=n_bootstrap, seed=seed)
+        if has_error
+        else None,
+        edge=locate_stability_edge(curves, alpha),
+        steps=() if window is None else measure_error_steps(curves, alpha, window),
+    )
+
+
+def _noise_law(scans: tuple[AlphaScan, ...], ends: tuple[float, float]) -> AlphaLaw:
+    slack = 1 + 1e-6
+    chosen = [
+        scan
+        for scan in scans
+        if ends[0] <= scan.alpha * slack
+        and scan.alpha <= ends[1] * slack
+        and scan.noise.point.value is not None
+    ]
+    return fit_alpha_law(
+        [scan.alpha for scan in chosen],
+        np.log([scan.noise.point.value or np.nan for scan in chosen]),
+        np.array([scan.noise.point.log_stderr or 0.0 for scan in chosen]),
+        np.stack([scan.noise.log_replicates for scan in chosen], axis=1)
+        if chosen
+        else np.empty((0, 0)),
+        n_clusters=min((scan.noise.n_clusters for scan in chosen), default=1),
+        symbol="T_noise",
+    )
+
+
+def _headline(diagram: PhaseDiagram) -> str:
+    prefix = f"{diagram.label}: " if diagram.label else ""
+    laws = "; ".join(str(law) for law in (diagram.lazy_law, diagram.feature_law))
+    return f"{prefix}{laws}, P = {diagram.n_train}"
+
+
+def _row(diagram: PhaseDiagram, scan: AlphaScan) -> dict[str, Any]:
+    optimum = scan.optimum
+    lazy = scan.lazy_point
+    return {
+        "diagram": diagram.label,
+        "n_train": diagram.n_train,
+        "alpha": scan.alpha,
+        "n_seeds": scan.curves.n_clusters,
+        "plateau": scan.noise.plateau,
+        "noise_temperature": scan.noise.point.value,
+        "noise_log_stderr": scan.noise.point.log_stderr,
+        "noise_status": scan.noise.point.status,
+        "threshold": diagram.threshold,
+        "lazy_temperature": lazy.value,
+        "lazy_log_stderr": lazy.log_stderr,
+        "lazy_status": FEATURE_REGIME if scan.is_feature_regime else lazy.status,
+        "optimal_temperature": None if optimum is None else optimum.value,
+        "optimal_low68": None
+        if optimum is None or not optimum.interval68
+        else optimum.interval68[0],
+        "optimal_high68": None
+        if optimum is None or not optimum.interval68
+        else optimum.interval68[1],
+        "optimal_status": "not measured" if optimum is None else optimum.status,
+        "edge_temperature": scan.edge.half,
+        "last_whole_temperature": scan.edge.last_whole,
+    }

@@ -1,0 +1,1 @@
+"""The page of any study: content, figures, tables; it knows no study."""

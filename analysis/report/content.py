@@ -1,0 +1,95 @@
+"""What a report says, whatever the study: answers, figures, tables and conventions.
+
+Each kind of study turns its result into a :class:`ReportContent`; :mod:`analysis.report.page` sets
+the page, draws the figures and writes the files, the same way for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.critical_temperature.claims import Light, Verdict
+
+
+@dataclass(frozen=True)
+class ReportTable:
+    """A table with a title."""
+
+    title: str
+    """What it shows."""
+    columns: tuple[str, ...]
+    """Column heads."""
+    rows: tuple[tuple[str, ...], ...]
+    """Cells; a row of one cell is a heading over the rows that follow. Remarks, if they are the
+    last column, are set in a line of their own under the row; keys of report.json stand in a
+    column named ``quantity`` and are shown as they are."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One box at the top of the page; texts are escaped unless they are Markup."""
+
+    status: str
+    """``established``, ``not established`` or ``contradicted``."""
+    headline: str
+    """The answer in one line."""
+    paragraphs: tuple[str, ...] = ()
+    """Sentences under it: numbers, reasons, remarks."""
+    note: str = ""
+    """Definitions, in small print."""
+    label: str = ""
+    """Which of several laws it is about."""
+    lights: tuple[Light, ...] = ()
+    """Conditions of the answer."""
+    beside: tuple[Verdict, ...] = ()
+    """Verdicts on other claims, listed under the box."""
+
+
+@dataclass(frozen=True)
+class PlannedFigure:
+    """A figure that is drawn when the page is set."""
+
+    name: str
+    """File name without suffix."""
+    plot: Callable[[], Figure]
+    """Draws it."""
+    caption: str
+    """What stands under it."""
+    data: Callable[[], pd.DataFrame] | None = None
+    """Returns the numbers that it draws, for a CSV file beside the drawing."""
+
+
+@dataclass(frozen=True)
+class ReportContent:
+    """Everything on the page but the study's name, provenance and environment."""
+
+    title: str
+    """What kind of report it is."""
+    numbers: Mapping[str, Any]
+    """Estimates, verdicts and counts, as report.json holds them."""
+    answers: tuple[Answer, ...]
+    figures: tuple[PlannedFigure, ...]
+    tables: tuple[tuple[str, tuple[ReportTable, ...]], ...]
+    """Section titles and the tables under them."""
+    conventions: tuple[str, ...]
+    """Definitions, how means are taken, where errors come from."""
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    """Settings that all runs share."""
+    files: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    """Further tables for scripts, by file name with suffix csv."""
+    conditional: str = (
+        "they hold the spread over seeds (training points drawn, initial weights, batches), not "
+        "over other data sets, and no error of the model beyond the stated systematic"
+    )
+    """What the intervals do and do not hold."""
+    methods: tuple[str, ...] = ()
+    """Paragraphs on how the numbers came about, ready for a paper."""
+    citations: tuple[str, ...] = ()
+    """Works the result rests on, keys of :data:`analysis.report.citations.WORKS`."""
+    figures_remark: str = ""
+    """A sentence above the figures, e.g. on what is not drawn."""

@@ -1,0 +1,1 @@
+"""What is asked: a study's settings, and how they may grow."""

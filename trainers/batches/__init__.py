@@ -1,0 +1,1 @@
+"""Which samples enter a step: every random number."""

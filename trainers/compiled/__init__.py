@@ -1,0 +1,1 @@
+"""How loops are compiled, and the vector arithmetic that they share."""

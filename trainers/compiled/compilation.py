@@ -1,0 +1,53 @@
+"""How kernels are compiled: without the GIL, into a disk cache that knows all kernel sources.
+
+numba's cache notices a change of the file that holds a function, but not of those that it calls
+in other files, and would go on running an old kernel after an update. Here the text of all
+modules of this package is part of the key.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from numba import njit
+from numba.core.caching import FunctionCache
+
+FASTMATH = frozenset({"contract", "reassoc", "nsz"})
+"""Freedom of summation order; non-finite numbers keep their meaning."""
+
+
+@functools.cache
+def source_fingerprint() -> str:
+    """Return a hash of the text of all modules of this package."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parents[1].rglob("*.py")):
+        digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+class _SourceCache(FunctionCache):
+    def _index_key(self, sig: Any, codegen: Any) -> tuple:
+        return (*super()._index_key(sig, codegen), source_fingerprint())
+
+
+def compiled(*, fastmath: bool = False, inline: str = "never", counted: bool = True) -> Callable:
+    """Return the decorator of a kernel; `fastmath` grants FASTMATH.
+
+    Without `counted`, references to arrays are not counted, which costs as much as a product of
+    a few rows where dozens of arrays are passed on. Such a kernel must not make arrays.
+    """
+
+    def decorate(function: Callable) -> Callable:
+        flags = set(FASTMATH) if fastmath else False
+        dispatcher = njit(nogil=True, fastmath=flags, inline=inline, _nrt=counted)(function)
+        # Without a writable folder, kernels are compiled anew in every process.
+        with contextlib.suppress(RuntimeError):
+            dispatcher._cache = _SourceCache(function)
+        return dispatcher
+
+    return decorate

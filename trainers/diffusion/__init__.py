@@ -1,0 +1,1 @@
+"""Model processes of the noise, without a network."""

@@ -1,0 +1,1 @@
+"""Stationary runs, twins and responses: what an effective temperature needs."""

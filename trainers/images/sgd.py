@@ -1,0 +1,206 @@
+"""The compiled trainer of a convolutional network: exact SGD, one image at a time.
+
+As in :mod:`trainers.kernels.sgd` no work is spent on what is known: a point found safe stays safe
+until the weights move, only violators are back-propagated, and once all P points are known at the
+present weights the training ends. A look-ahead would gain nothing, since one image is evaluated
+as fast as many; and since its output does not depend on how it is evaluated, there is only one
+path of arithmetic.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trainers.batches.fixed_size import fill_batches
+from trainers.batches.selection import open_selection
+from trainers.compiled.compilation import compiled
+from trainers.images.cnn import (
+    add_image_gradient,
+    descend,
+    image_output,
+    transpose_filters,
+)
+from trainers.kernels.look_ahead import QUADRATIC_HINGE
+from trainers.kernels.selection import fill_selections, selection_buffer
+from trainers.kernels.sgd import DIVERGED, FITTED, STEP_BUDGET, squared_weight_change
+from trainers.stopping import DIVERGENCE_CHECK
+
+_BUFFERED_DRAWS = 1024
+_UPDATES, _LAST_STEP, _VIOLATORS, _SAFE, _INERT = range(5)
+"""Counters of a training; the last two count points that are known at the present weights."""
+_RUNNING = -1
+
+
+@compiled()
+def _state(sample, network, n_updates):
+    """Return known points, counters, and work space of one image and of a gradient."""
+    known = np.full(sample[1].shape[0], -1, np.int64)
+    counters = np.zeros(5, np.int64)
+    counters[_UPDATES] = n_updates
+    work = np.zeros_like(sample[3]), np.empty_like(network[1])
+    gradient = np.zeros_like(network[0]), np.zeros_like(network[1]), np.zeros_like(network[2])
+    return known, counters, np.empty_like(network[2]), work, gradient
+
+
+@compiled(counted=False)
+def _collect(batch, sample, network, layout, law, version, known, counters, buffers):
+    """Evaluate the points of a batch that are not known, and sum the gradients of violators.
+
+    Returns
+    -------
+    int
+        Number of points that pull, -1 if an output is not finite.
+    """
+    x, y, f0, trace = sample
+    alpha, rate, loss = law[0], law[1], law[2]
+    features, work, gradient = buffers
+    zero, one = f0.dtype.type(0), f0.dtype.type(1)
+    n = 0
+    for j in range(batch.shape[0]):
+        p = batch[j]
+        if known[p] == version:
+            continue
+        f = image_output(x, p, network, layout, trace, features)
+        margin = y[p] * alpha * (f - f0[p])
+        if not np.isfinite(margin):
+            return -1
+        if margin >= one or f == zero:
+            # A violator of f = 0 has no gradient: every neuron of the last layer is silent.
+            known[p] = version
+            counters[_SAFE if margin >= one else _INERT] += 1
+            continue
+        if n == 0:
+            transpose_filters(network[1], work[1])
+        slope = rate * y[p]
+        if loss == QUADRATIC_HINGE:
+            slope *= one - margin
+        add_image_gradient(slope, x, p, network, layout, trace, features, work, gradient)
+        n += 1
+    return n
+
+
+@compiled()
+def _take_step(batch, step, sample, network, start, squares, layout, law, max_square, state):
+    """Take step number `step`, counted from 1; return whether and how the training ended."""
+    known, counters, features, work, gradient = state
+    n_known = counters[_SAFE] + counters[_INERT]
+    if n_known == known.shape[0]:
+        return FITTED if counters[_INERT] == 0 else STEP_BUDGET
+    version = counters[_UPDATES]
+    used = _collect(
+        batch, sample, network, layout, law, version, known, counters, (features, work, gradient)
+    )
+    if used < 0:
+        return DIVERGED
+    if used == 0:
+        return _RUNNING
+    descend(gradient, squares, network)
+    counters[_UPDATES] += 1
+    counters[_LAST_STEP] = step
+    counters[_VIOLATORS] += used
+    counters[_SAFE] = 0
+    counters[_INERT] = 0
+    if counters[_UPDATES] % DIVERGENCE_CHECK == 0:
+        change = squared_weight_change(network, start, squares)
+        if not change <= max_square:
+            return DIVERGED
+    return _RUNNING
+
+
+@compiled(counted=False)
+def _is_fitted(sample, network, layout, law, state):
+    """Return whether no point is a violator, at the end of the budget."""
+    known, counters, features = state[0], state[1], state[2]
+    x, y, f0, trace = sample
+    if counters[_INERT] > 0:
+        return False
+    for p in range(known.shape[0]):
+        if known[p] != counters[_UPDATES]:
+            f = image_output(x, p, network, layout, trace, features)
+            margin = y[p] * law[0] * (f - f0[p])
+            if not 1.0 <= margin < np.inf:
+                return False
+    return True
+
+
+@compiled()
+def _result(code, counters):
+    return code, counters[_LAST_STEP], counters[_UPDATES], counters[_VIOLATORS]
+
+
+@compiled()
+def run_images(sample, network, start, squares, layout, law, draw, limits):
+    """Train one replica in place, from step `limits[0]` on.
+
+    Parameters
+    ----------
+    sample : tuple
+        Pixels of all images, y (P,), f0 (P,) and the activations of one image
+        (:func:`trainers.images.cnn.image_output`).
+    network, start : tuple
+        Scaled parameters, and a copy of them from which the weight change is measured.
+    squares : array (5,)
+        Squared scales, as :func:`trainers.kernels.mlp.add_gradient`.
+    law : tuple
+        alpha, T = eta/B and the code of the loss.
+    draw, limits : tuple
+        As :func:`trainers.kernels.sgd.run_sgd`.
+
+    Returns
+    -------
+    tuple of int
+        Stop code, last step that moved the weights (0 if none did), updates, violators used.
+    """
+    seed, batch_size, sampling = draw
+    step, max_steps, n_updates, max_square = limits
+    n_train = sample[1].shape[0]
+    n_rows = max(1, _BUFFERED_DRAWS // batch_size)
+    batches = np.empty((n_rows, batch_size), np.int32)
+    words = np.empty(n_rows * batch_size, np.uint64)
+    stamps = np.full(n_train, -1, np.int64)
+    state = _state(sample, network, n_updates)
+    buffer_start = step - n_rows
+    while step < max_steps:
+        if step >= buffer_start + n_rows:
+            buffer_start = step
+            fill_batches(seed, step, n_train, sampling, stamps, words, batches)
+        batch = batches[step - buffer_start]
+        step += 1
+        code = _take_step(
+            batch, step, sample, network, start, squares, layout, law, max_square, state
+        )
+        if code != _RUNNING:
+            return _result(code, state[1])
+    fitted = _is_fitted(sample, network, layout, law, state)
+    return _result(FITTED if fitted else STEP_BUDGET, state[1])
+
+
+@compiled()
+def run_selected_images(sample, network, start, squares, layout, law, draw, limits):
+    """Train one replica with batches of varying size; parameters as :func:`run_images`.
+
+    Parameters
+    ----------
+    draw : tuple
+        Seed (uint64), b, P(1 -> 0) and P(0 -> 1).
+    """
+    step, max_steps, n_updates, max_square = limits
+    buffer = selection_buffer(sample[1].shape[0])
+    members, offsets = buffer[0], buffer[1]
+    open_selection(draw, step, buffer[3])
+    state = _state(sample, network, n_updates)
+    buffer_start, n_rows = step, 0
+    while step < max_steps:
+        if step >= buffer_start + n_rows:
+            buffer_start = step
+            n_rows = fill_selections(draw, step, max_steps, buffer)
+        row = step - buffer_start
+        step += 1
+        code = _take_step(
+            members[offsets[row] : offsets[row + 1]], step, sample, network, start, squares,
+            layout, law, max_square, state,
+        )  # fmt: skip
+        if code != _RUNNING:
+            return _result(code, state[1])
+    fitted = _is_fitted(sample, network, layout, law, state)
+    return _result(FITTED if fitted else STEP_BUDGET, state[1])

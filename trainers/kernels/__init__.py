@@ -1,0 +1,1 @@
+"""The compiled trainer of the multilayer perceptron."""

@@ -1,0 +1,90 @@
+"""Exact SGD for a loss that never vanishes: every sample of every batch pulls.
+
+Nothing can be looked ahead, and whether the training is fitted (y F >= 1 for all points, the
+margin of the hinge) is tested after every so many steps only.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from trainers.batches.fixed_size import fill_batches
+from trainers.compiled.compilation import compiled
+from trainers.kernels.look_ahead import apply_batch, classify, settle, step_arrays
+from trainers.kernels.sgd import (
+    DIVERGED,
+    FITTED,
+    STEP_BUDGET,
+    rounding_unit,
+    squared_weight_change,
+)
+from trainers.stopping import DIVERGENCE_CHECK
+
+_BUFFERED_DRAWS = 1024
+
+
+@compiled(fastmath=True)
+def is_fitted(queue, sample, law, record, version, status, network, workspace, arrays):
+    """Return whether no point is a violator, and how many were evaluated to find out."""
+    n_train, block = queue.shape[0], workspace[0].shape[0]
+    record[1][0] = max(record[1][0], rounding_unit(network, law))
+    for first in range(0, n_train, block):
+        n = min(block, n_train - first)
+        _, certain = classify(
+            queue[first:], n, sample, law, record, version, status, network, workspace
+        )
+        if certain > 0:
+            return False, first + n
+    return settle(sample, law, version, status, network, arrays) == 0, n_train
+
+
+@compiled(fastmath=True)
+def run_every_step(
+    sample, network, start, squares, workspace, law, draw, limits, record, test_every, is_last
+):
+    """Train one replica in place; parameters and results as :func:`trainers.kernels.sgd.run_sgd`.
+
+    Parameters
+    ----------
+    test_every : int
+        Steps between tests for fit, counted from the first step of the training.
+    is_last : bool
+        Whether the budget ends with the last step, so that it is tested there too.
+    """
+    seed, batch_size, sampling = draw
+    step, max_steps, n_updates, max_square = limits
+    n_train = sample[0].shape[0]
+    n_rows = max(1, _BUFFERED_DRAWS // batch_size)
+    batches = np.empty((n_rows, batch_size), np.int32)
+    words = np.empty(n_rows * batch_size, np.uint64)
+    stamps = np.full(n_train, -1, np.int64)
+    status, queue = np.full(n_train, -1, np.int64), np.arange(n_train)
+    arrays = step_arrays(sample, network, law[3], batch_size)
+    buffer_start, version = step - n_rows, 0
+    last_step, n_pulled, n_evaluated = 0, 0, 0
+    while step < max_steps:
+        if step >= buffer_start + n_rows:
+            buffer_start = step
+            fill_batches(seed, step, n_train, sampling, stamps, words, batches)
+        batch = batches[step - buffer_start]
+        used = apply_batch(batch, sample, law, version, status, network, squares, arrays)
+        if used < 0:
+            return DIVERGED, last_step, n_updates, n_pulled, n_evaluated
+        step += 1
+        if used > 0:
+            last_step = step
+            n_updates += 1
+            n_pulled += used
+            if n_updates % DIVERGENCE_CHECK == 0:
+                change = squared_weight_change(network, start, squares)
+                if not change <= max_square:
+                    return DIVERGED, last_step, n_updates, n_pulled, n_evaluated
+        if step % test_every == 0 or (is_last and step == max_steps):
+            version += 1
+            fitted, n = is_fitted(
+                queue, sample, law, record, version, status, network, workspace, arrays
+            )
+            n_evaluated += n
+            if fitted:
+                return FITTED, last_step, n_updates, n_pulled, n_evaluated
+    return STEP_BUDGET, last_step, n_updates, n_pulled, n_evaluated

@@ -1,0 +1,1 @@
+"""Gradient noise at fixed weights, and noise that is injected."""

@@ -1,0 +1,1 @@
+"""Training anybody's torch module."""

@@ -1,0 +1,1 @@
+"""Observables that are measured on request."""

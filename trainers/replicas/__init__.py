@@ -1,0 +1,1 @@
+"""Many replicas in one set of torch tensors."""

@@ -43,3 +43,17 @@ class Verdict:
             "stderr": json_number(self.stderr),
             "pull": json_number(self.pull),
         }
+
+
+@dataclass(frozen=True)
+class Light:
+    """One condition of the answer."""
+
+    name: str
+    """The condition in a few words."""
+    state: str
+    """``green``, ``red`` or ``not measured``."""
+    reason: str
+    """The number it was judged by."""
+    remedy: str = ""
+    """Which data would settle a red light."""

@@ -12,11 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis.estimates import FloatArray, resampling_weights
+from analysis.arrays import BoolArray, FloatArray, IntArray
+from analysis.estimates import resampling_weights
 from analysis.table import MeasurementTable, ReadTableError
-
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 
 STABLE_FRACTION = 0.8
 """A cell (P, T) is used if at least this fraction of its runs fitted the data."""
@@ -210,3 +208,24 @@ def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
     result = np.full(np.shape(numerator), np.nan)
     np.divide(numerator, denominator, out=result, where=denominator > 0)
     return result
+
+
+def single_law(table: MeasurementTable) -> Curves:
+    """Return the curves of a table that holds one law, at its smallest batch size.
+
+    Raises
+    ------
+    ReadTableError
+        If settings other than the batch size vary.
+    """
+    groups = table.groups(without=("batch_size",))
+    if len(groups) > 1:
+        labels = "; ".join(group.label for group in groups)
+        raise ReadTableError(
+            f"the table holds {len(groups)} laws ({labels}); analyse them with analyse_scaling "
+            "or pick one of table.groups()"
+        )
+    frame = groups[0].frame
+    if "batch_size" in frame:
+        frame = frame[frame["batch_size"] == frame["batch_size"].min()]
+    return build_curves(frame)

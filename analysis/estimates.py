@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-FloatArray = npt.NDArray[np.float64]
+from analysis.arrays import FloatArray
 
 
 @dataclass(frozen=True)
@@ -228,3 +228,25 @@ def estimate_from_error(
     return Estimate(
         value, value * error, (value / factor, value * factor), n, definition, fit_range
     )
+
+
+def jackknife_stderr(left_out: Sequence[float]) -> float | None:
+    """Return the standard error from the values without each seed; None for fewer than two.
+
+    >>> round(jackknife_stderr([2.0, 2.5, 3.0]), 4)
+    0.5774
+    """
+    n = len(left_out)
+    if n < 2 or not all(math.isfinite(value) for value in left_out):
+        return None
+    return math.sqrt((n - 1) * float(np.var(left_out)))
+
+
+def resampled_means(values: FloatArray, weights: FloatArray) -> FloatArray:
+    """Weighted means over what is finite, shape (n_bootstrap, T); values have shape (T, seed)."""
+    known = np.isfinite(values)
+    sums = weights @ np.where(known, values, 0.0).T
+    counts = weights @ known.T.astype(float)
+    means = np.full(sums.shape, np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
+    return means

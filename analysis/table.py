@@ -384,3 +384,16 @@ def _check_replicas(frame: pd.DataFrame) -> None:
             f"temperature={first['temperature']:g}; each replica has one row (settings are told "
             f"apart by {', '.join(SETTINGS)})"
         )
+
+
+def count_runs(frame: pd.DataFrame) -> dict[str, int | None]:
+    """Return runs by how they ended; what was planned and what failed is not in a table."""
+    reasons = frame["stop_reason"].value_counts()
+    censored = int(reasons.get("step_budget", 0)) + int(reasons.get("wall_budget", 0))
+    return {
+        "planned": None,
+        "fitted": int(reasons.get("fitted", 0)),
+        "censored": censored,
+        "diverged": int(reasons.get("diverged", 0)),
+        "failed": None,
+    }

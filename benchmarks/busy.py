@@ -14,8 +14,9 @@ from typing import Any, cast
 import numpy as np
 
 from search_spaces.configuration import Configuration
+from studies.contracts import Experiment
 from studies.execution.worker import run_pack
-from studies.experiments import Experiment, add_experiment
+from studies.experiments import add_experiment
 
 NAME = "busy"
 PARAMS = ("x", "products")

@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from studies.contracts import Configuration
 from studies.execution.driver import Budget, Driver
 from studies.execution.executors import Executor
 from studies.execution.interrupt import Interrupt
 from studies.execution.progress import Progress
-from studies.experiments import Configuration
 from studies.ledger.base import Ledger
 from studies.plans.queue import PackQueue
 from studies.plans.samplers import planned_distributions
@@ -24,7 +24,7 @@ from studies.results.table import provenance_rows, table_rows, to_csv
 from studies.run_options import RunOptions
 from studies.specs.spec import StudySpec
 from studies.study import Study
-from studies.tracking.tracker import ConfigurationFeed
+from studies.tracking.feed import ConfigurationFeed
 from studies.tracking.uri import local_uri
 
 Plan = Sequence[tuple[Configuration, tuple[int, ...]]]

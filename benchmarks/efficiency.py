@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.driving import drive
-from studies.execution.executors import Executor, RayExecutor
+from studies.execution.executors import Executor
+from studies.execution.ray_executor import RayExecutor
 from studies.execution.worker import run_pack
 from studies.ledger.base import Ledger
-from studies.plans.queue import Unit
 from studies.specs.resolve import resolve_spec
+from studies.units import Unit
 
 CORES = 2
 

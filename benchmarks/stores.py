@@ -18,8 +18,9 @@ from studies.ledger.base import Ledger
 from studies.ledger.connection import read_database
 from studies.ledger.database import DatabaseLedger
 from studies.ledger.sharing import SharedWork
-from studies.plans.queue import PackQueue, Work
+from studies.plans.queue import PackQueue
 from studies.plans.samplers import planned_distributions
+from studies.units import Work
 
 SEEDS = tuple(range(32))
 ROUNDS, UNITS = 5, 40

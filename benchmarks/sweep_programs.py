@@ -25,7 +25,7 @@ EXPERIMENT = "benchmark"
 
 def run_thermometer(folder: Path, n: int, products: int, seconds: float) -> dict[str, Any]:
     """Drive the trainings as a study does: journal, packs on Ray, MLflow, tables."""
-    from studies.execution.executors import RayExecutor
+    from studies.execution.ray_executor import RayExecutor
 
     know_busy()
     plan = [(configuration((k + 0.5) / n, products, seconds), (0,)) for k in range(n)]

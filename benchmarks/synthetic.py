@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from studies.execution.executors import Executor, Results, WorkerDiedError
-from studies.plans.queue import Pack
+from studies.units import Pack
 
 N_ROWS = 512
 _LAYERS = {f"relative_weight_change_layer_{k}": 0.02 for k in range(1, 5)}

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from studies.folder import StudyFolder
 from studies.tracking.client import import_mlflow
+from studies.tracking.feed import configuration_runs
 from studies.tracking.server import comparison_address, free_port, mlflow_server
-from studies.tracking.tracker import configuration_runs
 from studies.tracking.uri import store_uri
 
 ROOT = Path(__file__).resolve().parents[1]

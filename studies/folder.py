@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from search_spaces import InvalidSettingError
-from studies.specs.resolve import read_yaml
 from studies.specs.spec import StudySpec
+from studies.specs.yaml_files import read_yaml
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 

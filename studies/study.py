@@ -11,22 +11,24 @@ from optuna.distributions import BaseDistribution
 
 from search_spaces import InvalidSettingError, SearchSpace
 from studies import provenance
+from studies.contracts import Result
 from studies.execution.driver import Budget, Driver, Outcome
-from studies.execution.executors import Executor, RayExecutor, SerialExecutor
+from studies.execution.executors import Executor, SerialExecutor
 from studies.execution.interrupt import Interrupt
 from studies.execution.phases import ANALYSIS, REPORT, STARTING, TRACKING, TRAINING, Phases
 from studies.execution.places import ANY, EXECUTORS, check_places, lanes_for, pilot_device
 from studies.execution.progress import Progress
+from studies.execution.ray_executor import RayExecutor
 from studies.execution.worker import Task, limited, run_pack
 from studies.folder import StudyFolder
-from studies.kinds import Result, load_kind
+from studies.kinds import load_kind
 from studies.ledger.base import Ledger
 from studies.ledger.choice import choose_database, drive_ledger, held_by_store, open_ledger, shared
 from studies.memory import allow_memory, bounded_memory, read_memory
 from studies.plans.adaptive import AdaptiveWork, adaptive_distributions
 from studies.plans.counts import trainings_asked_for
 from studies.plans.extension import propose_extension
-from studies.plans.queue import PackQueue, Work
+from studies.plans.queue import PackQueue
 from studies.plans.samplers import (
     AskedWork,
     check_sampler,
@@ -39,10 +41,11 @@ from studies.specs.growth import check_growth
 from studies.specs.measured_windows import with_measured_windows
 from studies.specs.spec import StudySpec
 from studies.tracking.data_used import data_used
+from studies.tracking.feed import ConfigurationFeed
 from studies.tracking.runs import StudyRuns
 from studies.tracking.texts import study_note
 from studies.tracking.tracked import last_store
-from studies.tracking.tracker import ConfigurationFeed, MlflowTracker, NullTracker
+from studies.tracking.tracker import MlflowTracker, NullTracker
 from studies.tracking.uri import (
     absolute_uri,
     check_local_store,
@@ -51,6 +54,7 @@ from studies.tracking.uri import (
     same_store,
 )
 from studies.tracking.values import StudyResult
+from studies.units import Work
 
 __all__ = ["EXECUTORS", "RunOptions", "RunSummary", "Study"]
 

@@ -19,9 +19,9 @@ from studies.results.state import artifacts, fingerprint, write_state
 from studies.results.table import provenance_rows, table_rows, to_csv
 from studies.study import Study
 from studies.tracking.client import is_refusal, short_requests
+from studies.tracking.feed import configuration_result
 from studies.tracking.runs import StudyRuns
 from studies.tracking.tracked import last_store
-from studies.tracking.tracker import configuration_result
 from studies.tracking.uri import (
     absolute_uri,
     check_local_store,

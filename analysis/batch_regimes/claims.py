@@ -7,20 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.critical_temperature.claims import (
-    CONTRADICTED,
-    ESTABLISHED,
-    NOT_ESTABLISHED,
-    Verdict,
-)
+from analysis.batch_regimes.plane import SMALL_BATCH
+from analysis.claims import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED, Verdict
 from analysis.estimates import Estimate, format_value
 
 if TYPE_CHECKING:
-    from analysis.batch_regimes.study import BatchCell, BatchPlane
+    from analysis.batch_regimes.plane import BatchCell, BatchPlane
 
 LITERATURE = "Sclocchi and Wyart, arXiv:2309.10688"
-SMALL_BATCH = 4
-"""Largest B at which only T should matter."""
 TOLERANCE = 0.04
 """Departure of a weight change at B <= 4 that counts as equal."""
 TIME_TOLERANCE = 0.10

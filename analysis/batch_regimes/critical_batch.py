@@ -13,11 +13,15 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from analysis.arrays import FloatArray, IntArray
 from analysis.batch_regimes.grid import BatchGrid
-from analysis.curves import IntArray
-from analysis.estimates import Estimate, FloatArray, bootstrap_stderr, estimate_from_replicates
+from analysis.estimates import (
+    Estimate,
+    bootstrap_stderr,
+    estimate_from_replicates,
+    resampled_means,
+)
 from analysis.fits.power_law import PowerLawFit, fit_log_log
-from analysis.phase_diagram.noise_doubling import resampled_means
 
 EXCESS = 1.1
 """dw(B)/dw(1) at B*."""

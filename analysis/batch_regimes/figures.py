@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.batch_regimes.critical_batch import EXCESS, STABLE_SHARE, CriticalBatchLaw
-from analysis.batch_regimes.study import (
+from analysis.batch_regimes.plane import (
     BEYOND,
     FIRST_STEP,
     GRADIENT_DESCENT,

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from analysis.curves import STABLE_FRACTION, BoolArray, IntArray
-from analysis.estimates import Estimate, FloatArray, estimate_from_error, resampling_weights
-from analysis.phase_diagram.noise_doubling import resampled_means
+from analysis.arrays import BoolArray, FloatArray, IntArray
+from analysis.curves import STABLE_FRACTION
+from analysis.estimates import Estimate, estimate_from_error, resampled_means, resampling_weights
 from analysis.table import ReadTableError
 
 _LOGARITHMIC = ("relative_weight_change", "training_time")

@@ -6,19 +6,17 @@ import math
 import re
 from functools import partial
 
-from analysis.batch_regimes import figures
+from analysis.batch_regimes import checks, figures
+from analysis.batch_regimes.checks import batch_diagnostics, batch_forests
 from analysis.batch_regimes.claims import judge_plane
 from analysis.batch_regimes.critical_batch import EXCESS
-from analysis.batch_regimes.study import BatchCell, BatchPlane, BatchResult, headline_of
-from analysis.critical_temperature.report import TRAINING_CONVENTIONS
+from analysis.batch_regimes.plane import BatchCell, BatchPlane
+from analysis.batch_regimes.study import BatchResult, headline_of
 from analysis.estimates import Estimate, format_value, interval_text
-from analysis.report import study_figure_data as data
 from analysis.report.checks import diagnostics_figures, forest_figures
 from analysis.report.content import Answer, PlannedFigure, ReportContent, ReportTable
-from analysis.report.methods import bootstrap_sentence, training_methods
+from analysis.report.methods import TRAINING_CONVENTIONS, bootstrap_sentence, training_methods
 from analysis.report.page import ReportContext
-from analysis.report.study_diagnostics import batch_diagnostics
-from analysis.report.study_forests import batch_forests
 from analysis.report.tables import counts_table, verdict_table
 
 MOST_PLANES_DRAWN = 3
@@ -105,7 +103,7 @@ def _figures(plane: BatchPlane) -> list[PlannedFigure]:
     at = f", {plane.label}" if plane.label else ""
     hollow = "Hollow: η > η_max/2, beyond the stable step; in no fit"
     law = plane.headline_law
-    cells = partial(data.batch_plane_data, plane)
+    cells = partial(checks.batch_plane_data, plane)
     return [
         PlannedFigure(
             f"batch-plane{suffix}",
@@ -130,7 +128,7 @@ def _figures(plane: BatchPlane) -> list[PlannedFigure]:
             f"lines: weighted fits of ln B* = ln C + g ln P (weights 1/s², s ≥ 0.02), where at "
             f"least four sizes over a factor eight have a B*. Hollow with an arrow: lower bound. "
             f"{_noise_scale_sentence(plane)}",
-            partial(data.critical_batch_data, plane),
+            partial(checks.critical_batch_data, plane),
         ),
         PlannedFigure(
             f"time-and-error{suffix}",

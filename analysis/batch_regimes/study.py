@@ -10,116 +10,38 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.batch_regimes.claims import SMALL_BATCH, judge_plane
+from analysis.batch_regimes.claims import judge_plane
 from analysis.batch_regimes.critical_batch import (
     STABLE_SHARE,
     CriticalBatch,
-    CriticalBatchLaw,
     fit_critical_batches,
     locate_critical_batches,
 )
 from analysis.batch_regimes.grid import (
     BatchGrid,
-    NoiseScale,
     build_grid,
     compared_runs,
     noise_scales,
 )
-from analysis.critical_temperature.claims import Verdict
-from analysis.estimates import Estimate, estimate_from_error
-from analysis.phase_diagram.error_steps import NOISE_ONSET, Window
-from analysis.phase_diagram.noise_doubling import resampled_means
+from analysis.batch_regimes.plane import (
+    BEYOND,
+    FIRST_STEP,
+    GRADIENT_DESCENT,
+    NOISE_DOMINATED,
+    SMALL_BATCH,
+    UNKNOWN,
+    BatchCell,
+    BatchPlane,
+)
+from analysis.claims import Verdict
+from analysis.estimates import Estimate, estimate_from_error, resampled_means
+from analysis.locating.window import NOISE_ONSET, Window
 from analysis.result import JoinedResult
-from analysis.table import MeasurementTable, plain, setting_text, settings_label
-
-NOISE_DOMINATED = "noise_dominated"
-FIRST_STEP = "first_step_dominated"
-GRADIENT_DESCENT = "gradient_descent"
-BEYOND = "beyond the stable step"
-UNKNOWN = "not comparable"
-PHASES = (NOISE_DOMINATED, FIRST_STEP, GRADIENT_DESCENT, BEYOND, UNKNOWN)
-
-
-@dataclass(frozen=True)
-class BatchCell:
-    """One measured (P, T, B) against the smallest B at the same (P, T)."""
-
-    n_train: int
-    temperature: float
-    batch_size: int
-    learning_rate: float
-    phase: str
-    """A name of :data:`PHASES`."""
-    n_runs: int
-    n_fitted: int
-    weight_change: Estimate | None
-    """ln dw(B)/dw(B0), paired by seed."""
-    training_time: Estimate | None
-    """ln t*(B)/t*(B0), paired by seed."""
-    test_error: Estimate | None
-    """Test error at B minus that at B0, paired by seed."""
-
-    @property
-    def is_calm(self) -> bool:
-        """Whether eta is at most eta_max/2."""
-        return self.phase != BEYOND
-
-
-@dataclass(frozen=True)
-class BatchPlane:
-    """The (B, eta) plane of one set of settings at all its P."""
-
-    settings: dict[str, Any]
-    """Settings that tell this plane from others; empty if there is one."""
-    window: Window | None
-    """T_1 and eta_max of this network, None if alpha is unknown."""
-    grid: BatchGrid = field(repr=False)
-    """The data as arrays."""
-    cells: tuple[BatchCell, ...]
-    """Every measured cell."""
-    laws: tuple[CriticalBatchLaw, ...]
-    """B*(P), one per temperature."""
-    pooled: dict[tuple[int, str], Estimate]
-    """Paired differences pooled over T and 1 < B <= 4, by size and observable."""
-    noise_scale: tuple[NoiseScale, ...]
-    """Gradient noise scale; empty if not measured."""
-
-    @property
-    def label(self) -> str:
-        """``alpha=100`` or ``""``."""
-        return settings_label(self.settings)
-
-    @property
-    def headline_law(self) -> CriticalBatchLaw:
-        """The law with most located sizes, of equals the one at the highest T."""
-        return max(self.laws, key=lambda law: (len(law.located), law.temperature))
-
-    def key(self, name: str, *parts: str) -> str:
-        """Return ``name[parts,label]``."""
-        inside = ",".join(part for part in (*parts, self.label) if part)
-        return f"{name}[{inside}]" if inside else name
-
-    def estimates(self) -> dict[str, Estimate]:
-        """Return every number by its key, e.g. ``B_star[n_train=512,temperature=0.01]``."""
-        found: dict[str, Estimate | None] = {}
-        for law in self.laws:
-            at = f"temperature={setting_text(law.temperature)}"
-            found[self.key("gamma_B_star", at)] = law.exponent
-            for batch in law.batches:
-                found[self.key("B_star", f"n_train={batch.n_train}", at)] = batch.estimate()
-        for (size, observable), estimate in self.pooled.items():
-            found[self.key(f"small_batches_{observable}", f"n_train={size}")] = estimate
-        for scale in self.noise_scale:
-            parts = [f"n_train={scale.n_train}"]
-            if scale.temperature is not None:
-                parts.append(f"temperature={setting_text(scale.temperature)}")
-            found[self.key(f"gradient_noise_scale_{scale.when}", *parts)] = scale.estimate
-        return {key: estimate for key, estimate in found.items() if estimate is not None}
+from analysis.table import MeasurementTable, plain
 
 
 @dataclass(frozen=True)

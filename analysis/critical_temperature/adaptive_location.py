@@ -13,8 +13,8 @@ import math
 
 import numpy as np
 
+from analysis.arrays import FloatArray
 from analysis.curves import Curves
-from analysis.estimates import FloatArray
 from analysis.locating.located import (
     ABOVE_WINDOW,
     BELOW_WINDOW,

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from analysis.critical_temperature.law import ScalingLaw
 from analysis.estimates import Estimate
 from analysis.fits.forest import Forest, ForestRow
+from analysis.report.diagnostics import (
+    Diagnostics,
+    ends_of_runs,
+    joined,
+    precision_pairs,
+    pulls_of_law,
+    spread_of,
+    step_size_pairs,
+)
+from analysis.table import MeasurementTable
 
 
 def scaling_forests(law: ScalingLaw) -> tuple[Forest, ...]:
@@ -67,3 +79,30 @@ def _collapse_rows(law: ScalingLaw) -> tuple[ForestRow, ...]:
         distance = Estimate(fit.opinion.a, fit.opinion.width, None, fit.a.n, "least P_b", where)
         rows.append(ForestRow("Bhattacharjee-Seno", distance))
     return tuple(rows)
+
+
+def scaling_diagnostics(law: ScalingLaw, table: MeasurementTable) -> Diagnostics:
+    """Diagnose the runs of one law, with its runs at other batch sizes and precisions."""
+    rows = law.curves.frame
+    settings = {k: v for k, v in law.settings.items() if k not in ("batch_size", "dtype")}
+    beside = table.frame
+    for name, value in settings.items():
+        beside = beside[beside[name] == value]
+    precisions = beside
+    if "batch_size" in beside:
+        precisions = beside[beside["batch_size"] == law.batch_size]
+    if "dtype" in law.settings:
+        beside = beside[beside["dtype"] == law.settings["dtype"]]
+    pulls = [
+        pulls_of_law(f"c = {c:g}", fit)
+        for c, fit in sorted(law.fits.items())
+        if len(fit.sizes) > 1
+    ]
+    shared = law.curves.shared_seeds
+    return Diagnostics(
+        pulls=joined(pulls),
+        spread=pd.DataFrame() if law.is_adaptive else spread_of(rows, "relative_weight_change"),
+        ends=ends_of_runs(rows),
+        steps=step_size_pairs(beside) if shared else pd.DataFrame(),
+        precision=precision_pairs(precisions) if shared else pd.DataFrame(),
+    )

@@ -8,7 +8,6 @@ its own beside it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from analysis.claims import (
     ESTABLISHED,
     LITERATURE,
     NOT_ESTABLISHED,
+    Light,
     Verdict,
 )
 from analysis.critical_temperature.law import ScalingLaw
@@ -26,35 +26,10 @@ from analysis.fits.collapse import LARGEST_QUALITY
 from analysis.fits.collapse_quality import MINIMUM_OVERLAP
 from analysis.fits.power_law import FLAT, MINIMUM_RANGE, MINIMUM_SIZES, PowerLawFit
 
-__all__ = [
-    "CONTRADICTED",
-    "ESTABLISHED",
-    "LITERATURE",
-    "NOT_ESTABLISHED",
-    "Light",
-    "Verdict",
-    "judge",
-    "lights",
-]
-
 ACCEPTABLE_P_VALUE = 0.01
 LARGEST_CENSORED_FRACTION = 0.05
 NEGLIGIBLE_EXPONENT = 0.1
 """|x| below which t*/T ~ T^x counts as independent of T: 26 % per decade."""
-
-
-@dataclass(frozen=True)
-class Light:
-    """One condition of the answer."""
-
-    name: str
-    """The condition in a few words."""
-    state: str
-    """``green``, ``red`` or ``not measured``."""
-    reason: str
-    """The number it was judged by."""
-    remedy: str = ""
-    """Which data would settle a red light."""
 
 
 def lights(law: ScalingLaw) -> tuple[Light, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.estimates import FloatArray
+from analysis.arrays import FloatArray
 from analysis.fits.collapse import CollapseFit
 from analysis.report.style import add_size_legend, label_decades, size_colours
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from analysis.arrays import BoolArray, FloatArray
 from analysis.critical_temperature.noise_windows import noise_window
-from analysis.curves import BoolArray, Curves
-from analysis.estimates import Estimate, FloatArray, estimate_from_replicates
+from analysis.curves import Curves
+from analysis.estimates import Estimate, estimate_from_replicates
 from analysis.fits.power_law import size_range
 
 NOISE_WINDOW = (6.0, 60.0)

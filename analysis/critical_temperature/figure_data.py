@@ -10,9 +10,10 @@ import math
 import numpy as np
 import pandas as pd
 
+from analysis.arrays import BoolArray, FloatArray
 from analysis.critical_temperature.law import ScalingLaw
-from analysis.curves import BoolArray, mean_over_runs, stderr_over_runs
-from analysis.estimates import Estimate, FloatArray
+from analysis.curves import mean_over_runs, stderr_over_runs
+from analysis.estimates import Estimate
 from analysis.locating.located import LOCATED
 
 

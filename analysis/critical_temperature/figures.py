@@ -14,11 +14,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.arrays import FloatArray
 from analysis.critical_temperature.adaptive_location import measured_curve
 from analysis.critical_temperature.collapse_figure import plot_collapse
 from analysis.critical_temperature.companion_laws import PlaneFit
 from analysis.critical_temperature.law import ScalingLaw
-from analysis.estimates import FloatArray, student_factor
+from analysis.curves import mean_over_runs, stderr_over_runs
+from analysis.estimates import student_factor
 from analysis.locating.located import CriticalTemperature
 from analysis.report.style import (
     GREY,
@@ -305,3 +307,37 @@ def _draw_training_time(axes: Axes, law: ScalingLaw, fit: PlaneFit) -> None:
     axes.set_title(f"$b$ = {b},  $x$ = {x}", fontsize=9)
     label_decades(axes)
     label_sizes(axes, sizes)
+
+
+def plot_test_error(law: ScalingLaw) -> Figure:
+    """Mean test error against T, one curve per P."""
+    figure = Figure(figsize=(6.4, 4.3), layout="constrained")
+    axes = figure.subplots()
+    curves = law.curves
+    values = curves.values("test_error")
+    means, errors = mean_over_runs(values), np.nan_to_num(stderr_over_runs(values))
+    colours = size_colours(curves.sizes)
+    for p, size in enumerate(curves.sizes):
+        known = np.isfinite(means[p])
+        axes.plot(curves.temperatures[known], means[p][known], color=colours[int(size)], lw=0.7)
+        draw_means(axes, curves, p, means[p], errors[p], colours[int(size)])
+        for onsets, marker in ((law.onsets.up, "^"), (law.onsets.down, "v")):
+            _mark_onset(axes, law, p, onsets.points[p], marker, colours[int(size)])
+    axes.set(xscale="log", xlabel=r"temperature  $T = \eta/B$", ylabel="test error")
+    if np.nanmin(means) > 0:
+        axes.set_yscale("log")
+    label_decades(axes)
+    add_size_legend(axes, colours, outside=True)
+    return figure
+
+
+def _mark_onset(
+    axes: Axes, law: ScalingLaw, p: int, point: CriticalTemperature, marker: str, colour: Any
+) -> None:
+    """T_test as a large open triangle on the curve, interpolated as it was located."""
+    if point.value is None:
+        return
+    means = mean_over_runs(law.curves.values("test_error"))[p]
+    known = np.isfinite(means)
+    y = np.interp(math.log(point.value), np.log(law.curves.temperatures[known]), means[known])
+    axes.plot(point.value, y, marker, color=colour, mfc="none", ms=10, mew=1.2)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.arrays import FloatArray
 from analysis.critical_temperature.companion_laws import CompanionLaws, fit_companion_laws
 from analysis.critical_temperature.comparison.batches import BatchComparison
 from analysis.critical_temperature.noise_onset import NoiseOnset, locate_noise_onset
@@ -25,12 +26,7 @@ from analysis.critical_temperature.test_error.edges import (
 from analysis.critical_temperature.test_error.logistic import LogisticLaw, fit_error_law
 from analysis.critical_temperature.test_error.onsets import ErrorOnsets, locate_error_onsets
 from analysis.curves import Curves
-from analysis.estimates import (
-    Estimate,
-    FloatArray,
-    estimate_from_error,
-    estimate_from_replicates,
-)
+from analysis.estimates import Estimate, estimate_from_error, estimate_from_replicates
 from analysis.fits.collapse import CollapseFit, fit_collapse
 from analysis.fits.power_law import NOT_DETERMINED, PowerLawFit, fit_power_law, size_range
 from analysis.locating.located import (

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize
 
+from analysis.arrays import FloatArray
 from analysis.curves import Curves
-from analysis.estimates import FloatArray, bootstrap_stderr
+from analysis.estimates import bootstrap_stderr
 from analysis.locating.located import (
     LOCATED,
     NO_PLATEAU,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.estimates import FloatArray
+from analysis.arrays import FloatArray
 
 _EDGE = 1.35
 """Factor between an end of a window and a temperature that is as good: a half grid step."""

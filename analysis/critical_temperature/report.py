@@ -11,24 +11,21 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from analysis.critical_temperature import captions, figure_data, figures
-from analysis.critical_temperature.checks import scaling_forests
+from analysis.critical_temperature.checks import scaling_diagnostics, scaling_forests
+from analysis.critical_temperature.figures import plot_test_error
 from analysis.critical_temperature.law import ScalingLaw
-from analysis.critical_temperature.methods import CITED, scaling_methods
 from analysis.critical_temperature.study import ScalingResult
-from analysis.critical_temperature.test_error.figure import plot_test_error
+from analysis.critical_temperature.tables import exponent_table, model_table, temperature_tables
 from analysis.estimates import interval_text
 from analysis.report.checks import diagnostics_figures
 from analysis.report.content import Answer, PlannedFigure, ReportContent, ReportTable
 from analysis.report.forest_figure import plot_forests
+from analysis.report.methods import TRAINING_CONVENTIONS, training_methods
 from analysis.report.page import ReportContext, write_report
-from analysis.report.study_diagnostics import scaling_diagnostics
-from analysis.report.tables import (
-    counts_table,
-    exponent_table,
-    model_table,
-    temperature_tables,
-    verdict_table,
-)
+from analysis.report.tables import counts_table, verdict_table
+
+CITED = ("sclocchi2023dissecting", "sclocchi2024regimes", "chizat2019lazy", "jacot2018ntk")
+"""Papers that every scaling report rests on."""
 
 _QUESTION = (
     "How does the temperature T_c = η/B at which SGD noise takes a network out of the lazy regime "
@@ -211,10 +208,36 @@ ADAPTIVE_CONVENTIONS = (
 )
 
 
-TRAINING_CONVENTIONS = (
-    "T = η/B. A run is fitted when no training point violates its margin; it is censored when it "
-    "used up its budget and diverged when its output was no longer finite or its weights ran "
-    "away.",
-    "Relative weight change: ‖w − w₀‖/‖w₀‖ over all parameters. Training time t* = η × index of "
-    "the last step that changed the weights; t*/T counts sample presentations.",
-)
+def scaling_methods(result: ScalingResult, context: ReportContext) -> tuple[str, ...]:
+    """Return the methods as paragraphs, ready for a paper."""
+    law = result.laws[0]
+    own = (_temperatures(law), _errors(result, law))
+    return training_methods(result.table, context, own, law.replicas)
+
+
+def _temperatures(law: ScalingLaw) -> str:
+    determined = law.exponents_over_thresholds()
+    others = ", ".join(f"{c:g}" for c in law.thresholds[1:] if c in determined)
+    if law.is_adaptive:
+        return (
+            f"{law.fit.symbol} is the {law.lazy[law.headline].definition}. Every size chose its "
+            f"temperatures from its own finished trainings; its value and error are mean and "
+            f"standard deviation of a posterior. ln T_c = ln C − a ln P was fitted by weighted "
+            f"least squares."
+        )
+    text = (
+        f"{law.fit.symbol} is the {law.lazy[law.headline].definition}, interpolated in "
+        f"(ln T, ln Δw) between neighbouring temperatures and never extrapolated. "
+        f"ln T_c = ln C − a ln P was fitted by weighted least squares"
+    )
+    return f"{text}; the same with c = {others} gives the systematic." if others else f"{text}."
+
+
+def _errors(result: ScalingResult, law: ScalingLaw) -> str:
+    if law.is_adaptive:
+        return "The error of the exponent is that of the fit, as if sizes were independent."
+    return (
+        f"Errors come from {result.n_bootstrap} bootstrap samples of whole seeds, carried through "
+        f"T_c into the exponent; 95 % intervals use Student's t with {law.n_seeds - 1} degrees "
+        f"of freedom."
+    )

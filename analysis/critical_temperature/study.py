@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.claims import Light, Verdict
 from analysis.critical_temperature.adaptive_law import analyse_adaptive_law
 from analysis.critical_temperature.adaptive_location import DEFAULT_TOLERANCE, is_adaptive
-from analysis.critical_temperature.claims import Light, Verdict, judge, lights
+from analysis.critical_temperature.claims import judge, lights
 from analysis.critical_temperature.comparison.batches import compare_batch_sizes
 from analysis.critical_temperature.law import ADAPTIVE, ScalingLaw, analyse_law
 from analysis.curves import Curves, build_curves

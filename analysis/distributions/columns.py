@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from analysis.estimates import FloatArray
+from analysis.arrays import FloatArray
 
 USED = "used"
 NOT_FINITE = "not finite"

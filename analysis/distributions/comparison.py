@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from analysis.arrays import FloatArray
 from analysis.distributions.columns import Columns, blocks, screen_columns
 from analysis.distributions.stable import as_matrix, fit_ecf, fit_mcculloch
 from analysis.distributions.stable_table import stable_table
 from analysis.distributions.student import fit_student
-from analysis.estimates import FloatArray
 
 HEAVY = 4.0
 """Advantage in AIC of the stable law over the Gaussian beyond which noise counts as heavy."""

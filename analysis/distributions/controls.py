@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from analysis.arrays import FloatArray
 from analysis.distributions.comparison import LawComparison
 from analysis.distributions.stable import as_matrix, fit_stable
-from analysis.estimates import FloatArray
 
 
 def gaussian_surrogate(samples: npt.ArrayLike, seed: int = 0) -> FloatArray:

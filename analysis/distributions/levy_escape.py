@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from analysis.arrays import FloatArray
 from analysis.distributions.stable_density import jump_constant
-from analysis.estimates import FloatArray
 
 RELIABLE_WIDTH = 15.0
 """Width over stationary scale from which the asymptotic rate holds to about 10 %."""

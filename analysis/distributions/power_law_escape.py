@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize, special
 
+from analysis.arrays import FloatArray
 from analysis.distributions.student import log_normalization
-from analysis.estimates import FloatArray
 
 CONVENTIONS = {"ito": 1.0, "stratonovich": 0.5, "paper": 0.0}
 """What is added to H/(eta sigma_H) by convention."""

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize
 
+from analysis.arrays import FloatArray
 from analysis.distributions.columns import Columns, blocks, screen_columns
 from analysis.distributions.stable_table import LOWEST, TAIL_INDICES, stable_table
-from analysis.estimates import FloatArray
 
 METHODS = ("ecf", "mcculloch", "mohammadi", "mle")
 """Characteristic-function regression, quantiles, block log-moments, maximum likelihood."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
-from analysis.estimates import FloatArray
+from analysis.arrays import FloatArray
 
 TINY = -745.0
 """Logarithm below which a density or tail probability counts as zero."""

@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from analysis.arrays import FloatArray
 from analysis.distributions.stable_density import density_row
-from analysis.estimates import FloatArray
 
 TAIL_INDICES: FloatArray = np.concatenate(
     [np.round(np.arange(50, 190, 2) / 100, 2), np.round(np.arange(1900, 2001, 5) / 1000, 3)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import special
 
-from analysis.estimates import FloatArray
+from analysis.arrays import FloatArray
 
 LARGEST_DOF = 1000.0
 """Degrees of freedom beyond which a Student law is a Gaussian for all purposes."""

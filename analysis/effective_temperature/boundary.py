@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from analysis.estimates import FloatArray
+from analysis.arrays import FloatArray
 
 CONTACT = 0.05
 """|h - kappa| below which a point touches its target margin."""

@@ -15,12 +15,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import stats
 
-from analysis.critical_temperature.claims import (
-    CONTRADICTED,
-    ESTABLISHED,
-    NOT_ESTABLISHED,
-    Verdict,
-)
+from analysis.claims import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED, Verdict
 from analysis.effective_temperature.laws import (
     LogLaw,
     distances,

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from analysis.curves import IntArray
-from analysis.effective_temperature.slopes import jackknife_stderr
+from analysis.arrays import FloatArray, IntArray
 from analysis.effective_temperature.table import ReplicaCell, TemperatureCell
-from analysis.estimates import Estimate, FloatArray, estimate_from_error
+from analysis.estimates import Estimate, estimate_from_error, jackknife_stderr
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from analysis.effective_temperature import figures
+import pandas as pd
+
+from analysis.effective_temperature import checks, figures
+from analysis.effective_temperature.checks import temperature_diagnostics, temperature_forests
 from analysis.effective_temperature.study import METHODS, NO_SINGLE_TEMPERATURE, TemperatureResult
 from analysis.effective_temperature.table import ReplicaCell, TemperatureCell
 from analysis.estimates import Estimate
-from analysis.report import study_figure_data as data
 from analysis.report.checks import diagnostics_figures, forest_figures
 from analysis.report.content import Answer, PlannedFigure, ReportContent, ReportTable
-from analysis.report.noise_methods import temperature_methods
+from analysis.report.methods import paragraphs, seeds_of, shown
 from analysis.report.page import ReportContext
-from analysis.report.study_diagnostics import temperature_diagnostics
-from analysis.report.study_forests import temperature_forests
 from analysis.report.tables import verdict_table
 
 CONVENTIONS = (
@@ -86,7 +86,7 @@ def _figures(result: TemperatureResult) -> tuple[PlannedFigure, ...]:
                 "would be one temperature. Points: simulation, means over seeds; lines: "
                 "mean-field theory; dashed: the diagonal. B(k): displacement after k steps, χ(k): "
                 "response, L: the length of the window.",
-                lambda: data.fluctuation_data(result),
+                lambda: checks.fluctuation_data(result),
             )
         )
         planned.append(
@@ -97,7 +97,7 @@ def _figures(result: TemperatureResult) -> tuple[PlannedFigure, ...]:
                 "SGD); dotted: the fitted power law of T_sec. Right: distance of replicas below "
                 "capacity. Error bars: jackknife over seeds, where larger than the symbol; lines: "
                 "mean-field theory.",
-                lambda: data.temperature_data(result),
+                lambda: checks.temperature_data(result),
             )
         )
     if any(figures.has_widths(cells) for cells in result.replicas.values()):
@@ -109,7 +109,7 @@ def _figures(result: TemperatureResult) -> tuple[PlannedFigure, ...]:
                 "noise; one colour per η. Points: simulation, standard errors over seeds, "
                 "most of which is common to all points, since they share their data; black lines: "
                 "mean-field theory. Normalised margin: h/√(|w|²/N).",
-                lambda: data.width_data(result),
+                lambda: checks.width_data(result),
             )
         )
     sentence = (
@@ -189,3 +189,28 @@ def _number(estimate: Estimate) -> str:
 
 
 _ROUNDING = 1e-8
+
+
+def temperature_methods(frame: pd.DataFrame, context: ReportContext) -> tuple[str, ...]:
+    """Return how displacement and response were measured, in simulation and theory."""
+    simulated = frame[frame["method"] == "simulation"]
+    solved = frame[frame["method"] == "mean_field"]
+    texts = []
+    if len(simulated):
+        texts.append(
+            f"Perceptrons of {shown(simulated, 'n_weights')} weights were simulated with loss "
+            f"{shown(simulated, 'loss')}, margin κ = {shown(simulated, 'target_margin')}, "
+            f"load P/d = {shown(simulated, 'load')}, η = "
+            f"{shown(simulated, 'learning_rate')}, active fraction b = "
+            f"{shown(simulated, 'active_fraction')}, {seeds_of(simulated)}. After a time "
+            f"{shown(simulated, 'burn_in_time')}, displacement and response were averaged over "
+            f"{shown(simulated, 'n_windows')} windows of "
+            f"{shown(simulated, 'window_time')}; the field of the twins was "
+            f"{shown(simulated, 'field_strength')}."
+        )
+    if len(solved):
+        texts.append(
+            f"The dynamical mean-field theory was solved for "
+            f"{shown(solved, 'n_copies')} copies of the effective sample, {seeds_of(solved)}."
+        )
+    return paragraphs(context, *texts)

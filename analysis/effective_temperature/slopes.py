@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.estimates import Estimate, FloatArray, estimate_from_error
+from analysis.arrays import FloatArray
+from analysis.estimates import Estimate, estimate_from_error, jackknife_stderr
 from analysis.mean_field.solver import DmftSolution
 
 LONG_RANGE = (0.5, 0.95)
@@ -245,18 +246,6 @@ def _leave_one_out(b: FloatArray, chi: FloatArray) -> tuple[dict[str, float], ..
     if n < 2:
         return ()
     return tuple(_slopes(b[k].mean(axis=0), chi[k].mean(axis=0)) for k in ~np.eye(n, dtype=bool))
-
-
-def jackknife_stderr(left_out: Sequence[float]) -> float | None:
-    """Return the standard error from the values without each seed; None for fewer than two.
-
-    >>> round(jackknife_stderr([2.0, 2.5, 3.0]), 4)
-    0.5774
-    """
-    n = len(left_out)
-    if n < 2 or not all(math.isfinite(value) for value in left_out):
-        return None
-    return math.sqrt((n - 1) * float(np.var(left_out)))
 
 
 def check_stationarity(record: FluctuationRecord) -> Stationarity:

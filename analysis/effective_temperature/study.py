@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.critical_temperature.claims import Verdict
+from analysis.claims import Verdict
 from analysis.effective_temperature import claims as judge
 from analysis.effective_temperature.laws import LogLaw
 from analysis.effective_temperature.table import ReplicaCell, TemperatureCell, TemperatureTable

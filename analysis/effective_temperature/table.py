@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.arrays import FloatArray
 from analysis.effective_temperature.slopes import (
     EffectiveTemperatures,
     FluctuationRecord,
     Stationarity,
     measure_temperatures,
 )
-from analysis.estimates import Estimate, FloatArray, estimate_from_error
+from analysis.estimates import Estimate, estimate_from_error
 from analysis.table import ReadTableError, read_frame
 
 REQUIRED = ("point", "seed", "method", "quantity", "load", "learning_rate", "active_fraction")

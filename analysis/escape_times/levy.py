@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.claim_result import cells, finite, judge, mean_over_seeds
+from analysis.arrays import FloatArray
 from analysis.claims import Verdict
 from analysis.distributions.levy_escape import RELIABLE_WIDTH, levy_escape, noise_scale_for
-from analysis.escape_times.comparison_row import Found, comparison_row
-from analysis.estimates import Estimate, FloatArray
+from analysis.estimates import Estimate
+from analysis.result import Found, cells, comparison_row, finite, judge, mean_over_seeds
 
 _SOURCE = "Battash, Wolf and Lindenbaum 2024; Simsekli et al. 2019"
 

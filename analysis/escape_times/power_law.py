@@ -7,15 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.claim_result import cells, finite, judge, mean_over_seeds
 from analysis.claims import Verdict
 from analysis.distributions.power_law_escape import (
     diffusion_validity,
     log_well_escape,
     power_law_kappa,
 )
-from analysis.escape_times.comparison_row import Found, comparison_row
 from analysis.estimates import Estimate
+from analysis.result import Found, cells, comparison_row, finite, judge, mean_over_seeds
 
 LEARNING_RATE = 0.1
 """eta of wells and stationary laws in the table."""

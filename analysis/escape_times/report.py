@@ -9,15 +9,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.claim_result import ClaimResult, cells
 from analysis.distributions.levy_escape import RELIABLE_WIDTH
 from analysis.escape_times.power_law import log_escape
 from analysis.estimates import format_value
-from analysis.report.claim_tables import claim_answer, claim_sections
 from analysis.report.content import PlannedFigure, ReportContent, ReportTable
-from analysis.report.noise_methods import escape_methods
+from analysis.report.methods import paragraphs, seeds_of, shown
 from analysis.report.page import ReportContext
 from analysis.report.style import GREY, MARKERS
+from analysis.report.tables import claim_answer, claim_sections
+from analysis.result import ClaimResult, cells
 
 _FIGURES = {
     "levy": (
@@ -238,3 +238,19 @@ def _comparison(theory: pd.DataFrame) -> ReportTable:
         )
     columns = ("quantity", "simulated", "theory", "pull (s.e.)", "in the range of the law")
     return ReportTable("All comparisons", columns, tuple(rows))
+
+
+def escape_methods(frame: pd.DataFrame, context: ReportContext) -> tuple[str, ...]:
+    """Return how paths were simulated and which theory stands beside them."""
+    simulated = (
+        f"The dynamics {shown(frame, 'dynamics')} were simulated in {seeds_of(frame, 'blocks')} "
+        f"of {shown(frame, 'n_paths')} paths, tail indices {shown(frame, 'tail_index')}, "
+        f"σ_H = {shown(frame, 'sigma_h')}, time steps {shown(frame, 'dt')}. Path p is a "
+        f"function of the seed and of p alone."
+    )
+    theory = (
+        "Exit times of stable noise were compared with the law of large jumps, those of "
+        "power-law dynamics with an exact quadrature of the mean first-passage time, stationary "
+        "exponents with 1 + H/(η σ_H) for Ito noise. Errors are standard errors over blocks."
+    )
+    return paragraphs(context, simulated, theory)

@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.claim_result import ClaimResult, cells, require_columns
 from analysis.claims import Verdict
 from analysis.escape_times.levy import box_claims, levy_claims, schedule_claims
 from analysis.escape_times.power_law import (
@@ -22,6 +21,7 @@ from analysis.escape_times.power_law import (
     well_claims,
 )
 from analysis.estimates import Estimate
+from analysis.result import ClaimResult, cells, require_columns
 
 
 def analyse_escapes(frame: pd.DataFrame) -> ClaimResult:

@@ -11,13 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from analysis.curves import BoolArray
-from analysis.estimates import (
-    Estimate,
-    FloatArray,
-    estimate_from_replicates,
-    student_factor,
-)
+from analysis.arrays import BoolArray, FloatArray
+from analysis.estimates import Estimate, estimate_from_replicates, student_factor
 from analysis.fits.power_law import ERROR_FLOOR
 from analysis.fits.straightness import weighted_solver
 from analysis.table import setting_text

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from analysis.curves import Curves, IntArray
-from analysis.estimates import Estimate, FloatArray, estimate_from_replicates
+from analysis.arrays import FloatArray, IntArray
+from analysis.curves import Curves, single_law
+from analysis.estimates import Estimate, estimate_from_replicates
 from analysis.fits.collapse_quality import (
     MINIMUM_OVERLAP,
     SEARCH_BOUNDS,
@@ -24,7 +25,6 @@ from analysis.fits.collapse_quality import (
     minimise_over_a,
 )
 from analysis.fits.power_law import size_range
-from analysis.locating.threshold import single_law
 from analysis.table import MeasurementTable
 
 NO_COLLAPSE = "no collapse"

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.curves import BoolArray, IntArray
-from analysis.estimates import FloatArray
+from analysis.arrays import BoolArray, FloatArray, IntArray
 
 SEARCH_BOUNDS = (-0.2, 1.2)
 COARSE_STEP = 0.1

@@ -8,12 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from analysis.curves import BoolArray
-from analysis.estimates import Estimate, FloatArray
+from analysis.arrays import BoolArray, FloatArray
+from analysis.estimates import Estimate
+from analysis.fits.alpha_law import AlphaLaw
 
 SMALLEST_PART = 3
 """Fewest points of a part of the range."""
@@ -139,3 +141,14 @@ def slope_rows(
         ForestRow(name, estimate, is_headline=True),
         *rows_of_subsets(symbol, list(positions), fit),
     )
+
+
+def alpha_rows(name: str, law: AlphaLaw) -> tuple[ForestRow, ...]:
+    if law.exponent is None:
+        return ()
+    rows = slope_rows(r"\alpha", law.alphas, law.exponent, partial(_part, law), name)
+    return rows if len(rows) > 1 else ()
+
+
+def _part(law: AlphaLaw, keep: BoolArray) -> Estimate | None:
+    return law.part(keep).exponent

@@ -14,14 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import special
 
-from analysis.curves import IntArray
-from analysis.estimates import (
-    Estimate,
-    FloatArray,
-    bootstrap_stderr,
-    estimate_from_error,
-    format_value,
-)
+from analysis.arrays import FloatArray, IntArray
+from analysis.estimates import Estimate, bootstrap_stderr, estimate_from_error, format_value
 from analysis.fits.straightness import (
     LocalSlope,
     exponents_from_each,

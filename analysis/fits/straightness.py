@@ -10,13 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.curves import IntArray
-from analysis.estimates import (
-    Estimate,
-    FloatArray,
-    bootstrap_stderr,
-    estimate_from_replicates,
-)
+from analysis.arrays import FloatArray, IntArray
+from analysis.estimates import Estimate, bootstrap_stderr, estimate_from_replicates
 
 
 @dataclass(frozen=True)

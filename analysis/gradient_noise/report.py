@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.claim_result import ClaimResult, cells
-from analysis.estimates import FloatArray
+from analysis.arrays import FloatArray
 from analysis.gradient_noise.study import numbers
-from analysis.report.claim_tables import claim_answer, claim_sections
 from analysis.report.content import PlannedFigure, ReportContent, ReportTable
-from analysis.report.noise_methods import gradient_noise_methods
+from analysis.report.methods import networks_of, paragraphs, seeds_of, shown
 from analysis.report.page import ReportContext
 from analysis.report.style import GREY, MARKERS, size_colours
+from analysis.report.tables import claim_answer, claim_sections
+from analysis.result import ClaimResult, cells
 
 _LARGEST_TABLE = 60
 
@@ -245,3 +245,23 @@ def _excluded_table(frame: pd.DataFrame) -> ReportTable:
 
 def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, int | float | np.number) else str(value)
+
+
+def gradient_noise_methods(frame: pd.DataFrame, context: ReportContext) -> tuple[str, ...]:
+    """Return how gradient noise was sampled and compared with laws."""
+    trained = (
+        f"{networks_of(frame)} were trained on P = {shown(frame, 'n_train')} points of "
+        f"{shown(frame, 'data')} with η = {shown(frame, 'learning_rate')} and batches of "
+        f"{shown(frame, 'train_batch_size')}. At epochs {shown(frame, 'epoch')} the weights "
+        f"were frozen and {shown(frame, 'n_batches')} minibatches of "
+        f"B = {shown(frame, 'batch_size')} drawn; the noise is the minibatch gradient minus "
+        f"the full gradient, at up to {shown(frame, 'per_layer')} parameters of each layer, "
+        f"{seeds_of(frame)}."
+    )
+    fitted = (
+        "A symmetric stable law was fitted to every parameter by regression on the empirical "
+        "characteristic function, a Gaussian and a Student law by maximum likelihood, and "
+        "compared by AIC. Gaussian noise of the same variances went through the same analysis. "
+        "Values are means over layers and networks; errors are standard errors over networks."
+    )
+    return paragraphs(context, trained, fitted)

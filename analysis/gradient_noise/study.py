@@ -11,17 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.claim_result import (
-    ClaimResult,
-    cells,
-    finite,
-    judge,
-    mean_over_seeds,
-    require_columns,
-)
+from analysis.arrays import FloatArray
 from analysis.claims import Verdict
 from analysis.distributions.controls import rank_correlation
-from analysis.estimates import Estimate, FloatArray
+from analysis.estimates import Estimate
+from analysis.result import ClaimResult, cells, finite, judge, mean_over_seeds, require_columns
 
 LAYER = ["seed", "layer"]
 LARGEST_FALSE_POSITIVE = 0.02

@@ -11,14 +11,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.claim_result import ClaimResult
 from analysis.claims import Verdict
 from analysis.estimates import format_value
-from analysis.report.claim_tables import claim_answer, claim_sections
 from analysis.report.content import PlannedFigure, ReportContent, ReportTable
-from analysis.report.noise_methods import large_batch_methods
+from analysis.report.methods import networks_of, paragraphs, seeds_of, shown
 from analysis.report.page import ReportContext
 from analysis.report.style import GREY, MARKERS
+from analysis.report.tables import claim_answer, claim_sections
+from analysis.result import ClaimResult
 
 _ORDER = ("large", "stopped", "small", "gaussian", "sign", "isotropic", "scaled_rate")
 
@@ -159,3 +159,21 @@ def _arm_table(table: pd.DataFrame, letters: Mapping[str, str]) -> ReportTable:
     )
     columns = ("setting", "arm", "test error (%)", "minus large", "minus small")
     return ReportTable("Test errors and paired differences (points)", columns, rows)
+
+
+def large_batch_methods(frame: pd.DataFrame, context: ReportContext) -> tuple[str, ...]:
+    """Return how the arms were trained and compared."""
+    trained = (
+        f"{networks_of(frame)} were trained on P = {shown(frame, 'n_train')} points of "
+        f"{shown(frame, 'data')} (share of flipped labels {shown(frame, 'label_noise')}) for "
+        f"{shown(frame, 'n_steps')} steps with η = {shown(frame, 'learning_rate')}, schedule "
+        f"{shown(frame, 'schedule')}. The large batch has B = {shown(frame, 'large')}, the "
+        f"small one b = {shown(frame, 'small')}; the scaled rate is "
+        f"{shown(frame, 'rate_factor')} times larger. Test errors were taken on "
+        f"{shown(frame, 'n_test')} points, stopping on {shown(frame, 'n_validation')} others."
+    )
+    compared = (
+        f"Arms of a seed share data, labels and initial weights; differences of test errors were "
+        f"taken seed by seed, {seeds_of(frame)}. A difference counts beyond two standard errors."
+    )
+    return paragraphs(context, trained, compared)

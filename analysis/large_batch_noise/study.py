@@ -12,16 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.claim_result import (
-    ClaimResult,
-    cells,
-    finite,
-    judge,
-    mean_over_seeds,
-    require_columns,
-)
 from analysis.claims import Verdict
 from analysis.estimates import Estimate, format_value
+from analysis.result import ClaimResult, cells, finite, judge, mean_over_seeds, require_columns
 
 SETTINGS = ("label_noise", "learning_rate", "schedule", "n_steps", "loss", "n_train")
 NOISY = ("gaussian", "sign")

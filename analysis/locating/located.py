@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, field
 
 import pandas as pd
 
-from analysis.estimates import FloatArray, format_value
+from analysis.arrays import FloatArray
+from analysis.estimates import format_value
 
 LOCATED = "located"
 BELOW_WINDOW = "Tc < Tmin"

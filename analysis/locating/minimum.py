@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from analysis.arrays import FloatArray
 from analysis.curves import Curves
 from analysis.estimates import (
     Estimate,
-    FloatArray,
     bootstrap_stderr,
     estimate_from_replicates,
     resampling_weights,

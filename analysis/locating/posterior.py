@@ -18,7 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.estimates import Estimate, FloatArray, estimate_from_error
+from analysis.arrays import FloatArray
+from analysis.estimates import Estimate, estimate_from_error
 from analysis.locating.located import ABOVE_WINDOW, BELOW_WINDOW, DIVERGENCE, LOCATED
 
 OPEN = "not located yet"

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from analysis.curves import Curves, IntArray, build_curves
-from analysis.estimates import FloatArray, bootstrap_stderr
+from analysis.arrays import FloatArray, IntArray
+from analysis.curves import Curves, single_law
+from analysis.estimates import bootstrap_stderr
 from analysis.locating.located import (
     ABOVE_WINDOW,
     BELOW_WINDOW,
@@ -27,7 +28,7 @@ from analysis.locating.located import (
     CriticalTemperature,
     CriticalTemperatures,
 )
-from analysis.table import MeasurementTable, ReadTableError
+from analysis.table import MeasurementTable
 
 CENSORED_FRACTION = 0.05
 """Above this fraction of censored runs in the bracket a crossing is refused."""
@@ -89,27 +90,6 @@ def locate_critical_temperatures(
         log_replicates=log_replicates,
         n_clusters=curves.n_clusters,
     )
-
-
-def single_law(table: MeasurementTable) -> Curves:
-    """Return the curves of a table that holds one law, at its smallest batch size.
-
-    Raises
-    ------
-    ReadTableError
-        If settings other than the batch size vary.
-    """
-    groups = table.groups(without=("batch_size",))
-    if len(groups) > 1:
-        labels = "; ".join(group.label for group in groups)
-        raise ReadTableError(
-            f"the table holds {len(groups)} laws ({labels}); analyse them with analyse_scaling "
-            "or pick one of table.groups()"
-        )
-    frame = groups[0].frame
-    if "batch_size" in frame:
-        frame = frame[frame["batch_size"] == frame["batch_size"].min()]
-    return build_curves(frame)
 
 
 @dataclass(frozen=True)

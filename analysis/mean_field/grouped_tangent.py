@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from analysis.estimates import FloatArray
+from analysis.arrays import FloatArray
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from scipy.linalg import lapack
 
-from analysis.estimates import FloatArray
+from analysis.arrays import FloatArray
 
 SINGULAR = 1e-10
 """Share of C(t, t) below which the noise at a step holds no new direction."""

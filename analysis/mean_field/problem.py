@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from analysis.estimates import FloatArray
+from analysis.arrays import FloatArray
 
 
 class SolveDynamicsError(ValueError):

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg, special
 
-from analysis.estimates import FloatArray
+from analysis.arrays import FloatArray
 from analysis.mean_field.problem import DynamicsProblem
 
 BoolArray = npt.NDArray[np.bool_]

@@ -19,7 +19,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from analysis.estimates import FloatArray
+from analysis.arrays import FloatArray
 from analysis.mean_field.grouped_tangent import GroupedTangent
 from analysis.mean_field.memory import (
     PILOT_COPIES,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from analysis.estimates import FloatArray
+from analysis.arrays import FloatArray
 
 BLOCK = 8
 """Columns q in a block; the part of it with t < q is stored as zeros."""

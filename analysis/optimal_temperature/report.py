@@ -5,18 +5,15 @@ from __future__ import annotations
 import re
 from functools import partial
 
-from analysis.critical_temperature.report import TRAINING_CONVENTIONS
 from analysis.estimates import interval_text
 from analysis.locating.minimum import OptimalTemperature
-from analysis.optimal_temperature import figures
+from analysis.optimal_temperature import checks, figures
+from analysis.optimal_temperature.checks import optimal_diagnostics, optimal_forests
 from analysis.optimal_temperature.study import OptimalLaw, OptimalResult
-from analysis.report import study_figure_data as data
 from analysis.report.checks import diagnostics_figures, forest_figures
 from analysis.report.content import Answer, PlannedFigure, ReportContent, ReportTable
-from analysis.report.methods import bootstrap_sentence, training_methods
+from analysis.report.methods import TRAINING_CONVENTIONS, bootstrap_sentence, training_methods
 from analysis.report.page import ReportContext
-from analysis.report.study_diagnostics import optimal_diagnostics
-from analysis.report.study_forests import optimal_forests
 from analysis.report.tables import counts_table, verdict_table
 from analysis.table import setting_text
 
@@ -124,7 +121,7 @@ def _figures(law: OptimalLaw) -> list[PlannedFigure]:
             f"weights at all T. Curve: cubic in ln T, least squares on the means; line and shade: "
             f"its minimum with the 68 % interval from resampled seeds (grey curve: not resolved; "
             f"no curve: too few seeds or temperatures for a fit).",
-            partial(data.minima_data, law),
+            partial(checks.minima_data, law),
         )
     ]
     if any(optimum.value is not None for optimum in measured):
@@ -135,7 +132,7 @@ def _figures(law: OptimalLaw) -> list[PlannedFigure]:
                 f"T_opt against α, {at}, 68 % intervals from {n} resampled seeds. Line: weighted "
                 f"fit of ln T_opt = ln A + k ln α (weights 1/s², s ≥ 0.02), {law.law.fit_range}; "
                 f"dashed: the predicted slope (D − 1)/(D + 1) = {law.predicted:g}.",
-                partial(data.optimal_data, law),
+                partial(checks.optimal_data, law),
             )
         )
     sentence = (

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.critical_temperature.claims import ESTABLISHED, NOT_ESTABLISHED, Verdict
+from analysis.claims import ESTABLISHED, NOT_ESTABLISHED, Verdict
 from analysis.curves import build_curves
 from analysis.estimates import Estimate
 from analysis.fits.alpha_law import AlphaLaw, fit_alpha_law, pull_from, status_of

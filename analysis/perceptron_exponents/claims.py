@@ -13,14 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.critical_temperature.claims import (
-    CONTRADICTED,
-    ESTABLISHED,
-    NOT_ESTABLISHED,
-    Light,
-    Verdict,
-)
-from analysis.estimates import Estimate, FloatArray, format_value, student_factor
+from analysis.arrays import FloatArray
+from analysis.claims import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED, Light, Verdict
+from analysis.estimates import Estimate, format_value, student_factor
 from analysis.fits.power_law import FLAT
 from analysis.perceptron_exponents.laws import PerceptronLaws
 from analysis.perceptron_exponents.theory import BATCH_LITERATURE, LITERATURE

@@ -8,20 +8,18 @@ from functools import partial
 
 import pandas as pd
 
-from analysis.critical_temperature.claims import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED
+from analysis.claims import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED
 from analysis.estimates import format_value, interval_text
-from analysis.perceptron_exponents import figures
+from analysis.perceptron_exponents import checks, figures
+from analysis.perceptron_exponents.checks import perceptron_diagnostics, perceptron_forests
 from analysis.perceptron_exponents.claims import judge, lights, windows
 from analysis.perceptron_exponents.laws import PerceptronLaws
 from analysis.perceptron_exponents.seed_means import GrowthLaw
 from analysis.perceptron_exponents.study import PerceptronResult
-from analysis.report import study_figure_data as data
 from analysis.report.checks import diagnostics_figures, forest_figures
 from analysis.report.content import Answer, PlannedFigure, ReportContent, ReportTable
 from analysis.report.methods import bootstrap_sentence, training_methods
 from analysis.report.page import ReportContext
-from analysis.report.study_diagnostics import perceptron_diagnostics
-from analysis.report.study_forests import perceptron_forests
 from analysis.report.tables import counts_table, estimate_table, verdict_table
 
 
@@ -133,27 +131,27 @@ def _figures(laws: Sequence[PerceptronLaws]) -> tuple[PlannedFigure, ...]:
     batched = [law for law in laws if law.batches is not None]
     moving = [law for law in sized if law.trajectory is not None]
     planned = (
-        ("size-laws", sized, figures.plot_size_laws, _SIZE_CAPTION, data.size_law_data),
+        ("size-laws", sized, figures.plot_size_laws, _SIZE_CAPTION, checks.size_law_data),
         (
             "temperatures",
             heated,
             figures.plot_temperature_laws,
             _TEMPERATURE_CAPTION,
-            data.temperature_law_data,
+            checks.temperature_law_data,
         ),
         (
             "batch-sizes",
             batched,
             figures.plot_batch_laws,
             _batch_caption(batched),
-            data.batch_law_data,
+            checks.batch_law_data,
         ),
         (
             "trajectories",
             moving,
             figures.plot_trajectories,
             _TRAJECTORY_CAPTION,
-            data.trajectory_data,
+            checks.trajectory_data,
         ),
     )
     return tuple(

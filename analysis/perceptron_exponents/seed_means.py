@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from analysis.curves import BoolArray
-from analysis.estimates import Estimate, FloatArray, estimate_from_replicates, resampling_weights
+from analysis.arrays import BoolArray, FloatArray
+from analysis.estimates import Estimate, estimate_from_replicates, resampling_weights
 from analysis.fits.straightness import weighted_solver
 
 STABLE = 0.8

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from analysis.critical_temperature.claims import Light, Verdict
+from analysis.claims import Light, Verdict
 from analysis.perceptron_exponents.claims import judge, lights
 from analysis.perceptron_exponents.laws import PerceptronLaws, fit_laws
 from analysis.result import JoinedResult, runs_line

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from analysis.estimates import Estimate, FloatArray, estimate_from_replicates
+from analysis.arrays import FloatArray
+from analysis.estimates import Estimate, estimate_from_replicates
 from analysis.perceptron_exponents.seed_means import GrowthLaw, SeedMeans, fit_growth, seed_means
 
 NOISE_DOMINATED = 30.0

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from analysis.estimates import Estimate, FloatArray, estimate_from_replicates
+from analysis.arrays import FloatArray
+from analysis.estimates import Estimate, estimate_from_replicates
 from analysis.perceptron_exponents.seed_means import SeedMeans
 
 _START = 16.0

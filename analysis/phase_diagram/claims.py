@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.critical_temperature.claims import (
-    CONTRADICTED,
-    ESTABLISHED,
-    NOT_ESTABLISHED,
-    Verdict,
-)
+from analysis.claims import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED, Verdict
 from analysis.fits.alpha_law import AlphaLaw, pull_from, status_of
 from analysis.phase_diagram.error_steps import MINIMUM_SEEDS, SIGNIFICANT, ErrorStep
 from analysis.table import setting_text
 
 if TYPE_CHECKING:
-    from analysis.phase_diagram.study import PhaseDiagram
+    from analysis.phase_diagram.diagram import PhaseDiagram
 
 LITERATURE = "Sclocchi, Geiger and Wyart, arXiv:2301.13703"
 SLOPE_TOLERANCE = 0.05

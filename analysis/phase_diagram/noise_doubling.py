@@ -12,8 +12,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from analysis.curves import Curves, IntArray
-from analysis.estimates import Estimate, FloatArray, bootstrap_stderr, estimate_from_replicates
+from analysis.arrays import FloatArray, IntArray
+from analysis.curves import Curves
+from analysis.estimates import (
+    Estimate,
+    bootstrap_stderr,
+    estimate_from_replicates,
+    resampled_means,
+)
 from analysis.locating.located import (
     ABOVE_WINDOW,
     DIVERGENCE,
@@ -101,16 +107,6 @@ def locate_noise_doubling(
     )
     plateau = math.exp(y[0]) if len(y) else math.nan
     return NoiseDoubling(alpha, point, plateau, replicates, curves.n_clusters)
-
-
-def resampled_means(values: FloatArray, weights: FloatArray) -> FloatArray:
-    """Weighted means over what is finite, shape (n_bootstrap, T); values have shape (T, seed)."""
-    known = np.isfinite(values)
-    sums = weights @ np.where(known, values, 0.0).T
-    counts = weights @ known.T.astype(float)
-    means = np.full(sums.shape, np.nan)
-    np.divide(sums, counts, out=means, where=counts > 0)
-    return means
 
 
 def _upward(excess: FloatArray) -> int | None:

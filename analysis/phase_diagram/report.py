@@ -5,23 +5,16 @@ from __future__ import annotations
 import re
 from functools import partial
 
-from analysis.critical_temperature.claims import (
-    CONTRADICTED,
-    ESTABLISHED,
-    NOT_ESTABLISHED,
-    Verdict,
-)
-from analysis.critical_temperature.report import TRAINING_CONVENTIONS
-from analysis.phase_diagram import figures
+from analysis.claims import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED, Verdict
+from analysis.phase_diagram import checks, figures
+from analysis.phase_diagram.checks import phase_diagnostics, phase_forests
 from analysis.phase_diagram.claims import judge_diagram
-from analysis.phase_diagram.study import AlphaScan, PhaseDiagram, PhaseResult
-from analysis.report import study_figure_data as data
+from analysis.phase_diagram.diagram import AlphaScan, PhaseDiagram
+from analysis.phase_diagram.study import PhaseResult
 from analysis.report.checks import diagnostics_figures, forest_figures
 from analysis.report.content import Answer, PlannedFigure, ReportContent, ReportTable
-from analysis.report.methods import bootstrap_sentence, training_methods
+from analysis.report.methods import TRAINING_CONVENTIONS, bootstrap_sentence, training_methods
 from analysis.report.page import ReportContext
-from analysis.report.study_diagnostics import phase_diagnostics
-from analysis.report.study_forests import phase_forests
 from analysis.report.tables import counts_table, estimate_table, verdict_table
 from analysis.table import setting_text
 
@@ -128,7 +121,7 @@ def _figures(diagram: PhaseDiagram) -> list[PlannedFigure]:
             f"{diagram.threshold:g}; left of its end it does so at every T), T_opt (least test "
             f"error, where resolved), T_edge (half of the runs do not fit). Error bars: bootstrap "
             f"standard errors over seeds, for T_edge its bracket over √12.",
-            partial(data.phase_data, diagram),
+            partial(checks.phase_data, diagram),
         )
     ]
     if diagram.steps:
@@ -140,7 +133,7 @@ def _figures(diagram: PhaseDiagram) -> list[PlannedFigure]:
                 f"errors over {n} seeds. Shaded: groups of temperatures fixed in advance; titles: "
                 f"differences between their means, paired by seed, which are better known than "
                 f"the bars say. Dotted: T_noise.",
-                partial(data.phase_data, diagram),
+                partial(checks.phase_data, diagram),
             )
         )
     planned.append(
@@ -149,7 +142,7 @@ def _figures(diagram: PhaseDiagram) -> list[PlannedFigure]:
             lambda: figures.plot_stability(diagram),
             f"Fraction of {n} runs per point that diverged or used up their budget, {at}. Dashed: "
             f"one half, the definition of T_edge.",
-            partial(data.phase_data, diagram),
+            partial(checks.phase_data, diagram),
         )
     )
     sentence = (

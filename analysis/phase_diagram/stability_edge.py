@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.curves import Curves, IntArray
-from analysis.estimates import Estimate, FloatArray
+from analysis.arrays import FloatArray, IntArray
+from analysis.curves import Curves
+from analysis.estimates import Estimate
 
 _UNIFORM = 1 / math.sqrt(12)
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from analysis.report.work import Work
-from analysis.report.works import WORKS
+from analysis.report.works import WORKS, Work
 
 __all__ = ["SOFTWARE", "WORKS", "CiteWorkError", "Work", "bibtex", "works"]
 

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.critical_temperature.claims import Light, Verdict
+from analysis.claims import Light, Verdict
 
 
 @dataclass(frozen=True)

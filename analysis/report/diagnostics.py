@@ -14,7 +14,8 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from analysis.estimates import FloatArray
+from analysis.arrays import FloatArray
+from analysis.fits.power_law import PowerLawFit
 from analysis.table import SETTINGS
 
 PART_NAMES = ("pulls", "spread", "ends", "steps", "precision", "correlation")
@@ -118,7 +119,7 @@ def step_size_pairs(rows: pd.DataFrame) -> pd.DataFrame:
             without=("batch_size", "learning_rate"),
         )
         parts.append(part.assign(batch_size=large, reference=small))
-    return _joined(parts)
+    return joined(parts)
 
 
 def precision_pairs(rows: pd.DataFrame) -> pd.DataFrame:
@@ -149,7 +150,7 @@ def _pairs(above: pd.DataFrame, below: pd.DataFrame, without: Sequence[str]) -> 
         table = table.reset_index().assign(observable=observable)
         names = ("observable", "log_ratio", "log_stderr", "n")
         parts.append(_named(table, *_CELL, names))
-    return _joined(parts)
+    return joined(parts)
 
 
 def _keys(rows: pd.DataFrame) -> list[str]:
@@ -163,7 +164,7 @@ def _named(table: pd.DataFrame, curve: str, position: str, names: Iterable[str])
     return renamed[["curve", "position", *names]].reset_index(drop=True)
 
 
-def _joined(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
+def joined(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
     full = [part for part in parts if not part.empty]
     return pd.concat(full, ignore_index=True) if full else pd.DataFrame()
 
@@ -171,3 +172,15 @@ def _joined(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
 def pulls_of(fit: str, positions: Iterable[float], pulls: FloatArray) -> pd.DataFrame:
     """Return the pulls of one fit as rows."""
     return pd.DataFrame({"fit": fit, "position": list(positions), "pull": pulls})
+
+
+def pulls_of_law(name: str, fit: PowerLawFit) -> pd.DataFrame:
+    return pulls_of(name, fit.sizes, fit.residuals / fit.log_stderr)
+
+
+def spread_of(
+    rows: pd.DataFrame, observable: str, curve: str = "n_train", position: str = "temperature"
+) -> pd.DataFrame:
+    if "seed" not in rows or observable not in rows:
+        return pd.DataFrame()
+    return spread_over_seeds(rows, observable, curve, position)

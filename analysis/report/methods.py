@@ -12,8 +12,15 @@ from typing import Any
 import pandas as pd
 
 from analysis.report.page import ReportContext
-from analysis.run_counts import count_runs
-from analysis.table import MeasurementTable, plain, setting_text
+from analysis.table import MeasurementTable, count_runs, plain, setting_text
+
+TRAINING_CONVENTIONS = (
+    "T = η/B. A run is fitted when no training point violates its margin; it is censored when it "
+    "used up its budget and diverged when its output was no longer finite or its weights ran "
+    "away.",
+    "Relative weight change: ‖w − w₀‖/‖w₀‖ over all parameters. Training time t* = η × index of "
+    "the last step that changed the weights; t*/T counts sample presentations.",
+)
 
 _LOSSES = {
     "hinge": "the hinge loss",
@@ -126,3 +133,33 @@ def _runs(table: MeasurementTable, context: ReportContext, seeds: str) -> str:
 
 def _repeated(n: int) -> str:
     return f" {n} of these runs had been made with a smaller budget before." if n else ""
+
+
+def networks_of(frame: pd.DataFrame) -> str:
+    depth = shown(frame, "depth")
+    return (
+        f"Networks with {depth} hidden layer{'' if depth == '1' else 's'} of width "
+        f"{shown(frame, 'width')}, {shown(frame, 'activation')} units, α = "
+        f"{shown(frame, 'alpha')} and the {shown(frame, 'loss')} loss"
+    )
+
+
+def shown(frame: pd.DataFrame, name: str) -> str:
+    """Return the values of a column in words, ``unknown`` without it."""
+    if name not in frame:
+        return "unknown"
+    values: Sequence[object] = sorted(frame[name].dropna().unique())
+    texts = [f"{v:g}" if isinstance(v, int | float) else str(v).replace("_", " ") for v in values]
+    return ", ".join(texts) or "unknown"
+
+
+def seeds_of(frame: pd.DataFrame, word: str = "seeds") -> str:
+    if "point" not in frame:
+        return f"{frame['seed'].nunique()} {word}"
+    counts = frame.groupby("point")["seed"].nunique()
+    low, high = int(counts.min()), int(counts.max())
+    return f"{low} {word}" if low == high else f"{low} to {high} {word} per configuration"
+
+
+def paragraphs(context: ReportContext, *texts: str) -> tuple[str, ...]:
+    return tuple(text for text in (*texts, provenance_sentence(context)) if text)

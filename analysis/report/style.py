@@ -16,8 +16,8 @@ from matplotlib.axis import Axis
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
+from analysis.arrays import FloatArray
 from analysis.curves import Curves
-from analysis.estimates import FloatArray
 
 CATEGORIES = ("#0077BB", "#EE7733", "#009988", "#CC3311", "#EE3377", "#33BBEE", "#000000")
 """Colours C0, C1, ... of what has no order, for colour-blind readers too (Tol); markers

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import Normalize
 
-from analysis.estimates import FloatArray
+from analysis.arrays import FloatArray
 
 
 def draw_tiles(

@@ -125,7 +125,7 @@ def _write(
 
         return Study.open(source).report()
     from analysis.report.page import ReportContext, write_report
-    from studies.specs.resolve import load_recipe
+    from studies.specs.yaml_files import load_recipe
 
     kind, result = _analyse(source, quantity, threshold)
     folder = output or source.with_name(f"{source.stem}-report")

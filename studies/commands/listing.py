@@ -11,7 +11,7 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_studies(as_json: bool) -> int:
     """List the studies and what each measures."""
-    from studies.specs.resolve import load_recipe, recipe_names
+    from studies.specs.yaml_files import load_recipe, recipe_names
 
     recipes = {name: load_recipe(name) for name in recipe_names()}
     if as_json:

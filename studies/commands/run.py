@@ -23,7 +23,7 @@ from studies.credentials import redacted_command
 def _complete_study(
     ctx: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    from studies.specs.resolve import recipe_names
+    from studies.specs.yaml_files import recipe_names
 
     return [CompletionItem(name) for name in recipe_names() if name.startswith(incomplete)]
 

@@ -20,6 +20,7 @@ def ui(folder: Path, port: int, tracking_uri: str | None) -> int:
     SSH tunnel.
     """
     from studies.folder import StudyFolder
+    from studies.tracking.feed import configuration_runs
     from studies.tracking.server import (
         comparison_address,
         free_port,
@@ -27,7 +28,6 @@ def ui(folder: Path, port: int, tracking_uri: str | None) -> int:
         redirect,
         runs_address,
     )
-    from studies.tracking.tracker import configuration_runs
     from studies.tracking.uri import absolute_uri, store_uri, web_address, with_password
 
     existing = StudyFolder.existing(folder)

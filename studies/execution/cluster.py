@@ -11,7 +11,6 @@ import logging
 import os
 import shutil
 import signal
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,17 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from search_spaces import InvalidSettingError
+from studies.execution.executors import ClusterLostError
 from studies.provenance import PACKAGES, code_hash
+from studies.reachable import answers, check_reachable
 
 _log = logging.getLogger(__name__)
 
 _PATIENCE = 30.0
 """Seconds for which a cluster may be out of reach before it counts as lost."""
 _LIBRARIES = ("numpy", "numba", "torch")
-
-
-class ClusterLostError(RuntimeError):
-    """The cluster does not answer any more; what was finished is in the ledger."""
 
 
 class Cluster:
@@ -112,7 +109,7 @@ class Cluster:
 
     def answers(self) -> bool:
         """Whether the head of the cluster can be reached; Ray's own calls would wait for it."""
-        return self._home is None or _answers(*self._head)
+        return self._home is None or answers(*self._head)
 
     def _connect(self) -> None:
         offer_token()
@@ -226,28 +223,6 @@ def offer_token() -> None:
     has_token = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ)
     if has_token or (Path.home() / ".ray" / "auth_token").exists():
         os.environ.setdefault("RAY_AUTH_MODE", "token")
-
-
-def check_reachable(address: str) -> None:
-    """Raise InvalidSettingError unless something listens at ``HOST:PORT`` (``auto`` passes)."""
-    if address == "auto":
-        return
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
-        raise InvalidSettingError(f"address={address!r} is not HOST:PORT, ray://HOST:PORT or auto")
-    try:
-        socket.create_connection((host, int(port)), timeout=5).close()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InvalidSettingError(f"no Ray cluster answers at {address}: {reason}") from None
-
-
-def _answers(host: str, port: int) -> bool:
-    try:
-        socket.create_connection((host, port), timeout=2).close()
-    except OSError:
-        return False
-    return True
 
 
 @contextlib.contextmanager

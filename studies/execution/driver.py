@@ -14,12 +14,11 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution
 
-from studies.execution.cluster import ClusterLostError
-from studies.execution.executors import Executor, Results, WorkerDiedError
+from studies.execution.executors import ClusterLostError, Executor, Results, WorkerDiedError
 from studies.execution.interrupt import Interrupt
 from studies.execution.progress import Progress
 from studies.ledger.base import Ledger
-from studies.plans.queue import CPU, Pack, Unit, Work, halve
+from studies.units import CPU, Pack, Unit, Work, halve
 
 _log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ import math
 
 from search_spaces import InvalidSettingError
 from search_spaces.choices import check_name
-from studies.execution.cluster import check_reachable
 from studies.execution.executors import Lane
 from studies.execution.worker import device_argument
+from studies.reachable import check_reachable
 from studies.run_options import RunOptions
 from studies.specs.spec import StudySpec
 

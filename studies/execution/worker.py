@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from search_spaces.choices import check_name
-from studies.experiments import Experiment, load_experiment, read_configuration
+from studies.contracts import Experiment
+from studies.experiments import load_experiment, read_configuration
 from studies.memory import allow_memory
 from studies.provenance import device_name, machine
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from analysis.escape_times.study import analyse_escapes
 
 if TYPE_CHECKING:
-    from analysis.claim_result import ClaimResult
     from analysis.report.content import ReportContent
     from analysis.report.page import ReportContext
+    from analysis.result import ClaimResult
     from studies.specs.spec import StudySpec
 
 EXPERIMENT = "escape"

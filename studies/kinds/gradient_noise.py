@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from analysis.gradient_noise.study import analyse_gradient_noise
 
 if TYPE_CHECKING:
-    from analysis.claim_result import ClaimResult
     from analysis.report.content import ReportContent
     from analysis.report.page import ReportContext
+    from analysis.result import ClaimResult
     from studies.specs.spec import StudySpec
 
 EXPERIMENT = "gradient-noise"

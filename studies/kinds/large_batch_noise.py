@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from analysis.large_batch_noise.study import analyse_large_batches
 
 if TYPE_CHECKING:
-    from analysis.claim_result import ClaimResult
     from analysis.report.content import ReportContent
     from analysis.report.page import ReportContext
+    from analysis.result import ClaimResult
     from studies.specs.spec import StudySpec
 
 EXPERIMENT = "large-batch-noise"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis import MeasurementTable
-from analysis.phase_diagram.error_steps import Window
+from analysis.locating.window import Window
 from analysis.phase_diagram.study import PhaseResult, analyse_phase_diagram
 from search_spaces.defaults import MODEL_DEFAULTS
 from search_spaces.windows import onset_temperature, stable_learning_rate

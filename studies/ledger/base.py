@@ -25,11 +25,12 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from search_spaces import InvalidSettingError
-from studies.experiments import Configuration, read_configuration
+from studies.contracts import Configuration
+from studies.experiments import read_configuration
 from studies.ledger.journal_backend import JournalBackend
 from studies.ledger.journal_repair import repair_end, repair_records
-from studies.plans.queue import Unit
 from studies.specs.spec import StudySpec
+from studies.units import Unit
 
 if TYPE_CHECKING:
     from studies.ledger.claims import Claims

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from search_spaces import InvalidSettingError
 from studies.folder import StudyFolder
 from studies.ledger.base import Ledger
-from studies.plans.queue import Work
 from studies.specs.spec import StudySpec
+from studies.units import Work
 
 if TYPE_CHECKING:
     from studies.ledger.connection import Database

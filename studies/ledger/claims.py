@@ -25,7 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from studies.ledger.connection import Database
-from studies.plans.queue import Unit
+from studies.units import Unit
 
 LEASE_SECONDS = 60.0
 """How long a claim lasts unless its driver renews it."""

@@ -21,13 +21,13 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from search_spaces import InvalidSettingError
-from studies.experiments import Configuration
+from studies.contracts import Configuration
 from studies.ledger.base import RECORD, Ledger
 from studies.ledger.claims import LEASE_SECONDS, ClaimLostError, Claims, Key
 from studies.ledger.connection import Database, is_outage
-from studies.plans.queue import Unit
 from studies.specs.growth import check_growth
 from studies.specs.spec import StudySpec
+from studies.units import Unit
 
 _SPEC = "spec"
 _SINCE = (

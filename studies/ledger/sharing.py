@@ -7,7 +7,7 @@ from collections import deque
 
 from studies.ledger.claims import Claims, Key
 from studies.ledger.database import DatabaseLedger
-from studies.plans.queue import CPU, Pack, ShareableWork, Unit
+from studies.units import CPU, Pack, ShareableWork, Unit
 
 LOOK_SECONDS = 0.5
 """Between two looks at what others hold, when nothing else is left."""

@@ -21,9 +21,10 @@ from search_spaces import Point
 from search_spaces.curves import Curve, curves_of
 from search_spaces.numbers import significant
 from studies.ledger.base import Ledger
-from studies.plans.queue import CPU, Pack, Unit, expected_seconds
+from studies.plans.queue import expected_seconds
 from studies.plans.samplers import planned_distributions
 from studies.specs.spec import StudySpec
+from studies.units import CPU, Pack, Unit
 
 GENERATIONS = (1, 1, 4, 4, 2)
 """Trainings of a curve asked for at once; the last number repeats.

@@ -6,7 +6,7 @@ from collections import Counter
 
 from studies.ledger.base import Ledger
 from studies.plans.adaptive import AdaptiveWork
-from studies.plans.extension import repeated_by_size
+from studies.specs.extension_entries import repeated_by_size
 from studies.specs.spec import StudySpec
 
 

@@ -21,10 +21,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search_spaces import InvalidSettingError, ListAxis, LogAxis, SearchSpace
 from search_spaces.choices import ACTIVATIONS, DATA, LOSSES, MODELS
-from studies.experiments import Configuration
+from studies.contracts import Configuration
 from studies.ledger.base import Ledger
-from studies.plans.queue import CPU, Pack, Unit
 from studies.specs.spec import StudySpec
+from studies.units import CPU, Pack, Unit
 
 GENERATION = 8
 """Trials asked at once of an adaptive sampler; fixed, so that results do not depend on timing."""

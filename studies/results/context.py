@@ -11,7 +11,7 @@ from analysis.report.page import ReportContext
 from studies import provenance
 from studies.ledger.base import Block, Ledger
 from studies.plans.counts import trainings_asked_for, trainings_by_size
-from studies.plans.extension import repeated_by_size
+from studies.specs.extension_entries import repeated_by_size
 from studies.specs.spec import StudySpec
 from studies.tracking.texts import links_to_runs, place_in_mlflow
 

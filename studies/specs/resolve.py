@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -16,42 +15,9 @@ from studies.kinds import load_kind
 from studies.specs.growth import check_growth
 from studies.specs.scans import override_noise
 from studies.specs.spec import STUDY_KEYS, TEXT_KEYS, StudySpec, read_study_name
+from studies.specs.yaml_files import load_recipe, read_yaml
 
 SCAN_PREFIX = "scans."
-
-
-def recipe_names() -> tuple[str, ...]:
-    """Return the names of the studies that come with the package."""
-    folder = resources.files("studies") / "recipes"
-    return tuple(
-        sorted(
-            entry.name.removesuffix(".yaml")
-            for entry in folder.iterdir()
-            if entry.name.endswith(".yaml")
-        )
-    )
-
-
-def load_recipe(name: str) -> dict[str, Any]:
-    """Return the plain recipe of a study that comes with the package."""
-    check_name("study", name, recipe_names())
-    text = (resources.files("studies") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
-    plain: dict[str, Any] = yaml.safe_load(text)
-    return plain
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Return the mapping a YAML file holds."""
-    try:
-        plain = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSettingError(f"cannot read {path}: {error}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise InvalidSettingError(f"{path} is not valid YAML: {reason}") from None
-    if not isinstance(plain, dict):
-        raise InvalidSettingError(f"{path} holds no settings; it needs lines 'key: value'")
-    return {str(key): value for key, value in plain.items()}
 
 
 def parse_override(text: str) -> tuple[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 from search_spaces import InvalidSettingError
 from search_spaces.choices import check_name
 from search_spaces.space import NOISE_AXES
-from studies.experiments import Experiment, Space
+from studies.contracts import Experiment, Space
 
 
 def read_scans(raw: Any, shared: Mapping[str, Any], experiment: Experiment) -> dict[str, Space]:

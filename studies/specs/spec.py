@@ -17,10 +17,11 @@ from search_spaces.axes import AXES, ListAxis
 from search_spaces.choices import check_name
 from search_spaces.numbers import number_from_text, positive_integer, positive_number
 from search_spaces.space import NOISE_AXES
-from studies.experiments import Experiment, Space, load_experiment
+from studies.contracts import Experiment, Space
+from studies.experiments import load_experiment
 from studies.kinds import load_kind
-from studies.plans.extension import extension_points, read_extension
 from studies.specs.design import ADAPTIVE, check_adaptive, is_range, read_design
+from studies.specs.extension_entries import extension_points, read_extension
 from studies.specs.scans import read_scans
 
 STUDY_KEYS = (

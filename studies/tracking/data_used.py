@@ -10,7 +10,7 @@ from typing import Any
 
 from search_spaces.choices import DATA
 from search_spaces.defaults import DATA_PARAMETERS
-from studies.experiments import Configuration
+from studies.contracts import Configuration
 
 
 @dataclass(frozen=True)

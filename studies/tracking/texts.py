@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import quote
 
 from studies import provenance
+from studies.contracts import Result
 from studies.folder import StudyFolder
-from studies.kinds import Result, load_kind
+from studies.kinds import load_kind
 from studies.specs.spec import StudySpec
 from studies.tracking.uri import web_address
 

@@ -5,14 +5,10 @@ import pandas as pd
 import pytest
 
 from analysis import MeasurementTable, ReadTableError
+from analysis.batch_regimes.plane import BEYOND, FIRST_STEP, GRADIENT_DESCENT
 from analysis.batch_regimes.report import batch_content
-from analysis.batch_regimes.study import (
-    BEYOND,
-    FIRST_STEP,
-    GRADIENT_DESCENT,
-    analyse_batch_regimes,
-)
-from analysis.phase_diagram.error_steps import Window
+from analysis.batch_regimes.study import analyse_batch_regimes
+from analysis.locating.window import Window
 from analysis.report.page import ReportContext, write_report
 
 SIZES = (64, 256, 1024, 4096)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis import MeasurementTable, analyse_scaling
-from analysis.critical_temperature.checks import scaling_forests
+from analysis.critical_temperature.checks import scaling_diagnostics, scaling_forests
 from analysis.critical_temperature.report import scaling_content
 from analysis.effective_temperature.laws import fit_log_law
 from analysis.fits.alpha_law import fit_alpha_law
@@ -24,7 +24,6 @@ from analysis.report.diagnostics import (
     step_size_pairs,
 )
 from analysis.report.page import ReportContext
-from analysis.report.study_diagnostics import scaling_diagnostics
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 
 from analysis import MeasurementTable, ReadTableError, locate_critical_temperatures
 from analysis.critical_temperature.noise_onset import locate_noise_onset
-from analysis.locating.threshold import single_law
+from analysis.curves import single_law
 
 Maker = Callable[..., pd.DataFrame]
 

@@ -17,7 +17,7 @@ from analysis.critical_temperature.report import write_scaling_report
 from analysis.critical_temperature.test_error.edges import check_edges, with_edges
 from analysis.critical_temperature.test_error.logistic import LogisticLaw, fit_error_law
 from analysis.critical_temperature.test_error.onsets import ErrorOnsets, locate_error_onsets
-from analysis.locating.threshold import single_law
+from analysis.curves import single_law
 from analysis.report.page import ReportContext
 
 Maker = Callable[..., pd.DataFrame]

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.claim_result import AnalyseTableError, mean_over_seeds
 from analysis.escape_times.study import analyse_escapes
 from analysis.gradient_noise.study import analyse_gradient_noise, parameter_frame
 from analysis.large_batch_noise.study import analyse_large_batches
 from analysis.report.page import ReportContext, write_report
+from analysis.result import AnalyseTableError, mean_over_seeds
 
 
 def layers(index_at, heavy=1.0, used=20):

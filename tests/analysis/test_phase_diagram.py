@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis import MeasurementTable
-from analysis.phase_diagram.error_steps import Window
+from analysis.locating.window import Window
 from analysis.phase_diagram.report import phase_content
 from analysis.phase_diagram.study import analyse_phase_diagram
 from analysis.report.page import ReportContext, write_report

@@ -255,7 +255,8 @@ def test_a_folder_that_cannot_be_written_still_gives_a_table(tmp_path, monkeypat
 
 def test_two_processes_at_once_build_one_table(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from analysis.distributions import stable_table as s;"
+        "import sys; from pathlib import Path\n"
+        "from analysis.distributions import stable_table as s\n"
         "build = s.build_stable_table\n"
         "def slow():\n    open(sys.argv[1] + '/built', 'a').write('x'); return build()\n"
         "s.build_stable_table = slow; s.TAIL_INDICES = s.TAIL_INDICES[-3:]\n"

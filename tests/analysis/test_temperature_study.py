@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.critical_temperature.claims import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED
+from analysis.claims import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED
 from analysis.effective_temperature.report import temperature_content
 from analysis.effective_temperature.study import analyse_temperatures
 from analysis.effective_temperature.table import TemperatureTable

@@ -6,13 +6,15 @@ import pytest
 
 from search_spaces import SearchSpace
 from studies.execution.driver import Budget, Driver
-from studies.execution.executors import Executor, RayExecutor, SerialExecutor, WorkerDiedError
+from studies.execution.executors import Executor, SerialExecutor, WorkerDiedError
 from studies.execution.interrupt import Interrupt
 from studies.execution.progress import Progress
+from studies.execution.ray_executor import RayExecutor
 from studies.execution.worker import run_pack
 from studies.ledger.base import Ledger
-from studies.plans.queue import PackQueue, Unit
+from studies.plans.queue import PackQueue
 from studies.plans.samplers import planned_distributions
+from studies.units import Unit
 
 SPACE = SearchSpace(n_train=[16, 32], temperature=[0.1, 0.3, 1], batch_size=1, n_seeds=4)
 

@@ -7,9 +7,9 @@ import pytest
 
 from studies.cli import _run
 from studies.folder import StudyFolder
+from studies.tracking.feed import configuration_runs
 from studies.tracking.server import comparison_address, free_port, mlflow_server
 from studies.tracking.texts import links_to_runs
-from studies.tracking.tracker import configuration_runs
 from studies.tracking.uri import store_uri
 
 TINY = "temperature: [0.1, 1]\nbatch_size: 1\nn_train: [16, 32]\nn_seeds: 2\n"

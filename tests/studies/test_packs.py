@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search_spaces import SearchSpace
-from studies.plans.queue import PACK_SECONDS, PackQueue, Unit, expected_seconds, halve
+from studies.plans.queue import PACK_SECONDS, PackQueue, expected_seconds
+from studies.units import Unit, halve
 
 SPACE = SearchSpace(n_train=[64, 256, 1024], temperature=[3e-4, 0.1, 1], batch_size=1)
 

@@ -19,9 +19,10 @@ from studies.execution.interrupt import Interrupt
 from studies.execution.progress import Progress
 from studies.ledger import base as ledger_module
 from studies.ledger.base import Ledger
-from studies.plans.queue import PackQueue, Unit
+from studies.plans.queue import PackQueue
 from studies.plans.samplers import planned_distributions
 from studies.results.table import provenance_rows, table_rows, to_csv
+from studies.units import Unit
 
 SPACE = SearchSpace(
     n_train=[64, 128, 256, 512, 1024],

@@ -4,8 +4,9 @@ import pytest
 
 from search_spaces import InvalidSettingError
 from studies.specs.growth import check_growth
-from studies.specs.resolve import apply_overrides, parse_override, recipe_names, resolve_spec
+from studies.specs.resolve import apply_overrides, parse_override, resolve_spec
 from studies.specs.spec import StudySpec
+from studies.specs.yaml_files import recipe_names
 
 STUDY = "critical-temperature"
 

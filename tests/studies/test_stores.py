@@ -21,10 +21,11 @@ from studies.ledger.connection import StorageLostError, read_database
 from studies.ledger.database import DatabaseLedger
 from studies.ledger.sharing import SharedWork
 from studies.plans.adaptive import AdaptiveWork, adaptive_distributions
-from studies.plans.queue import PackQueue, Unit
+from studies.plans.queue import PackQueue
 from studies.results.status import read_status
 from studies.specs.resolve import parse_override, resolve_spec
 from studies.study import RunOptions, Study
+from studies.units import Unit
 
 STUDY = "critical-temperature"
 TINY = {

@@ -13,21 +13,15 @@ from hypothesis import strategies as st
 
 from search_spaces import InvalidSettingError, Point, Seeds
 from trainers import resolve_backend, train, train_pack
+from trainers.batches.horizon import LOOK_AHEADS, LookAhead
 from trainers.images import backend as image_training
 from trainers.images.backend import compile_image_kernels, train_images
-from trainers.models.batched import build_network
+from trainers.models.batched import build_network, network_of
 from trainers.models.cnn import initial_filters
 from trainers.models.functions import network_output
 from trainers.models.replica import prepare_replica
 from trainers.reference.loop import train_reference
-from trainers.replicas.engine import (
-    LOOK_AHEADS,
-    MACHINES,
-    LookAhead,
-    most_slots,
-    network_of,
-    train_replicas,
-)
+from trainers.replicas.engine import MACHINES, most_slots, train_replicas
 from trainers.replicas.final import evaluate
 from trainers.replicas.pack import rounding_unit
 

@@ -13,6 +13,7 @@ import math
 
 import numpy as np
 
+from trainers.batches.fixed_size import FULL_BATCH, WITH_REPLACEMENT
 from trainers.batches.streams import Purpose, bounded, fill_words
 from trainers.compiled.compilation import compiled
 
@@ -162,3 +163,26 @@ def choose(n, count, replacement, stamps, stamp, stream, chosen):
             choice = last
         stamps[choice] = stamp
         chosen[j] = choice
+
+
+@compiled()
+def draw_violators(violators, n, n_train, batch_size, sampling, log_idle, clock, stream, chosen):
+    """Write the violators of the next batch that holds one into `chosen`; return how many.
+
+    Parameters
+    ----------
+    violators : int64 array
+        Their indices; the first `n` count.
+    clock : int64 array (P,)
+        Work space: the last draw that took each violator.
+    """
+    if sampling == FULL_BATCH:
+        chosen[:n] = violators[:n]
+        return n
+    replacement = sampling == WITH_REPLACEMENT
+    count = suspects_in_batch(n, n_train, batch_size, replacement, log_idle, stream)
+    choose(n, count, replacement, clock[1:], clock[0], stream, chosen)
+    clock[0] += 1
+    for k in range(count):
+        chosen[k] = violators[chosen[k]]
+    return count

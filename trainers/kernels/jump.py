@@ -11,12 +11,11 @@ from __future__ import annotations
 import numpy as np
 
 from trainers.batches.events import (
-    choose,
+    draw_violators,
     log_idle_probability,
     steps_to_event,
-    suspects_in_batch,
 )
-from trainers.batches.fixed_size import FULL_BATCH, WITH_REPLACEMENT
+from trainers.batches.fixed_size import WITH_REPLACEMENT
 from trainers.compiled.compilation import compiled
 from trainers.kernels.look_ahead import INERT, VERSION, apply_batch, classify, settle, step_arrays
 from trainers.kernels.sgd import (
@@ -27,29 +26,6 @@ from trainers.kernels.sgd import (
     squared_weight_change,
 )
 from trainers.stopping import DIVERGENCE_CHECK
-
-
-@compiled()
-def draw_violators(violators, n, n_train, batch_size, sampling, log_idle, clock, stream, chosen):
-    """Write the violators of the next batch that holds one into `chosen`; return how many.
-
-    Parameters
-    ----------
-    violators : int64 array
-        Their indices; the first `n` count.
-    clock : int64 array (P,)
-        Work space: the last draw that took each violator.
-    """
-    if sampling == FULL_BATCH:
-        chosen[:n] = violators[:n]
-        return n
-    replacement = sampling == WITH_REPLACEMENT
-    count = suspects_in_batch(n, n_train, batch_size, replacement, log_idle, stream)
-    choose(n, count, replacement, clock[1:], clock[0], stream, chosen)
-    clock[0] += 1
-    for k in range(count):
-        chosen[k] = violators[chosen[k]]
-    return count
 
 
 @compiled(fastmath=True)

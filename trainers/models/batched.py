@@ -19,6 +19,8 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from trainers.models.replica import Replica
+
 Weights = list[torch.Tensor]
 """One (R, fan_in, fan_out) tensor per hidden layer, then the read-out (R, h); scaled."""
 
@@ -210,3 +212,9 @@ def build_network(
         height, columns, channels = layer.out_height, layer.out_width, width
         layers.append(layer)
     return Network(tuple(layers), input_shape)
+
+
+def network_of(replica: Replica) -> Network:
+    """Return the network that a replica trains."""
+    point, input_dim = replica.point, replica.x_train.shape[1]
+    return build_network(point.width, point.depth, input_dim, replica.input_shape)

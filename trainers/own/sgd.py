@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainers.batches.fixed_size import batch_indices
+from trainers.batches.horizon import ADAPTIVE, LookAhead
 from trainers.kernels.look_ahead import (
     INERT,
     SAFE,
@@ -25,7 +26,6 @@ from trainers.kernels.look_ahead import (
 )
 from trainers.measurement import Measurement
 from trainers.own.state import ModuleState
-from trainers.replicas.engine import ADAPTIVE, LookAhead
 from trainers.stopping import DIVERGENCE_CHECK, StopReason
 
 _WINDOW = 2048

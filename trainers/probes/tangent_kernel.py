@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 
 from search_spaces import Point, Seeds
+from trainers.models.batched import network_of
 from trainers.models.replica import Replica, prepare_replica
-from trainers.replicas.engine import network_of
 
 _N_SEEDS, _N_POINTS = 8, 64
 _ROWS = 16

@@ -8,10 +8,14 @@ import numpy as np
 import torch
 
 from search_spaces import Point
-from trainers.batches.events import log_idle_probability, open_stream, steps_to_event
+from trainers.batches.events import (
+    draw_violators,
+    log_idle_probability,
+    open_stream,
+    steps_to_event,
+)
 from trainers.batches.fixed_size import SAMPLING_CODES
 from trainers.batches.streams import WORD_MASK
-from trainers.kernels.jump import draw_violators
 from trainers.stopping import step_limit
 
 

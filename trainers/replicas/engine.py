@@ -22,9 +22,10 @@ import torch
 from search_spaces import InvalidSettingError, Point
 from search_spaces.choices import SELECTIONS
 from trainers.batches.fixed_size import batch_indices
+from trainers.batches.horizon import ADAPTIVE, LookAhead
 from trainers.measurement import Measurement
 from trainers.memory import budget
-from trainers.models.batched import Network, build_network
+from trainers.models.batched import Network, network_of
 from trainers.models.cnn import check_known
 from trainers.models.replica import Replica
 from trainers.replicas.final import End, evaluate, measure, squared_changes
@@ -37,10 +38,6 @@ from trainers.replicas.selection import (
 )
 from trainers.stopping import divergence_limit, step_limit
 
-ADAPTIVE = 0
-"""Look-ahead that follows the observed fraction of rounds that move the weights."""
-
-LOOK_AHEADS = (4, 8, 16, 32, 64, 128, 256)
 _BLOCK = 16
 """Points of a batch per product."""
 _WINDOW_DRAWS = 1024
@@ -125,12 +122,6 @@ def family(point: Point) -> tuple[tuple[str, object], ...]:
     return tuple((key, value) for key, value in asdict(point).items() if key not in free)
 
 
-def network_of(replica: Replica) -> Network:
-    """Return the network that a replica trains."""
-    point, input_dim = replica.point, replica.x_train.shape[1]
-    return build_network(point.width, point.depth, input_dim, replica.input_shape)
-
-
 def most_slots(network: Network, point: Point, machine: Machine) -> int:
     """Return how many replicas of a point share a pack, at least one."""
     rows = point.n_train * (network.input_dim + 2) + _BLOCK * network.row_entries
@@ -157,38 +148,6 @@ def plan_of(point: Point, network: Network, rows_at_once: int) -> Plan:
         block=block,
         rows_at_once=rows_at_once,
     )
-
-
-class LookAhead:
-    """Chooses how many points a round evaluates, from how often rounds move the weights.
-
-    With an overhead of c rows, m rows cost c + m and reach a violator with probability
-    1 - exp(-m q).
-    """
-
-    def __init__(self, overhead: float, fixed: int) -> None:
-        self._overhead = overhead
-        self._fixed = fixed
-        self._moved, self._rounds, self._rows = 0.5, 1.0, 4.0
-
-    @property
-    def rows(self) -> int:
-        """Rows of the next round."""
-        if self._fixed:
-            return self._fixed
-        hit = min(self._moved / self._rounds, 0.98)
-        q = max(-math.log(1 - hit) * self._rounds / self._rows, 1e-6)
-
-        def gain(rows: int) -> float:
-            return (1 - math.exp(-rows * q)) / (self._overhead + rows)
-
-        return max(LOOK_AHEADS, key=gain)
-
-    def learn(self, moved: int, rounds: int, rows: int) -> None:
-        """Note that `moved` of so many rounds of one replica moved its weights."""
-        self._moved = 0.9 * self._moved + moved
-        self._rounds = 0.9 * self._rounds + rounds
-        self._rows = 0.9 * self._rows + rounds * rows
 
 
 class _Engine:

@@ -13,10 +13,10 @@ from analysis.critical_temperature.comparison.study import (
     ScalingComparison,
     pull_text,
 )
-from analysis.critical_temperature.methods import CITED
-from analysis.critical_temperature.report import TRAINING_CONVENTIONS
+from analysis.critical_temperature.report import CITED
 from analysis.estimates import interval_text, student_factor
 from analysis.report.content import Answer, PlannedFigure, ReportContent, ReportTable
+from analysis.report.methods import TRAINING_CONVENTIONS
 from analysis.report.style import CATEGORIES, GREY, MARKERS, label_decades, label_sizes
 from analysis.table import SETTINGS
 

@@ -15,12 +15,8 @@ from typing import Any
 import pandas as pd
 from scipy import special
 
-from analysis.critical_temperature.claims import (
-    ACCEPTABLE_P_VALUE,
-    CONTRADICTED,
-    ESTABLISHED,
-    NOT_ESTABLISHED,
-)
+from analysis.claims import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED
+from analysis.critical_temperature.claims import ACCEPTABLE_P_VALUE
 from analysis.critical_temperature.law import ScalingLaw
 from analysis.critical_temperature.study import ScalingResult
 from analysis.estimates import Estimate, format_value, json_number, student_factor

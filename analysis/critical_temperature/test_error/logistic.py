@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from analysis.arrays import FloatArray
 from analysis.critical_temperature.test_error.onsets import KERNEL_PLATEAU
 from analysis.critical_temperature.test_error.ratios import ErrorRatios
 from analysis.curves import Curves
-from analysis.estimates import Estimate, FloatArray, estimate_from_replicates, format_value
+from analysis.estimates import Estimate, estimate_from_replicates, format_value
 from analysis.fits.power_law import size_range
 
 NOT_IDENTIFIABLE = "not identifiable"

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.arrays import BoolArray, FloatArray, IntArray
 from analysis.critical_temperature.noise_windows import Window, moved_windows
 from analysis.critical_temperature.test_error.ratios import OBSERVABLE, ErrorRatios, error_ratios
-from analysis.curves import BoolArray, Curves, IntArray
-from analysis.estimates import FloatArray, bootstrap_stderr, format_value
+from analysis.curves import Curves
+from analysis.estimates import bootstrap_stderr, format_value
 from analysis.locating.located import (
     ABOVE_WINDOW,
     CENSORED,

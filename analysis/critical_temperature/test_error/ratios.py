@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from analysis.curves import BoolArray, Curves
-from analysis.estimates import FloatArray, bootstrap_stderr, resampling_weights
+from analysis.arrays import BoolArray, FloatArray
+from analysis.curves import Curves
+from analysis.estimates import bootstrap_stderr, resampling_weights
 
 OBSERVABLE = "test_error"
 

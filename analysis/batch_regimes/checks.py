@@ -1,0 +1,100 @@
+"""Numbers behind the figures, forests and diagnostics of the batch plane."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from analysis.batch_regimes.plane import BatchPlane
+from analysis.batch_regimes.study import BatchResult
+from analysis.fits.forest import Forest, ForestRow, negated
+from analysis.report.diagnostics import (
+    Diagnostics,
+    ends_of_runs,
+    joined,
+    precision_pairs,
+    pulls_of_law,
+    spread_of,
+)
+from analysis.report.tables import _number
+
+
+def batch_plane_data(plane: BatchPlane) -> pd.DataFrame:
+    """Every measured (P, T, B) against the smallest B, with its phase."""
+    return pd.DataFrame(
+        {
+            "n_train": cell.n_train,
+            "temperature": cell.temperature,
+            "batch_size": cell.batch_size,
+            "learning_rate": cell.learning_rate,
+            "phase": cell.phase,
+            "n_runs": cell.n_runs,
+            "n_fitted": cell.n_fitted,
+            **_number("log_weight_change_ratio", cell.weight_change),
+            **_number("log_training_time_ratio", cell.training_time),
+            **_number("test_error_difference", cell.test_error),
+        }
+        for cell in plane.cells
+    )
+
+
+def critical_batch_data(plane: BatchPlane) -> pd.DataFrame:
+    """B* at every (P, T) with the fitted value."""
+    rows = []
+    for law in plane.laws:
+        for batch in law.batches:
+            fitted = math.nan
+            if law.exponent is not None:
+                fitted = float(law.fit.evaluate(np.array([float(batch.n_train)]))[0])
+            row = {"n_train": batch.n_train, "temperature": batch.temperature}
+            rows.append(
+                {
+                    **row,
+                    **_number("critical_batch_size", batch.estimate()),
+                    "lower_bound": batch.bracket[0],
+                    "fitted": fitted,
+                    "status": batch.status,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def batch_forests(plane: BatchPlane) -> tuple[Forest, ...]:
+    """Return the exponent of B* at every temperature, without each P in turn."""
+    forests = []
+    for law in plane.laws:
+        if law.exponent is None:
+            continue
+        rows = [ForestRow("all sizes", law.exponent, is_headline=True)]
+        rows += [
+            ForestRow(f"without $P = {size}$", negated(estimate))
+            for size, estimate in law.fit.leave_one_out.items()
+        ]
+        rows += [
+            ForestRow(rf"$P \geq {size}$", negated(estimate))
+            for size, estimate in list(law.fit.from_size.items())[2:]
+        ]
+        label = f"T = {law.temperature:.3g}"
+        forests.append(Forest(r"exponent of $B^*$", tuple(rows), label=label))
+    return tuple(forests)
+
+
+def batch_diagnostics(result: BatchResult) -> Diagnostics:
+    """Diagnose all runs of the plane; what the step size does has figures of its own."""
+    rows = result.table.frame
+    rows = rows.assign(learning_rate=rows["temperature"] * rows["batch_size"])
+    pulls = [
+        pulls_of_law(f"T = {law.temperature:.3g}", law.fit)
+        for plane in result.planes
+        for law in plane.laws
+        if law.exponent is not None
+    ]
+    return Diagnostics(
+        pulls=joined(pulls),
+        spread=spread_of(rows, "relative_weight_change", "n_train", "learning_rate"),
+        ends=ends_of_runs(rows, "n_train", "learning_rate"),
+        precision=precision_pairs(rows),
+        position="learning_rate",
+    )

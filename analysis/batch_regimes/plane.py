@@ -1,0 +1,99 @@
+"""The (T, B) plane of one size: its cells and the regimes they lie in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from analysis.batch_regimes.critical_batch import CriticalBatchLaw
+from analysis.batch_regimes.grid import BatchGrid, NoiseScale
+from analysis.estimates import Estimate
+from analysis.locating.window import Window
+from analysis.table import setting_text, settings_label
+
+NOISE_DOMINATED = "noise_dominated"
+FIRST_STEP = "first_step_dominated"
+GRADIENT_DESCENT = "gradient_descent"
+BEYOND = "beyond the stable step"
+UNKNOWN = "not comparable"
+PHASES = (NOISE_DOMINATED, FIRST_STEP, GRADIENT_DESCENT, BEYOND, UNKNOWN)
+
+SMALL_BATCH = 4
+"""Largest B at which only T should matter."""
+
+
+@dataclass(frozen=True)
+class BatchCell:
+    """One measured (P, T, B) against the smallest B at the same (P, T)."""
+
+    n_train: int
+    temperature: float
+    batch_size: int
+    learning_rate: float
+    phase: str
+    """A name of :data:`PHASES`."""
+    n_runs: int
+    n_fitted: int
+    weight_change: Estimate | None
+    """ln dw(B)/dw(B0), paired by seed."""
+    training_time: Estimate | None
+    """ln t*(B)/t*(B0), paired by seed."""
+    test_error: Estimate | None
+    """Test error at B minus that at B0, paired by seed."""
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether eta is at most eta_max/2."""
+        return self.phase != BEYOND
+
+
+@dataclass(frozen=True)
+class BatchPlane:
+    """The (B, eta) plane of one set of settings at all its P."""
+
+    settings: dict[str, Any]
+    """Settings that tell this plane from others; empty if there is one."""
+    window: Window | None
+    """T_1 and eta_max of this network, None if alpha is unknown."""
+    grid: BatchGrid = field(repr=False)
+    """The data as arrays."""
+    cells: tuple[BatchCell, ...]
+    """Every measured cell."""
+    laws: tuple[CriticalBatchLaw, ...]
+    """B*(P), one per temperature."""
+    pooled: dict[tuple[int, str], Estimate]
+    """Paired differences pooled over T and 1 < B <= 4, by size and observable."""
+    noise_scale: tuple[NoiseScale, ...]
+    """Gradient noise scale; empty if not measured."""
+
+    @property
+    def label(self) -> str:
+        """``alpha=100`` or ``""``."""
+        return settings_label(self.settings)
+
+    @property
+    def headline_law(self) -> CriticalBatchLaw:
+        """The law with most located sizes, of equals the one at the highest T."""
+        return max(self.laws, key=lambda law: (len(law.located), law.temperature))
+
+    def key(self, name: str, *parts: str) -> str:
+        """Return ``name[parts,label]``."""
+        inside = ",".join(part for part in (*parts, self.label) if part)
+        return f"{name}[{inside}]" if inside else name
+
+    def estimates(self) -> dict[str, Estimate]:
+        """Return every number by its key, e.g. ``B_star[n_train=512,temperature=0.01]``."""
+        found: dict[str, Estimate | None] = {}
+        for law in self.laws:
+            at = f"temperature={setting_text(law.temperature)}"
+            found[self.key("gamma_B_star", at)] = law.exponent
+            for batch in law.batches:
+                found[self.key("B_star", f"n_train={batch.n_train}", at)] = batch.estimate()
+        for (size, observable), estimate in self.pooled.items():
+            found[self.key(f"small_batches_{observable}", f"n_train={size}")] = estimate
+        for scale in self.noise_scale:
+            parts = [f"n_train={scale.n_train}"]
+            if scale.temperature is not None:
+                parts.append(f"temperature={setting_text(scale.temperature)}")
+            found[self.key(f"gradient_noise_scale_{scale.when}", *parts)] = scale.estimate
+        return {key: estimate for key, estimate in found.items() if estimate is not None}

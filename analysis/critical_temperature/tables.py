@@ -1,0 +1,129 @@
+"""Tables of critical temperatures, their exponents and the models compared."""
+
+from __future__ import annotations
+
+from analysis.critical_temperature.law import ScalingLaw
+from analysis.critical_temperature.test_error.logistic import NOT_IDENTIFIABLE
+from analysis.estimates import Estimate, interval_text
+from analysis.fits.collapse import NO_COLLAPSE
+from analysis.fits.power_law import PowerLawFit
+from analysis.locating.located import NOT_MEASURED, CriticalTemperature, CriticalTemperatures
+from analysis.report.content import ReportTable
+
+_MODELS = ("power law", "constant", "logarithm", "quadratic", "broken")
+
+
+def temperature_tables(law: ScalingLaw) -> list[ReportTable]:
+    """One table of critical temperatures per definition."""
+    columns = (
+        "P",
+        "T_c",
+        "95 % interval",
+        "bracket",
+        "replicas",
+        "temperatures",
+        "censored",
+        "diverged",
+        "remark",
+    )
+    estimates = law.estimates()
+    tables = []
+    for temperatures in law.temperatures():
+        if all(point.status == NOT_MEASURED for point in temperatures.points):
+            continue
+        rows = tuple(
+            _temperature_row(law, temperatures, point, estimates) for point in temperatures.points
+        )
+        title = f"{temperatures.symbol}: {temperatures.definition}"
+        tables.append(ReportTable(title, columns, rows))
+    return tables
+
+
+def _temperature_row(
+    law: ScalingLaw,
+    temperatures: CriticalTemperatures,
+    point: CriticalTemperature,
+    estimates: dict[str, Estimate],
+) -> tuple[str, ...]:
+    estimate = estimates.get(law.temperature_key(temperatures, point.n_train))
+    low, high = (("" if end is None else f"{end:.4g}") for end in point.bracket)
+    return (
+        str(point.n_train),
+        point.status if estimate is None else str(estimate),
+        "" if estimate is None else interval_text(estimate),
+        f"{low} … {high}",
+        str(point.n_replicas),
+        str(point.n_temperatures),
+        str(point.n_censored),
+        str(point.n_diverged),
+        point.message,
+    )
+
+
+def exponent_table(law: ScalingLaw) -> ReportTable:
+    """All exponents with errors, quality of fit, range and definition."""
+    columns = (
+        "quantity",
+        "value (68 %)",
+        "95 % interval",
+        "χ²/dof (p)",
+        "n",
+        "fit range",
+        "definition",
+    )
+    fits = law.power_laws()
+    rows = []
+    for key, estimate in law.estimates().items():
+        if "n_train=" not in key:
+            rows.append(
+                (
+                    key,
+                    str(estimate),
+                    interval_text(estimate),
+                    _quality(fits.get(key)),
+                    str(estimate.n),
+                    estimate.fit_range,
+                    estimate.definition,
+                )
+            )
+    rows += [
+        (key, _missing(fit.remarks[0]), "", "", "", fit.fit_range, fit.remarks[0])
+        for key, fit in fits.items()
+        if not fit.determined
+    ]
+    rows += [(key, _missing(why), "", "", "", "", why) for key, why in law.unmeasured().items()]
+    return ReportTable("Exponents and amplitudes", columns, tuple(rows))
+
+
+def _missing(reason: str) -> str:
+    """Return the fixed words in which a number is missing."""
+    words = (NOT_MEASURED, NOT_IDENTIFIABLE, NO_COLLAPSE)
+    return next((each for each in words if reason.startswith(each)), "not determined")
+
+
+def _quality(fit: PowerLawFit | None) -> str:
+    if fit is None or fit.p_value is None:
+        return ""
+    return f"{fit.chi2:.1f}/{fit.dof} ({fit.p_value:.2g})"
+
+
+def model_table(law: ScalingLaw) -> ReportTable:
+    """AIC of every law of T_c against P that was tried, relative to the power law."""
+    rows = []
+    for key, fit in law.power_laws().items():
+        if not fit.determined:
+            continue
+        reference = fit.aic["power law"]
+        differences = (fit.aic.get(name) for name in _MODELS)
+        rows.append(
+            (
+                key,
+                *("" if aic is None else f"{aic - reference:+.1f}" for aic in differences),
+                "; ".join(fit.remarks),
+            )
+        )
+    title = (
+        "Model comparison: AIC = χ² + 2k minus that of the power law (positive: the power law is "
+        "preferred); logarithm: T_c = A − B ln P, quadratic: a term (ln P)², broken: two powers"
+    )
+    return ReportTable(title, ("quantity", *_MODELS, "remarks"), tuple(rows))

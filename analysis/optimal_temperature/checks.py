@@ -1,0 +1,90 @@
+"""Numbers behind the figures, forests and diagnostics of T_opt."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from analysis.fits.forest import Forest, ForestRow, alpha_rows
+from analysis.optimal_temperature.study import OptimalLaw, OptimalResult
+from analysis.report.diagnostics import (
+    Diagnostics,
+    ends_of_runs,
+    joined,
+    precision_pairs,
+    pulls_of,
+    spread_of,
+)
+
+
+def minima_data(law: OptimalLaw) -> pd.DataFrame:
+    """Test error minus its mean over T at every alpha and temperature."""
+    return pd.DataFrame(
+        {
+            "alpha": optimum.alpha,
+            "temperature": t,
+            "test_error_difference": difference,
+            "stderr": error,
+            "mean_test_error": optimum.level,
+            "n_seeds": optimum.n_seeds,
+        }
+        for optimum in law.optima
+        for t, difference, error in zip(
+            optimum.temperatures, optimum.differences, optimum.stderr, strict=True
+        )
+    )
+
+
+def optimal_data(law: OptimalLaw) -> pd.DataFrame:
+    """T_opt at every alpha with its 68 % interval and the fitted value."""
+    rows = []
+    for optimum in law.optima:
+        low, high = optimum.interval68 or (math.nan, math.nan)
+        fitted = math.nan
+        if law.law.exponent is not None:
+            fitted = float(law.law.evaluate(np.array([optimum.alpha]))[0])
+        rows.append(
+            {
+                "alpha": optimum.alpha,
+                "optimal_temperature": optimum.value,
+                "low68": low,
+                "high68": high,
+                "fitted": fitted,
+                "status": optimum.status,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def optimal_forests(law: OptimalLaw) -> tuple[Forest, ...]:
+    """Return k by polynomial and without each alpha in turn."""
+    rows = alpha_rows(r"$k$, cubic", law.law)
+    if not rows:
+        return ()
+    if law.check.exponent is not None:
+        rows += (ForestRow(r"$k$, quadratic", law.check.exponent),)
+    return (Forest(r"exponent  $k$", rows, law.predicted, systematic=law.systematic),)
+
+
+def optimal_diagnostics(result: OptimalResult) -> Diagnostics:
+    """Diagnose all runs; pulls are those of T_opt against alpha."""
+    pulls = [
+        pulls_of(law.label or "cubic", law.law.alphas, law.law.pulls)
+        for law in result.laws
+        if law.law.exponent is not None
+    ]
+    rows = result.table.frame
+    if "alpha" not in rows:
+        return Diagnostics(
+            spread=spread_of(rows, "relative_weight_change"), ends=ends_of_runs(rows)
+        )
+    return Diagnostics(
+        pulls=joined(pulls),
+        spread=spread_of(rows, "relative_weight_change", "alpha"),
+        ends=ends_of_runs(rows, "alpha"),
+        precision=precision_pairs(rows),
+        curve="alpha",
+        pull_position="alpha",
+    )

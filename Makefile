@@ -75,7 +75,7 @@ verify: $(VENV)/installed-dev
 # At least 100 random accidents to studies on a Ray cluster, on a journal and on PostgreSQL; rewrites
 # docs/verification/chaos.md. EVENTS=30 for a shorter one.
 chaos: $(VENV)/installed-dev
-	EVENTS=$(or $(EVENTS),100) $(BIN)/python -m pytest -m chaos --timeout 7200 tests/studies/test_chaos.py
+	EVENTS=$(or $(EVENTS),100) $(BIN)/python -m pytest -m chaos --timeout 7200 tests/studies/execution/test_chaos.py
 
 # Speed against PyTorch and JAX, some minutes; rewrites docs/benchmarks.md. OPTIONS=--quick
 # prints a shorter page instead.

@@ -16,12 +16,12 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 TESTED_ELSEWHERE = {
-    "docs/howto/cluster.md": "tests/studies/test_cluster_howto.py executes it",
+    "docs/howto/cluster.md": "tests/studies/documentation/test_cluster_howto.py executes it",
 }
 """Pages, with the reason why their commands are only parsed here."""
 
 NOT_EXECUTED = {
-    r"^thermometer ui\b": "serves until Ctrl-C; tests/studies/test_server.py starts it",
+    r"^thermometer ui\b": "serves until Ctrl-C; tests/studies/tracking/test_server.py starts it",
     r" --address\b": "needs a running Ray cluster",
     r" --tracking-uri (https?|postgresql|mysql)": "needs a server",
     r"(postgresql|mysql)(\+\w+)?://": "needs a database server",

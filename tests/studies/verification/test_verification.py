@@ -13,7 +13,7 @@ from small_study import command_environment
 
 from analysis.estimates import format_value
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 # (value, standard error) of the published laws, 9 sizes and 64 seeds.
 PUBLISHED = {

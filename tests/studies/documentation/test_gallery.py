@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from small_study import command_environment
 
-GALLERY = Path(__file__).resolve().parents[2] / "examples" / "gallery"
+GALLERY = Path(__file__).resolve().parents[3] / "examples" / "gallery"
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 from browser import REQUIRED
 
 SITE = Path(
-    os.environ.get("SGD_THERMOMETER_SITE", Path(__file__).resolve().parents[2] / "build" / "site")
+    os.environ.get("SGD_THERMOMETER_SITE", Path(__file__).resolve().parents[3] / "build" / "site")
 )
 LOOKED_AT = (
     "index.html",

@@ -16,7 +16,7 @@ import pytest
 from mlflow_process import MlflowProcess
 from ray_nodes import MARK, Nodes, kill, marked
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/verification/chaos.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs/verification/chaos.md"
 SWEEP = arms.Sweep((64, 128, 192), (0.003, 0.03, 0.3), n_seeds=384)
 JOURNAL = {
     "kill -9": 16,

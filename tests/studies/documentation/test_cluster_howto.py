@@ -10,7 +10,7 @@ import pytest
 import yaml
 from ray_nodes import MARK, free_port, kill, marked
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs/howto/cluster.md"
 PROGRAMS = {"ray": "ray.scripts.scripts", "thermometer": "studies", "mlflow": "mlflow"}
 NAMES = re.compile(r"\b(?:6411|8311|5411)\b|/tmp/ray-howto")

@@ -25,7 +25,7 @@ from analysis.report.page import ReportContext, write_report
 from studies.experiments import load_experiment
 from studies.kinds import KINDS, load_kind
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 STORED = [name for name in KINDS if name != "critical-temperature"]
 
 

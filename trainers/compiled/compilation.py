@@ -2,7 +2,7 @@
 
 numba's cache notices a change of the file that holds a function, but not of those that it calls
 in other files, and would go on running an old kernel after an update. Here the text of all
-modules of this package is part of the key.
+modules that hold compiled code, or a number that it reads, is part of the key.
 """
 
 from __future__ import annotations
@@ -21,11 +21,34 @@ FASTMATH = frozenset({"contract", "reassoc", "nsz"})
 """Freedom of summation order; non-finite numbers keep their meaning."""
 
 
+KERNEL_SOURCES = (
+    "batches",
+    "compiled",
+    "data/glyph_kernel.py",
+    "diffusion",
+    "fluctuations",
+    "images",
+    "kernels",
+    "perceptron",
+    "stopping.py",
+)
+"""Folders and files of `trainers` that hold compiled code or what it takes from elsewhere."""
+
+
+def kernel_files() -> list[Path]:
+    """Return all files on which compiled code depends, sorted."""
+    root = Path(__file__).parents[1]
+    places = [root / name for name in KERNEL_SOURCES]
+    return sorted(
+        f for place in places for f in (place.rglob("*.py") if place.is_dir() else [place])
+    )
+
+
 @functools.cache
 def source_fingerprint() -> str:
-    """Return a hash of the text of all modules of this package."""
+    """Return a hash of the text of all modules on which compiled code depends."""
     digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parents[1].rglob("*.py")):
+    for file in kernel_files():
         digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()
 

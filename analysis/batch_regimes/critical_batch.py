@@ -22,6 +22,7 @@ from analysis.estimates import (
     resampled_means,
 )
 from analysis.fits.power_law import PowerLawFit, fit_log_log
+from analysis.locating.first_crossing import crossing_after, crossings_of_samples, first_rise
 
 EXCESS = 1.1
 """dw(B)/dw(1) at B*."""
@@ -106,16 +107,16 @@ def _locate(
         return _refuse(base, status, reason)
     log_b = np.log(grid.batch_sizes[index])
     means = resampled_means(ratios[index], np.ones((1, ratios.shape[1])))[0]
-    k = _upward(means)
-    if k is None:
+    k = int(first_rise(means, _LOG_EXCESS))
+    if k < 0:
         hidden = bool(measured[index[-1] + 1 :].any())
         return _not_reached(base, grid, index, float(means[-1]), hidden, stable_rate)
     samples = resampled_means(ratios[index], grid.weights)
-    replicates = np.array([_crossing(log_b, sample, k) for sample in samples])
+    replicates = crossings_of_samples(log_b, samples, k, _LOG_EXCESS, window="rising")
     seeds = int(np.isfinite(ratios[index[k : k + 2]]).all(axis=0).sum())
     return replace(
         base,
-        value=math.exp(_crossing(log_b, means, k)),
+        value=math.exp(crossing_after(log_b, means, k, _LOG_EXCESS)),
         log_stderr=bootstrap_stderr(replicates, seeds),
         bracket=(int(grid.batch_sizes[index[k]]), int(grid.batch_sizes[index[k + 1]])),
         n_seeds=seeds,
@@ -159,23 +160,6 @@ def _not_reached(
 def _refuse(base: CriticalBatch, status: str, reason: str) -> CriticalBatch:
     where = f"P={base.n_train}, T={base.temperature:.3g}"
     return replace(base, status=status, message=f"{status} at {where}: {reason}")
-
-
-def _upward(log_ratio: FloatArray) -> int | None:
-    above = log_ratio >= _LOG_EXCESS
-    steps = np.flatnonzero(~above[:-1] & above[1:])
-    return int(steps[0]) if steps.size else None
-
-
-def _crossing(log_b: FloatArray, log_ratio: FloatArray, own: int) -> float:
-    """ln B where the ratio first reaches 1.1; a sample without one keeps the line of `own`."""
-    k = _upward(log_ratio)
-    k = own if k is None else k
-    rise = log_ratio[k + 1] - log_ratio[k]
-    if not rise > 0:
-        return math.nan
-    share = (_LOG_EXCESS - log_ratio[k]) / rise
-    return float(log_b[k] + share * (log_b[k + 1] - log_b[k]))
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from analysis.locating.located import (
     FLAT_SLOPE,
     LOCATED,
     POSTERIOR,
+    Bracket,
     CriticalTemperature,
     CriticalTemperatures,
 )
@@ -156,15 +157,9 @@ def _accept(
         )
     if crossing.n_diverged:
         remarks.append(f"{crossing.n_diverged} trainings that did not fit are upper bounds only")
-    return _point(
-        curves,
-        p,
-        value=crossing.temperature,
-        log_stderr=crossing.sd,
-        bracket=bracket,
-        n_replicas=crossing.n_used,
-        status=LOCATED,
-        message="; ".join(remarks),
+    value, error = crossing.temperature, crossing.sd
+    return CriticalTemperature.accept(
+        curves, p, value, error, bracket, crossing.n_used, remarks=remarks
     )
 
 
@@ -207,40 +202,7 @@ def _lost(curves: Curves, p: int) -> str:
 
 
 def _refuse(
-    curves: Curves, p: int, status: str, bracket: tuple[float | None, float | None], reason: str
+    curves: Curves, p: int, status: str, bracket: Bracket, reason: str
 ) -> CriticalTemperature:
-    return _point(
-        curves,
-        p,
-        value=None,
-        log_stderr=None,
-        bracket=bracket,
-        n_replicas=int(curves.n_fitted[p].sum()),
-        status=status,
-        message=f"{status} at P={curves.sizes[p]}: {reason}",
-    )
-
-
-def _point(
-    curves: Curves,
-    p: int,
-    *,
-    value: float | None,
-    log_stderr: float | None,
-    bracket: tuple[float | None, float | None],
-    n_replicas: int,
-    status: str,
-    message: str,
-) -> CriticalTemperature:
-    return CriticalTemperature(
-        n_train=int(curves.sizes[p]),
-        value=value,
-        log_stderr=log_stderr,
-        bracket=bracket,
-        n_replicas=n_replicas,
-        n_temperatures=int((curves.n_runs[p] > 0).sum()),
-        n_censored=int(curves.n_censored[p].sum()),
-        n_diverged=int(curves.n_diverged[p].sum()),
-        status=status,
-        message=message,
-    )
+    n = int(curves.n_fitted[p].sum())
+    return CriticalTemperature.refuse(curves, p, status, bracket, reason, n_replicas=n)

@@ -16,12 +16,7 @@ from scipy import optimize
 from analysis.arrays import FloatArray
 from analysis.curves import Curves
 from analysis.estimates import bootstrap_stderr
-from analysis.locating.located import (
-    LOCATED,
-    NO_PLATEAU,
-    CriticalTemperature,
-    CriticalTemperatures,
-)
+from analysis.locating.located import NO_PLATEAU, CriticalTemperature, CriticalTemperatures
 
 LARGEST_CHANGE = 0.2
 """Only weight changes up to this value enter the fit: beyond, the network is no longer lazy."""
@@ -161,25 +156,12 @@ def _refusal(log_t: FloatArray, fitted: FloatArray | None) -> str:
 def _point(
     curves: Curves, p: int, fitted: FloatArray, log_replicates: FloatArray, reason: str
 ) -> CriticalTemperature:
-    located = not reason
-    onset = math.exp(fitted[1]) if located else None
+    if reason:
+        return CriticalTemperature.refuse(curves, p, NO_PLATEAU, (None, None), reason)
+    onset = math.exp(fitted[1])
     measured = curves.temperatures[curves.n_runs[p] > 0]
-    bracket: tuple[float | None, float | None] = (None, None)
-    if onset is not None:
-        bracket = (
-            float(measured[measured <= onset].max()),
-            float(measured[measured > onset].min()),
-        )
-    size = int(curves.sizes[p])
-    return CriticalTemperature(
-        n_train=size,
-        value=onset,
-        log_stderr=bootstrap_stderr(log_replicates, curves.n_clusters) if located else None,
-        bracket=bracket,
-        n_replicas=int(curves.n_fitted[p].max()),
-        n_temperatures=len(measured),
-        n_censored=int(curves.n_censored[p].sum()),
-        n_diverged=int(curves.n_diverged[p].sum()),
-        status=LOCATED if located else NO_PLATEAU,
-        message="" if located else f"{NO_PLATEAU} at P={size}: {reason}",
+    bracket = float(measured[measured <= onset].max()), float(measured[measured > onset].min())
+    error = bootstrap_stderr(log_replicates, curves.n_clusters)
+    return CriticalTemperature.accept(
+        curves, p, onset, error, bracket, int(curves.n_fitted[p].max())
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 import pandas as pd
 
 from analysis.arrays import FloatArray
+from analysis.curves import Curves
 from analysis.estimates import format_value
 
 LOCATED = "located"
@@ -26,6 +28,10 @@ FLAT_SLOPE = 0.2
 RESAMPLED, POSTERIOR = "resampled seeds", "posterior"
 
 
+Bracket = tuple[float | None, float | None]
+"""Temperatures that enclose a number; None on an open side."""
+
+
 @dataclass(frozen=True)
 class CriticalTemperature:
     """The critical temperature at one size, or why there is none."""
@@ -36,7 +42,7 @@ class CriticalTemperature:
     """T_c, or None if it was refused."""
     log_stderr: float | None
     """Standard error of ln T_c from the bootstrap, or None where the data give none."""
-    bracket: tuple[float | None, float | None]
+    bracket: Bracket
     """Measured temperatures that enclose T_c; None on an open side."""
     n_replicas: int
     """Smallest number of fitted runs at the ends of the bracket."""
@@ -60,10 +66,71 @@ class CriticalTemperature:
             return None
         return self.value * self.log_stderr
 
+    @classmethod
+    def accept(
+        cls,
+        curves: Curves,
+        p: int,
+        value: float,
+        log_stderr: float | None,
+        bracket: Bracket,
+        n_replicas: int,
+        *,
+        remarks: Sequence[str] = (),
+        crossings: tuple[float, ...] = (),
+    ) -> CriticalTemperature:
+        """Return the temperature located at size number `p` of the curves."""
+        found = (value, log_stderr, bracket, n_replicas)
+        return cls(
+            int(curves.sizes[p]),
+            *found,
+            *_counts(curves, p),
+            status=LOCATED,
+            message="; ".join(remarks),
+            crossings=crossings,
+        )
+
+    @classmethod
+    def refuse(
+        cls,
+        curves: Curves,
+        p: int,
+        status: str,
+        bracket: Bracket,
+        reason: str,
+        *,
+        n_replicas: int | None = None,
+        where: str = "",
+        crossings: tuple[float, ...] = (),
+    ) -> CriticalTemperature:
+        """Return why there is none at size number `p`; `where` says more of it than its P.
+
+        The replicas are the most fitted runs at any temperature, unless told.
+        """
+        n = int(curves.n_fitted[p].max()) if n_replicas is None else n_replicas
+        size = int(curves.sizes[p])
+        return cls(
+            size,
+            None,
+            None,
+            bracket,
+            n,
+            *_counts(curves, p),
+            status=status,
+            message=f"{status} at {where or f'P={size}'}: {reason}",
+            crossings=crossings,
+        )
+
     def __str__(self) -> str:
         if self.value is None:
             return f"P = {self.n_train}: {self.status}"
         return f"P = {self.n_train}: T_c = {format_value(self.value, self.stderr)}"
+
+
+def _counts(curves: Curves, p: int) -> tuple[int, int, int]:
+    """Temperatures, censored and diverged runs of one size."""
+    measured = int((curves.n_runs[p] > 0).sum())
+    return measured, int(curves.n_censored[p].sum()), int(curves.n_diverged[p].sum())
 
 
 @dataclass(frozen=True)

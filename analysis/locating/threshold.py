@@ -17,6 +17,12 @@ from scipy import special
 from analysis.arrays import FloatArray, IntArray
 from analysis.curves import Curves, single_law
 from analysis.estimates import bootstrap_stderr
+from analysis.locating.first_crossing import (
+    all_crossings,
+    crossing_after,
+    crossings_of_samples,
+    first_rise,
+)
 from analysis.locating.located import (
     ABOVE_WINDOW,
     BELOW_WINDOW,
@@ -24,7 +30,7 @@ from analysis.locating.located import (
     DIVERGENCE,
     FEATURE_REGIME,
     FLAT_SLOPE,
-    LOCATED,
+    Bracket,
     CriticalTemperature,
     CriticalTemperatures,
 )
@@ -130,25 +136,24 @@ class _Scan:
             cause = self._cause(range(len(self.curves.temperatures)))
             reason = "at no temperature did 80 % of the runs fit the data"
             return self._refuse(cause, (None, None), reason)
-        above = self.y >= self.level
-        up = np.flatnonzero(~above[:-1] & above[1:])
-        if up.size == 0:
-            return self._below() if above[0] else self._above()
-        k = int(up[0])
+        k = int(first_rise(self.y, self.level))
+        if k < 0:
+            return self._below() if self.y[0] >= self.level else self._above()
         low, high = int(self.index[k]), int(self.index[k + 1])
         bracket = (self._t(low), self._t(high))
         return self._refusal_in_bracket(low, high, bracket) or self._accept(k, bracket)
 
     def _accept(self, k: int, bracket: tuple[float, float]) -> CriticalTemperature:
         ends = self.curves.n_fitted[self.p, self.index[k : k + 2]]
-        error = bootstrap_stderr(self.replicate_crossings(), self.curves.n_clusters)
-        return self._point(
-            value=float(np.exp(_crossing(self.log_t, self.y, k, self.level))),
-            log_stderr=error,
-            bracket=bracket,
-            n_replicas=int(ends.min()),
-            status=LOCATED,
-            message="; ".join(self._remarks(k)),
+        return CriticalTemperature.accept(
+            self.curves,
+            self.p,
+            float(np.exp(crossing_after(self.log_t, self.y, k, self.level))),
+            bootstrap_stderr(self.replicate_crossings(), self.curves.n_clusters),
+            bracket,
+            int(ends.min()),
+            remarks=self._remarks(k),
+            crossings=self.all_crossings(),
         )
 
     def _refusal_in_bracket(
@@ -254,68 +259,18 @@ class _Scan:
 
     def all_crossings(self) -> tuple[float, ...]:
         """Temperatures of all crossings, upward and downward."""
-        above = self.y >= self.level
-        return tuple(
-            float(np.exp(_crossing(self.log_t, self.y, int(k), self.level)))
-            for k in np.flatnonzero(above[:-1] != above[1:])
-        )
+        return tuple(float(np.exp(x)) for x in all_crossings(self.log_t, self.y, self.level))
 
     def replicate_crossings(self) -> FloatArray:
-        """ln T_c of every bootstrap sample, shape (n_bootstrap,)."""
-        above = self.y >= self.level
-        own = int(np.flatnonzero(~above[:-1] & above[1:])[0])
-        above_r = self.y_replicates >= self.level
-        up = ~above_r[:, :-1] & above_r[:, 1:]
-        # A sample that leaves the window keeps the line of the bracket, lest the error shrink.
-        k = np.where(up.any(axis=1), up.argmax(axis=1), own)
-        rows = np.arange(len(k))
-        y0, y1 = self.y_replicates[rows, k], self.y_replicates[rows, k + 1]
-        x0, x1 = self.log_t[k], self.log_t[k + 1]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            crossing = x0 + (self.level - y0) / (y1 - y0) * (x1 - x0)
-        return np.asarray(np.where(np.isfinite(crossing), crossing, np.nan))
+        """ln T_c of every bootstrap sample, shape (n_bootstrap,); it may leave the window."""
+        own = int(first_rise(self.y, self.level))
+        return crossings_of_samples(self.log_t, self.y_replicates, own, self.level)
 
     def _t(self, index: int) -> float:
         return float(self.curves.temperatures[index])
 
-    def _refuse(
-        self, status: str, bracket: tuple[float | None, float | None], reason: str
-    ) -> CriticalTemperature:
-        size = int(self.curves.sizes[self.p])
-        return self._point(
-            value=None,
-            log_stderr=None,
-            bracket=bracket,
-            n_replicas=int(self.curves.n_fitted[self.p].max()),
-            status=status,
-            message=f"{status} at P={size}: {reason}",
+    def _refuse(self, status: str, bracket: Bracket, reason: str) -> CriticalTemperature:
+        crossings = self.all_crossings()
+        return CriticalTemperature.refuse(
+            self.curves, self.p, status, bracket, reason, crossings=crossings
         )
-
-    def _point(
-        self,
-        *,
-        value: float | None,
-        log_stderr: float | None,
-        bracket: tuple[float | None, float | None],
-        n_replicas: int,
-        status: str,
-        message: str,
-    ) -> CriticalTemperature:
-        return CriticalTemperature(
-            n_train=int(self.curves.sizes[self.p]),
-            value=value,
-            log_stderr=log_stderr,
-            bracket=bracket,
-            n_replicas=n_replicas,
-            n_temperatures=int((self.curves.n_runs[self.p] > 0).sum()),
-            n_censored=int(self.curves.n_censored[self.p].sum()),
-            n_diverged=int(self.curves.n_diverged[self.p].sum()),
-            status=status,
-            message=message,
-            crossings=self.all_crossings() if self.index.size else (),
-        )
-
-
-def _crossing(log_t: FloatArray, y: FloatArray, k: int, level: float) -> float:
-    """ln T at which the segment after position k reaches `level`."""
-    return float(log_t[k] + (level - y[k]) / (y[k + 1] - y[k]) * (log_t[k + 1] - log_t[k]))

@@ -20,11 +20,12 @@ from analysis.estimates import (
     estimate_from_replicates,
     resampled_means,
 )
+from analysis.locating.first_crossing import crossing_after, crossings_of_samples, first_rise
 from analysis.locating.located import (
     ABOVE_WINDOW,
     DIVERGENCE,
-    LOCATED,
     NO_PLATEAU,
+    Bracket,
     CriticalTemperature,
 )
 from analysis.table import setting_text
@@ -84,51 +85,25 @@ def locate_noise_doubling(
     log_t = np.log(curves.temperatures[index])
     y = resampled_means(logs[index], np.ones((1, logs.shape[1])))[0]
     samples = resampled_means(logs[index], weights)
-    refusal = _refusal(curves, p, index, log_t, y)
+    status, reason = _refusal(curves, p, index, log_t, y)
     replicates = np.full(len(weights), np.nan)
-    value, bracket = None, _open_bracket(curves, p, index)
-    if not refusal[0]:
-        k = _upward(y - y[0])
-        assert k is not None
-        value = math.exp(_interpolate(log_t, y - y[0], k))
-        bracket = (float(np.exp(log_t[k])), float(np.exp(log_t[k + 1])))
-        replicates = _replicates(log_t, samples - samples[:, :1], k)
-    point = CriticalTemperature(
-        n_train=int(curves.sizes[p]),
-        value=value,
-        log_stderr=bootstrap_stderr(replicates, curves.n_clusters) if value else None,
-        bracket=bracket,
-        n_replicas=int(curves.n_fitted[p].max()),
-        n_temperatures=len(index),
-        n_censored=int(curves.n_censored[p].sum()),
-        n_diverged=int(curves.n_diverged[p].sum()),
-        status=refusal[0] or LOCATED,
-        message=f"{refusal[0]} at alpha={setting_text(alpha)}: {refusal[1]}" if refusal[0] else "",
-    )
+    if status:
+        bracket, where = _open_bracket(curves, p), f"alpha={setting_text(alpha)}"
+        point = CriticalTemperature.refuse(curves, p, status, bracket, reason, where=where)
+    else:
+        k = int(first_rise(y - y[0], DOUBLING))
+        excess = samples - samples[:, :1]
+        replicates = crossings_of_samples(log_t, excess, k, DOUBLING, window="rising")
+        point = CriticalTemperature.accept(
+            curves,
+            p,
+            math.exp(crossing_after(log_t, y - y[0], k, DOUBLING)),
+            bootstrap_stderr(replicates, curves.n_clusters),
+            (float(np.exp(log_t[k])), float(np.exp(log_t[k + 1]))),
+            int(curves.n_fitted[p].max()),
+        )
     plateau = math.exp(y[0]) if len(y) else math.nan
     return NoiseDoubling(alpha, point, plateau, replicates, curves.n_clusters)
-
-
-def _upward(excess: FloatArray) -> int | None:
-    above = excess >= DOUBLING
-    steps = np.flatnonzero(~above[:-1] & above[1:])
-    return int(steps[0]) if steps.size else None
-
-
-def _interpolate(log_t: FloatArray, excess: FloatArray, k: int) -> float:
-    slope = (excess[k + 1] - excess[k]) / (log_t[k + 1] - log_t[k])
-    return float(log_t[k] + (DOUBLING - excess[k]) / slope)
-
-
-def _replicates(log_t: FloatArray, excess: FloatArray, own: int) -> FloatArray:
-    """ln T of the first doubling of each sample; one that has none keeps the line of `own`."""
-    result = np.full(len(excess), np.nan)
-    for row, sample in enumerate(excess):
-        k = _upward(sample)
-        k = own if k is None else k
-        if sample[k + 1] > sample[k]:
-            result[row] = _interpolate(log_t, sample, k)
-    return result
 
 
 def _refusal(
@@ -144,12 +119,12 @@ def _refusal(
             f"the weight change grows with local slope {slope:.2f} from the lowest "
             f"T={math.exp(log_t[0]):.3g} on; extend the temperature axis below it"
         )
-    k = _upward(y - y[0])
+    k = int(first_rise(y - y[0], DOUBLING))
     stable = curves.stable[p, index]
     top = math.exp(log_t[np.flatnonzero(stable)[-1]]) if stable.any() else math.nan
-    if k is None and curves.stable[p][curves.n_runs[p] > 0].all():
+    if k < 0 and curves.stable[p][curves.n_runs[p] > 0].all():
         return ABOVE_WINDOW, f"the weight change has not doubled up to T={top:.3g}"
-    if k is None or not stable[k : k + 2].all():
+    if k < 0 or not stable[k : k + 2].all():
         return DIVERGENCE, (
             f"fewer than 80 % of the runs fitted where the weight change doubles, "
             f"above T={top:.3g}"
@@ -157,6 +132,6 @@ def _refusal(
     return "", ""
 
 
-def _open_bracket(curves: Curves, p: int, index: IntArray) -> tuple[float | None, float | None]:
+def _open_bracket(curves: Curves, p: int) -> Bracket:
     stable = np.flatnonzero(curves.stable[p])
     return (float(curves.temperatures[stable[-1]]) if stable.size else None), None

@@ -10,6 +10,7 @@ import numpy as np
 from analysis.arrays import FloatArray, IntArray
 from analysis.curves import Curves
 from analysis.estimates import Estimate
+from analysis.locating.first_crossing import crossing_after, first_rise
 
 _UNIFORM = 1 / math.sqrt(12)
 
@@ -72,13 +73,11 @@ def locate_stability_edge(curves: Curves, alpha: float, p: int = 0) -> Stability
     lost = 1 - fitted / runs
     first = np.flatnonzero(lost > 0)
     whole = len(t) if not first.size else int(first[0])
-    beyond = np.flatnonzero(lost >= 0.5)
     half, bracket = None, None
-    if beyond.size and beyond[0] > 0:
-        k = int(beyond[0])
-        share = (0.5 - lost[k - 1]) / (lost[k] - lost[k - 1])
-        half = float(t[k - 1] * (t[k] / t[k - 1]) ** share)
-        bracket = float(t[k - 1]), float(t[k])
+    k = int(first_rise(lost, 0.5))
+    if k >= 0 and lost[0] < 0.5:
+        half = math.exp(crossing_after(np.log(t), lost, k, 0.5))
+        bracket = float(t[k]), float(t[k + 1])
     return StabilityEdge(
         alpha=alpha,
         temperatures=t,

@@ -18,14 +18,20 @@ from analysis.critical_temperature.noise_windows import Window, moved_windows
 from analysis.critical_temperature.test_error.ratios import OBSERVABLE, ErrorRatios, error_ratios
 from analysis.curves import Curves
 from analysis.estimates import bootstrap_stderr, format_value
+from analysis.locating.first_crossing import (
+    all_crossings,
+    crossing_after,
+    crossings_of_samples,
+    first_rise,
+)
 from analysis.locating.located import (
     ABOVE_WINDOW,
     CENSORED,
     DIVERGENCE,
     INSUFFICIENT_SEEDS,
-    LOCATED,
     NO_DEPARTURE,
     NO_PLATEAU,
+    Bracket,
     CriticalTemperature,
     CriticalTemperatures,
 )
@@ -158,7 +164,7 @@ def _temperatures(
 
 def _all_refused(curves: Curves, name: str, why: str, n_bootstrap: int) -> CriticalTemperatures:
     points = [
-        _point(curves, p, None, None, (None, None), 0, NO_PLATEAU, why)
+        CriticalTemperature.refuse(curves, p, NO_PLATEAU, (None, None), why, n_replicas=0)
         for p in range(len(curves.sizes))
     ]
     return _temperatures(curves, name, points, np.full((n_bootstrap, len(points)), np.nan))
@@ -198,35 +204,33 @@ class _Departure:
         if self.index.size < 2:
             why = "fewer than two reference temperatures were measured and fitted"
             return self._refuse(NO_PLATEAU, (None, None), why), none
-        beyond = self.excess >= 0
-        if beyond[0]:
+        if self.excess[0] >= 0:
             return self._no_plateau(), none
-        up = np.flatnonzero(~beyond[:-1] & beyond[1:])
-        if not up.size:
+        k = int(first_rise(self.excess))
+        if k < 0:
             return self._no_departure(), none
-        k = int(up[0])
         refusal = self._refusal(k)
         if refusal is not None:
             return refusal, none
-        samples = self._crossings(k)
-        error = bootstrap_stderr(samples, self.curves.n_clusters)
-        value = math.exp(_crossing(self.log_t, self.excess, k))
-        return self._accept(k, value, error, up), samples
+        # A sample that never departs stays within the range measured.
+        samples = crossings_of_samples(self.log_t, self.excess_replicates, k, window="clip")
+        return self._accept(k, bootstrap_stderr(samples, self.curves.n_clusters)), samples
 
-    def _accept(
-        self, k: int, value: float, error: float | None, up: IntArray
-    ) -> CriticalTemperature:
+    def _accept(self, k: int, error: float | None) -> CriticalTemperature:
         remarks = [self._significance(k + 1)]
-        if up.size > 1 or (self.excess[k + 1 :] < 0).any():
-            listed = ", ".join(
-                f"{math.exp(_crossing(self.log_t, self.excess, int(j))):.3g}"
-                for j in np.flatnonzero(np.diff(self.excess >= 0))
-            )
+        crossings = all_crossings(self.log_t, self.excess)
+        if len(crossings) > 1:
+            listed = ", ".join(f"{math.exp(x):.3g}" for x in crossings)
             remarks.append(f"non-monotone: crossings at T={listed}; the first is used")
-        message = "; ".join(remarks)
         ends = self.curves.n_fitted[self.p, self.index[k : k + 2]]
-        return _point(
-            self.curves, self.p, value, error, self._bracket(k), int(ends.min()), LOCATED, message
+        return CriticalTemperature.accept(
+            self.curves,
+            self.p,
+            math.exp(crossings[0]),
+            error,
+            self._bracket(k),
+            int(ends.min()),
+            remarks=remarks,
         )
 
     def _refusal(self, k: int) -> CriticalTemperature | None:
@@ -236,7 +240,7 @@ class _Departure:
         needed = self._needed_seeds([k, k + 1])
         if needed is None:
             return None
-        near = math.exp(_crossing(self.log_t, self.excess, k))
+        near = math.exp(crossing_after(self.log_t, self.excess, k))
         why = (
             f"r = {self._r(k + 1)} at T={self._t(k + 1):.3g}, a crossing near {near:.2g}; {needed}"
         )
@@ -304,19 +308,6 @@ class _Departure:
         z = "" if not error else f", {abs(r - 1) / error:.1f} standard errors from 1"
         return f"r = {self._r(position)} at T={self._t(position):.3g}{z}"
 
-    def _crossings(self, own: int) -> FloatArray:
-        """ln T of the first departure of every bootstrap sample, shape (n_bootstrap,)."""
-        beyond = self.excess_replicates >= 0
-        up = ~beyond[:, :-1] & beyond[:, 1:]
-        # A sample that never departs keeps the line of the bracket, within the range measured.
-        k = np.where(up.any(axis=1), up.argmax(axis=1), own)
-        rows = np.arange(len(k))
-        y0, y1 = self.excess_replicates[rows, k], self.excess_replicates[rows, k + 1]
-        x0, x1 = self.log_t[k], self.log_t[k + 1]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            crossing = np.clip(x0 - y0 / (y1 - y0) * (x1 - x0), self.log_t[0], self.log_t[-1])
-        return np.asarray(np.where(np.isfinite(crossing), crossing, np.nan))
-
     def _bracket(self, k: int) -> tuple[float, float]:
         return self._t(k), self._t(k + 1)
 
@@ -328,37 +319,5 @@ class _Departure:
         shift = self.excess[position] if self.level > 1 else -self.excess[position]
         return format_value(self.level + float(shift), error)
 
-    def _refuse(
-        self, status: str, bracket: tuple[float | None, float | None], why: str
-    ) -> CriticalTemperature:
-        n = int(self.curves.n_fitted[self.p].max())
-        return _point(self.curves, self.p, None, None, bracket, n, status, why)
-
-
-def _crossing(log_t: FloatArray, y: FloatArray, k: int) -> float:
-    return float(log_t[k] - y[k] / (y[k + 1] - y[k]) * (log_t[k + 1] - log_t[k]))
-
-
-def _point(
-    curves: Curves,
-    p: int,
-    value: float | None,
-    error: float | None,
-    bracket: tuple[float | None, float | None],
-    n_replicas: int,
-    status: str,
-    message: str,
-) -> CriticalTemperature:
-    size = int(curves.sizes[p])
-    return CriticalTemperature(
-        n_train=size,
-        value=value,
-        log_stderr=error,
-        bracket=bracket,
-        n_replicas=n_replicas,
-        n_temperatures=int((curves.n_runs[p] > 0).sum()),
-        n_censored=int(curves.n_censored[p].sum()),
-        n_diverged=int(curves.n_diverged[p].sum()),
-        status=status,
-        message=message if value is not None else f"{status} at P={size}: {message}",
-    )
+    def _refuse(self, status: str, bracket: Bracket, why: str) -> CriticalTemperature:
+        return CriticalTemperature.refuse(self.curves, self.p, status, bracket, why)

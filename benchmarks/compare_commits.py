@@ -1,10 +1,11 @@
 """Show that two checkouts give the same studies: tables, reports, figures' numbers and MLflow.
 
 ``python -m benchmarks.compare_commits OLD NEW`` analyses every table of tests/golden with the
-``thermometer`` of both checkouts (each with a ``.venv`` of its own); ``--studies quick`` also runs
-that preset of all studies in both, on one core, and compares tables of trainings byte for byte and
-what MLflow holds. Words must be equal, numbers to 1e-9; dates, commits, ids and times may differ.
-Exit code 1 if anything else does.
+``thermometer`` of both checkouts (each with a ``.venv`` of its own); ``--folders RUNS`` writes the
+reports of finished studies, and the page that compares them, again in both; ``--studies quick``
+runs that preset of all studies in both, on one core, and compares tables of trainings byte for
+byte and what MLflow holds. Words must be equal, numbers to 1e-9; dates, commits, ids and times may
+differ. Exit code 1 if anything else does.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ TOLERANCE = 1e-9
 GOLDEN = Path("tests/golden")
 _NUMBER = re.compile(r"-?\d+\.?\d*(?:e[+-]?\d+)?")
 _CHANGING = re.compile(
-    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?|\b(?=\d*[a-f])[0-9a-f]{12,40}\b|/\S*/(?=[\w.-]+)"
+    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?"
+    r"|\b(?=\d*[a-f])[0-9a-f]{12,40}\b|/\S*/(?=[\w.-]+)"
 )
 _DRAWINGS = re.compile(
     r"<svg.*?</svg>|data:[^\"]*|<style.*?</style>|<script.*?</script>", re.DOTALL
@@ -168,6 +170,19 @@ def compare_golden(old: Path, new: Path, home: Path) -> Iterator[str]:
         yield from (f"golden {name}: {each}" for each in found)
 
 
+def compare_folders(old: Path, new: Path, home: Path, runs: Path) -> Iterator[str]:
+    """Yield differences of the reports on finished studies, and on all of them together."""
+    sources = sorted(str(spec.parent) for spec in runs.glob("*/spec.yaml"))
+    jobs = {Path(source).name: [source] for source in sources} | {"comparison": sources}
+    for name, given in jobs.items():
+        folders = [home / "folders" / side / name for side in ("old", "new")]
+        for checkout, folder in zip((old, new), folders, strict=True):
+            thermometer(checkout, "report", *given, "-o", str(folder), "--quiet")
+        found = list(folder_differences(*folders))
+        print(f"folder {name}: {len(found) or 'no'} differences", flush=True)
+        yield from (f"folder {name}: {each}" for each in found)
+
+
 def compare_studies(
     old: Path, new: Path, home: Path, preset: str, only: list[str]
 ) -> Iterator[str]:
@@ -194,6 +209,7 @@ def main() -> int:
     parser.add_argument("old", type=Path)
     parser.add_argument("new", type=Path)
     parser.add_argument("--studies", metavar="PRESET", help="also run this preset of all studies")
+    parser.add_argument("--folders", type=Path, metavar="RUNS", help="finished studies")
     parser.add_argument("--only", nargs="*", default=[], help="names of studies")
     parser.add_argument("--home", type=Path, help="keep the results here")
     asked = parser.parse_args()
@@ -201,6 +217,8 @@ def main() -> int:
         home = asked.home or Path(temporary)
         home.mkdir(parents=True, exist_ok=True)
         found = list(compare_golden(asked.old, asked.new, home))
+        if asked.folders:
+            found += compare_folders(asked.old, asked.new, home, asked.folders)
         if asked.studies:
             found += compare_studies(asked.old, asked.new, home, asked.studies, asked.only)
     print("\n".join(found) or "equal")

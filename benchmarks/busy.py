@@ -6,21 +6,19 @@ compared do the same work; what it returns depends on its one parameter.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from search_spaces.configuration import Configuration
-from studies.contracts import Experiment
+from studies.contracts import Scanned
 from studies.execution.worker import run_pack
 from studies.experiments import add_experiment
+from studies.experiments.grid import GridExperiment
 
 NAME = "busy"
-PARAMS = ("x", "products")
-SHOWN = PARAMS
 
 
 def work(x: float, products: int) -> float:
@@ -53,32 +51,35 @@ def configuration(x: float, products: int, seconds: float) -> Configuration:
     return Configuration.create(NAME, {"x": x, "products": products, "seconds": seconds})
 
 
-def read(plain: dict[str, Any]) -> Configuration:
-    """Return the configuration of a record."""
-    settings = dict(plain)
-    return Configuration.create(settings.pop("experiment"), settings)
+class Busy(GridExperiment):
+    """The experiment; its configurations are made by :func:`configuration`."""
 
+    name = NAME
+    settings = ()
+    shown = ("x", "products")
+    params = shown
 
-def measure(
-    configuration: Configuration, seeds: Sequence[int], backend: str
-) -> list[dict[str, Any]]:
-    """Return one row per seed."""
-    return [{"score": work(configuration["x"], configuration["products"])} for _ in seeds]
+    def check(self, spec: Scanned, device: str = "cpu", is_here: bool = True) -> str:
+        """Accept everything."""
+        return "busy"
 
+    def measure(
+        self, configuration: Configuration, seeds: Sequence[int], backend: str, device: str = "cpu"
+    ) -> list[dict[str, Any]]:
+        """Return one row per seed."""
+        return [{"score": work(configuration["x"], configuration["products"])} for _ in seeds]
 
-def expected_seconds(configuration: Configuration) -> float:
-    """Return the time of one training."""
-    return float(configuration["seconds"])
+    def expected_seconds(self, configuration: Configuration) -> float:
+        """Return the time of one training."""
+        return float(configuration["seconds"])
 
+    def average(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+        """Return the mean score."""
+        return {"score": sum(row["score"] for row in rows) / len(rows)}
 
-def seed_columns(seed: int) -> dict[str, int]:
-    """Return no further columns."""
-    return {}
-
-
-def average(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Return the mean score."""
-    return {"score": sum(row["score"] for row in rows) / len(rows)}
+    def conditional_on(self, spec: Scanned) -> str:
+        """Return nothing: no interval is made of it."""
+        return "nothing"
 
 
 def busy_pack(payload: list[dict[str, Any]], backend: str) -> list[dict[str, Any]]:
@@ -89,4 +90,4 @@ def busy_pack(payload: list[dict[str, Any]], backend: str) -> list[dict[str, Any
 
 def know_busy() -> None:
     """Make the experiment known in this process."""
-    add_experiment(NAME, cast(Experiment, sys.modules[__name__]))
+    add_experiment(NAME, Busy())

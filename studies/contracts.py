@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+from studies.registry import load_object
 
 if TYPE_CHECKING:
     from analysis.report.content import ReportContent
     from analysis.report.page import ReportContext
-    from studies.specs.spec import StudySpec
 
 
 class Configuration(Protocol):
@@ -58,61 +61,129 @@ class Space(Protocol):
         ...
 
 
-class Experiment(Protocol):
-    """A module of this package."""
+class Scanned(Protocol):
+    """What an experiment sees of a study: what is to be scanned, and by what rule."""
 
-    KEYS: tuple[str, ...]
-    """Settings that a space takes."""
-    SHOWN: tuple[str, ...]
+    @property
+    def backend(self) -> str:
+        """The backend that was asked for."""
+        ...
+
+    @property
+    def space(self) -> Any:
+        """What is scanned; with several scans, what they share."""
+        ...
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether the points are a grid fixed in advance."""
+        ...
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether every curve chooses its own temperatures."""
+        ...
+
+    def spaces(self) -> dict[str, Any]:
+        """Return every space that is scanned, by name."""
+        ...
+
+    def searches(self) -> dict[str, Any]:
+        """Return the spaces that a sampler searches one by one, by name."""
+        ...
+
+    def points(self) -> tuple[Any, ...]:
+        """Return every planned configuration once."""
+        ...
+
+
+class Asked(Scanned, Protocol):
+    """What the analysis of a kind with options sees of a study."""
+
+    thresholds: tuple[float, ...]
+    design: str
+    tolerance: float
+
+    @property
+    def lists_batch_sizes(self) -> bool:
+        """Whether :meth:`batch_sizes` are known before anything is measured."""
+        ...
+
+    def batch_sizes(self) -> tuple[int, ...]:
+        """Return the batch sizes for which laws are fitted."""
+        ...
+
+
+class Experiment(ABC):
+    """What a study runs: its settings, how a configuration is measured, how rows are averaged.
+
+    A module that holds one imports neither torch nor numba; measuring does.
+    """
+
+    shown: tuple[str, ...]
     """Columns that identify a configuration for a reader."""
-    PARAMS: tuple[str, ...]
+    params: tuple[str, ...]
     """Columns that MLflow holds as parameters of a configuration's run."""
+    devices: tuple[str, ...] = ("cpu",)
+    """Where it can measure."""
 
+    @property
+    @abstractmethod
+    def keys(self) -> tuple[str, ...]:
+        """Settings that a space takes."""
+
+    @abstractmethod
     def space(self, **settings: Any) -> Space:
         """Return the space of these settings, or raise InvalidSettingError."""
-        ...
 
+    @abstractmethod
     def grows(self, key: str, old: Any, new: Any) -> bool:
         """Whether a space with setting `new` holds everything of one with `old`."""
-        ...
 
+    @abstractmethod
     def read(self, plain: dict[str, Any]) -> Configuration:
         """Return the configuration that its `to_dict` gave."""
-        ...
 
-    def check(self, spec: StudySpec) -> str:
-        """Refuse what cannot be measured here, before anything is written; return the backend."""
-        ...
+    @abstractmethod
+    def check(self, spec: Scanned, device: str = "cpu", is_here: bool = True) -> str:
+        """Refuse what cannot be measured, before anything is written; return the backend.
 
-    def prepare(self, spec: StudySpec, backend: str) -> None:
+        `is_here` is whether this machine measures, and must have the device.
+        """
+
+    def prepare(self, spec: Scanned, backend: str) -> None:
         """Do once what every worker would do, such as compiling."""
-        ...
+        return None
 
+    @abstractmethod
     def measure(
-        self, configuration: Any, seeds: Sequence[int], backend: str
+        self, configuration: Any, seeds: Sequence[int], backend: str, device: str = "cpu"
     ) -> list[dict[str, Any]]:
         """Return one row of plain values per seed: a pure function of its arguments."""
-        ...
 
+    @abstractmethod
     def expected_seconds(self, configuration: Any) -> float:
         """Rough time of one replica; packs are sized by it, and it is corrected by experience."""
-        ...
+
+    def together(self, backend: str) -> dict[str, int]:
+        """Return how many replicas are cheaper together than apart, by device."""
+        return {}
 
     def seed_columns(self, seed: int) -> dict[str, int]:
         """Return further columns of the table that say how a seed was used."""
-        ...
+        return {}
 
+    @abstractmethod
     def average(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         """Return means and standard errors over the replicas of one configuration."""
-        ...
 
+    @abstractmethod
     def read_table(self, path: Path) -> Any:
         """Read the table of a study back for its analysis."""
-        ...
 
-    def conditional_on(self, spec: StudySpec) -> str:
+    @abstractmethod
+    def conditional_on(self, spec: Scanned) -> str:
         """Return what every interval is conditional on, e.g. ``these 1797 images``."""
-        ...
 
 
 class Result(Protocol):
@@ -131,28 +202,39 @@ class Result(Protocol):
         ...
 
 
-class Kind(Protocol):
-    """A module of this package."""
+@dataclass(frozen=True)
+class Kind:
+    """What a study makes of its table.
 
-    EXPERIMENT: str
-    """Name of the experiment that the study runs, of :mod:`studies.experiments`."""
-    TABLES: tuple[str, ...]
+    `analysis` and `report` are ``"module:function"``, since to import what computes takes a
+    second and what draws another one, which a command that needs neither need not pay.
+    """
+
+    experiment: str
+    """Name of the experiment that the study runs."""
+    analysis: str
+    """Takes what the experiment's `read_table` gives, returns a :class:`Result`. With `options`,
+    it takes the study's spec (or None) and the thresholds that replace the spec's (or None)."""
+    report: str
+    """Takes the result and an `analysis.report.page.ReportContext`, returns the content."""
+    tables: tuple[str, ...] = ()
     """Names of the CSV files that its report writes beside the page."""
-    COMPARE: str
+    compare: str = ""
     """What to look at in MLflow's plots, as Markdown."""
+    options: tuple[str, ...] = ()
+    """Settings of a study that only some kinds heed, and this one does."""
+    marks: tuple[str, ...] = ()
+    """Columns by which a plain table of this kind is known; no other kind's has them."""
 
     def analyse(
-        self,
-        table: Any,
-        spec: StudySpec | None = None,
-        thresholds: tuple[float, ...] | None = None,
+        self, table: Any, spec: Asked | None = None, thresholds: tuple[float, ...] | None = None
     ) -> Result:
-        """Measure what the study asks for; without a spec, all that a plain table holds.
-
-        `table` is what the experiment's `read_table` gives; `thresholds` replace the spec's.
-        """
-        ...
+        """Measure what the study asks for; without a spec, all that a plain table holds."""
+        analyse = load_object(self.analysis)
+        result: Result = analyse(table, spec, thresholds) if self.options else analyse(table)
+        return result
 
     def content(self, result: Any, context: ReportContext) -> ReportContent:
-        """Return what the report says; may import what draws."""
-        ...
+        """Return what the report says."""
+        content: ReportContent = load_object(self.report)(result, context)
+        return content

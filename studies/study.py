@@ -21,7 +21,7 @@ from studies.execution.progress import Progress
 from studies.execution.ray_executor import RayExecutor
 from studies.execution.worker import Task, limited, run_pack
 from studies.folder import StudyFolder
-from studies.kinds import load_kind
+from studies.kinds import KINDS
 from studies.ledger.base import Ledger
 from studies.ledger.choice import choose_database, drive_ledger, held_by_store, open_ledger, shared
 from studies.memory import allow_memory, bounded_memory, read_memory
@@ -207,7 +207,7 @@ class Study:
             (point, [seed for seed in seeds if seed not in done.get(point.identity, ())])
             for point, seeds in self.spec.planned()
         )
-        together = getattr(self.spec.experiment, "together", lambda _: {})(backend)
+        together = self.spec.experiment.together(backend)
         # Drivers that share a study begin at different places.
         start = "" if ledger.claims is None else ledger.claims.number
         return PackQueue(missing, together, start)
@@ -335,7 +335,7 @@ class Study:
 
     def analyse(self) -> Result:
         """Return what the study's kind makes of its table, e.g. the scaling laws."""
-        return load_kind(self.spec.kind).analyse(self.table(), self.spec)
+        return KINDS.load(self.spec.kind).analyse(self.table(), self.spec)
 
     def write_report(
         self,
@@ -353,7 +353,7 @@ class Study:
         known = state.get("mlflow", {}) if ids is None else ids
         command = command or str(state.get("command", ""))
         context = report_context(self.spec, ledger, command, known)
-        content = load_kind(self.spec.kind).content(result, context)
+        content = KINDS.load(self.spec.kind).content(result, context)
         return write_report(content, self.folder.path, context)
 
     def _shows_all_of(self, ledger: Ledger, options: RunOptions) -> bool:

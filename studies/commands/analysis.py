@@ -14,10 +14,10 @@ from studies.commands.paths import shown_path
 from studies.credentials import redacted_command
 
 
-def _analyse(source: Path, quantity: str | None, threshold: str | None) -> tuple[Any, Any]:
+def _analyse(source: Path, quantity: str | None, threshold: str | None) -> tuple[str, Any]:
     """Return the kind of analysis of a CSV file or of a study's folder, and its result."""
     from studies.experiments import load_experiment
-    from studies.kinds import KINDS, load_kind
+    from studies.kinds import KINDS
     from studies.kinds.recognition import kind_of_table
     from studies.specs.spec import read_thresholds
 
@@ -34,11 +34,12 @@ def _analyse(source: Path, quantity: str | None, threshold: str | None) -> tuple
         if not table.exists():
             raise InvalidSettingError(f"{source} has no table.csv yet; run the study first")
     if quantity is not None:
-        check_name("--quantity", quantity, KINDS)
-    kind = load_kind(quantity or (kind_of_table(table) if spec is None else spec.kind))
+        check_name("--quantity", quantity, KINDS.names())
+    name = quantity or (kind_of_table(table) if spec is None else spec.kind)
+    kind = KINDS.load(name)
     asked = None if threshold is None else read_thresholds(threshold.split(","))
-    rows = load_experiment(kind.EXPERIMENT).read_table(table)
-    return kind, kind.analyse(rows, spec, asked)
+    rows = load_experiment(kind.experiment).read_table(table)
+    return name, kind.analyse(rows, spec, asked)
 
 
 _QUANTITY = click.option(
@@ -125,15 +126,17 @@ def _write(
 
         return Study.open(source).report()
     from analysis.report.page import ReportContext, write_report
-    from studies.specs.yaml_files import load_recipe
+    from studies.kinds import KINDS
+    from studies.specs.yaml_files import load_recipe, recipe_names
 
-    kind, result = _analyse(source, quantity, threshold)
+    name, result = _analyse(source, quantity, threshold)
     folder = output or source.with_name(f"{source.stem}-report")
-    question = load_recipe(kind.__name__.rpartition(".")[2].replace("_", "-"))["question"]
+    recipe = load_recipe(name) if name in recipe_names() else {}
+    question = str(recipe.get("question", ""))
     context = ReportContext(study=source.stem, question=question, command=command)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return write_report(kind.content(result, context), folder, context)
+        return write_report(KINDS.load(name).content(result, context), folder, context)
     except OSError as error:
         reason = error.strerror or str(error)
         raise InvalidSettingError(f"cannot write to {folder}: {reason}") from None

@@ -22,12 +22,12 @@ def cite(folder: Path | None) -> int:
 
 def _keys(folder: Path) -> tuple[str, ...]:
     from analysis.report.page import cited_keys
-    from studies.kinds import load_kind
+    from studies.kinds import KINDS
     from studies.ledger.choice import open_ledger
     from studies.results.context import report_context
     from studies.study import Study
 
     study = Study.open(folder)
     context = report_context(study.spec, open_ledger(study.folder, study.spec.study))
-    content = load_kind(study.spec.kind).content(study.analyse(), context)
+    content = KINDS.load(study.spec.kind).content(study.analyse(), context)
     return cited_keys(content, context)

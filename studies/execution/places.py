@@ -7,7 +7,6 @@ import math
 from search_spaces import InvalidSettingError
 from search_spaces.choices import check_name
 from studies.execution.executors import Lane
-from studies.execution.worker import device_argument
 from studies.reachable import check_reachable
 from studies.run_options import RunOptions
 from studies.specs.spec import StudySpec
@@ -38,10 +37,9 @@ def check_places(spec: StudySpec, options: RunOptions) -> str:
         raise InvalidSettingError("--ship-code sends code to a cluster; give its --address")
     backends = []
     for lane in lanes:
-        where = device_argument(spec.experiment, lane.device)
+        check_name("device", lane.device, spec.experiment.devices)
         # The GPUs of a cluster need not be in this machine.
-        there = {} if options.address is None or not where else {"is_here": False}
-        backends.append(spec.experiment.check(spec, **where, **there))
+        backends.append(spec.experiment.check(spec, lane.device, options.address is None))
     if options.address is not None:
         check_reachable(options.address)
     return backends[0]

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from search_spaces.choices import check_name
-from studies.contracts import Experiment
 from studies.experiments import load_experiment, read_configuration
 from studies.memory import allow_memory
 from studies.provenance import device_name, machine
@@ -50,26 +49,13 @@ def run_pack(payload: Payload, backend: str, device: str = "cpu") -> list[dict[s
     return [_run_unit(unit, backend, device) for unit in payload]
 
 
-def device_argument(experiment: Experiment, device: str) -> dict[str, str]:
-    """Return the further argument of an experiment that knows several devices.
-
-    Raises
-    ------
-    InvalidSettingError
-        If the experiment does not run on this device.
-    """
-    known = getattr(experiment, "DEVICES", ("cpu",))
-    check_name("device", device, known)
-    return {"device": device} if len(known) > 1 else {}
-
-
 def _run_unit(unit: dict[str, Any], backend: str, device: str) -> dict[str, Any]:
     start = time.perf_counter()
     try:
         configuration = read_configuration(unit["point"])
         experiment = load_experiment(configuration.experiment)
-        where = device_argument(experiment, device)
-        rows = experiment.measure(configuration, unit["seeds"], backend, **where)
+        check_name("device", device, experiment.devices)
+        rows = experiment.measure(configuration, unit["seeds"], backend, device)
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}
     seconds = time.perf_counter() - start

@@ -1,56 +1,42 @@
-"""What a study runs: one module per experiment, behind one contract.
+"""What a study runs: one class per experiment, behind one contract.
 
-An experiment knows its settings, how to measure a configuration, and how its rows are averaged
-and read back. The driver, the ledger, the executors and MLflow know none of this. Importing a
-module of this package loads neither torch nor numba; measuring does.
+The driver, the ledger, the executors and MLflow know nothing of what is measured. A package of a
+user's adds its own as an entry point of the group ``sgd_thermometer.experiments``, which names a
+subclass of :class:`studies.contracts.Experiment`; its workers find it in the same way.
 """
 
 from __future__ import annotations
 
-import functools
-import importlib
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
-from search_spaces.choices import check_name
 from studies.contracts import Configuration, Experiment
+from studies.registry import Registry
 
-EXPERIMENTS = (
-    "training",
-    "perceptron-dynamics",
-    "gradient-noise",
-    "escape",
-    "large-batch-noise",
+EXPERIMENTS: Registry[Experiment] = Registry(
+    "experiment",
+    "experiments",
+    {
+        "training": "studies.experiments.training:Training",
+        "perceptron-dynamics": "studies.experiments.perceptron_dynamics:FluctuationRuns",
+        "gradient-noise": "studies.experiments.gradient_noise:GradientNoise",
+        "escape": "studies.experiments.escape:Escape",
+        "large-batch-noise": "studies.experiments.large_batch_noise:LargeBatchNoise",
+    },
 )
-"""Names of the experiments; each is a module, with underscores."""
-
-_added: dict[str, Experiment] = {}
+"""The experiments by name."""
 
 
 def load_experiment(name: str) -> Experiment:
-    """Return the module of an experiment.
-
-    Raises
-    ------
-    InvalidSettingError
-        For an unknown name.
-    """
-    if name in _added:
-        return _added[name]
-    check_name("experiment", name, EXPERIMENTS)
-    return _module(name)
+    """Return an experiment, or raise InvalidSettingError for an unknown name."""
+    return EXPERIMENTS.load(name)
 
 
 def add_experiment(name: str, experiment: Experiment) -> None:
     """Make an experiment of your own known in this process; a task has to do so in its worker."""
-    _added[name] = experiment
-
-
-@functools.cache
-def _module(name: str) -> Experiment:
-    return cast(Experiment, importlib.import_module(f"{__name__}.{name.replace('-', '_')}"))
+    EXPERIMENTS.add(name, experiment)
 
 
 def read_configuration(plain: Mapping[str, Any]) -> Configuration:
     """Return the configuration of a record or payload; a training has no `experiment` in it."""
-    return load_experiment(plain.get("experiment", "training")).read(dict(plain))
+    return EXPERIMENTS.load(plain.get("experiment", "training")).read(dict(plain))

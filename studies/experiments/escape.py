@@ -7,14 +7,15 @@ its configurations. A row is one block of paths; theory is added by the analysis
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from search_spaces import InvalidSettingError
 from search_spaces.configuration import Configuration
-from search_spaces.grid import GridSpace, Setting
+from search_spaces.grid import Setting
 from search_spaces.numbers import positive_integer, positive_number
+from studies.contracts import Scanned
 from studies.experiments.escape_blocks import (
     BOXES,
     DIRECTIONS,
@@ -23,18 +24,9 @@ from studies.experiments.escape_blocks import (
     run_block,
 )
 from studies.experiments.grid import (
-    average_numbers,
-    grows,
-    read,
-    read_table,
-    seed_columns,
+    GridExperiment,
 )
 from studies.experiments.networks import one_of, read_not_negative, read_text
-
-if TYPE_CHECKING:
-    from studies.specs.spec import StudySpec
-
-__all__ = ["grows", "read", "read_table", "seed_columns"]
 
 USED = {
     "levy": ("tail_index", "mean_time", "dt"),
@@ -77,85 +69,75 @@ SETTINGS = (
     Setting("width_factor", 1.0, positive_number),
     Setting("dt", 0.01, positive_number),
 )
-KEYS = (*(setting.name for setting in SETTINGS), "n_seeds", "first_seed")
-SHOWN = ("dynamics", "tail_index", "sigma_h")
-PARAMS = KEYS[:-2]
 
 
-def space(**settings: Any) -> GridSpace:
-    """Return the grid of one kind of dynamics, or of several."""
-    return GridSpace("escape", SETTINGS, _build, **settings)
+class Escape(GridExperiment):
+    """Simulated blocks of paths of one kind of dynamics, or of several."""
 
+    name = "escape"
+    settings = SETTINGS
+    shown = ("dynamics", "tail_index", "sigma_h")
+    params = tuple(setting.name for setting in SETTINGS)
 
-def _build(values: dict[str, Any]) -> Mapping[str, Any]:
-    used = USED[values["dynamics"]]
-    return {name: values[name] for name in ("dynamics", "n_paths", *used)}
+    def build(self, values: dict[str, Any]) -> Mapping[str, Any]:
+        used = USED[values["dynamics"]]
+        return {name: values[name] for name in ("dynamics", "n_paths", *used)}
 
+    def check(self, spec: Scanned, device: str = "cpu", is_here: bool = True) -> str:
+        """Refuse a network that has no torch description."""
+        if any(c["dynamics"] == "network" for c in spec.points()):
+            from trainers.noise.sample_losses import check_describable
 
-def check(spec: StudySpec) -> str:
-    """Refuse a network that has no torch description."""
-    if any(c["dynamics"] == "network" for c in spec.points()):
-        from trainers.noise.sample_losses import check_describable
+            for configuration in spec.points():
+                if configuration["dynamics"] == "network":
+                    check_describable(network_point(dict(configuration.settings)))
+        return "numba"
 
-        for configuration in spec.points():
-            if configuration["dynamics"] == "network":
-                check_describable(network_point(dict(configuration.settings)))
-    return "numba"
+    def prepare(self, spec: Scanned, backend: str) -> None:
+        """Compile the walks once, not in every worker."""
+        from trainers.diffusion.models import (
+            PowerLawDynamics,
+            simulate_levy,
+            simulate_regression,
+            simulate_schedule,
+        )
 
+        simulate_levy(1.5, 0.1, 1.0, max_time=0.1, n_paths=1, seed=0)
+        simulate_schedule(1.5, np.ones(2), np.ones(2), n_paths=1, seed=0)
+        dynamics = PowerLawDynamics(1.0, 0.1)
+        dynamics.samples(1, 1, burn_time=0.0, interval=0.1, dt=0.1, seed=0)
+        dynamics.exit_times(1.0, dt=0.1, max_time=0.2, n_paths=1, seed=0)
+        simulate_regression(0.1, n_paths=1, n_kept=1, n_burn=0, seed=0)
 
-def prepare(spec: StudySpec, backend: str) -> None:
-    """Compile the walks once, not in every worker."""
-    from trainers.diffusion.models import (
-        PowerLawDynamics,
-        simulate_levy,
-        simulate_regression,
-        simulate_schedule,
-    )
+    def measure(
+        self, configuration: Configuration, seeds: Sequence[int], backend: str, device: str = "cpu"
+    ) -> list[dict[str, Any]]:
+        """Simulate one block of paths per seed."""
+        settings = dict(configuration.settings)
+        return [run_block(settings, seed) for seed in seeds]
 
-    simulate_levy(1.5, 0.1, 1.0, max_time=0.1, n_paths=1, seed=0)
-    simulate_schedule(1.5, np.ones(2), np.ones(2), n_paths=1, seed=0)
-    dynamics = PowerLawDynamics(1.0, 0.1)
-    dynamics.samples(1, 1, burn_time=0.0, interval=0.1, dt=0.1, seed=0)
-    dynamics.exit_times(1.0, dt=0.1, max_time=0.2, n_paths=1, seed=0)
-    simulate_regression(0.1, n_paths=1, n_kept=1, n_burn=0, seed=0)
+    def expected_seconds(self, configuration: Configuration) -> float:
+        """Rough time of one block of paths, from its number of steps."""
+        s = dict(configuration.settings)
+        kind, paths = s["dynamics"], s["n_paths"]
+        if kind == "levy":
+            steps = s["mean_time"] / s["dt"]
+        elif kind == "box":
+            steps = {"four": 48.3 * 4, "three": 339 * 3, "two": 657 * 2}[s["box"]] / s["dt"]
+        elif kind == "schedule":
+            steps = 0.6 * s["n_steps"]
+        elif kind == "well":
+            steps = 50 / s["dt"]
+        elif kind == "stationary":
+            steps = 130 / s["dt"]
+        elif kind == "random_curvature":
+            steps = 210 / (s["curvature"] * s["learning_rate"])
+        elif kind == "regression":
+            steps = 210 / s["learning_rate"] * s["batch_size"]
+        else:
+            return 0.03 * s["epoch"]
+        return 0.05 + 1.2e-7 * paths * steps
 
-
-def measure(
-    configuration: Configuration, seeds: Sequence[int], backend: str
-) -> list[dict[str, Any]]:
-    """Simulate one block of paths per seed."""
-    settings = dict(configuration.settings)
-    return [run_block(settings, seed) for seed in seeds]
-
-
-def expected_seconds(configuration: Configuration) -> float:
-    """Rough time of one block of paths, from its number of steps."""
-    s = dict(configuration.settings)
-    kind, paths = s["dynamics"], s["n_paths"]
-    if kind == "levy":
-        steps = s["mean_time"] / s["dt"]
-    elif kind == "box":
-        steps = {"four": 48.3 * 4, "three": 339 * 3, "two": 657 * 2}[s["box"]] / s["dt"]
-    elif kind == "schedule":
-        steps = 0.6 * s["n_steps"]
-    elif kind == "well":
-        steps = 50 / s["dt"]
-    elif kind == "stationary":
-        steps = 130 / s["dt"]
-    elif kind == "random_curvature":
-        steps = 210 / (s["curvature"] * s["learning_rate"])
-    elif kind == "regression":
-        steps = 210 / s["learning_rate"] * s["batch_size"]
-    else:
-        return 0.03 * s["epoch"]
-    return 0.05 + 1.2e-7 * paths * steps
-
-
-def average(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Return means of what was measured."""
-    return average_numbers(rows, KEYS)
-
-
-def conditional_on(spec: StudySpec) -> str:
-    """Return the models."""
-    return "these model dynamics"
+    def conditional_on(self, spec: Scanned) -> str:
+        """Return the models."""
+        return "these model dynamics"

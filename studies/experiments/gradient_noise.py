@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from search_spaces import InvalidSettingError, Point, Seeds
 from search_spaces.configuration import Configuration
-from search_spaces.grid import GridSpace, Setting
+from search_spaces.grid import Setting
 from search_spaces.numbers import positive_integer, positive_number
+from studies.contracts import Scanned
 from studies.experiments.grid import (
+    GridExperiment,
     as_text,
-    average_numbers,
-    grows,
     plain_number,
-    read,
-    read_table,
-    seed_columns,
 )
 from studies.experiments.networks import (
     check_networks,
@@ -28,11 +25,6 @@ from studies.experiments.networks import (
     network_settings,
     settle_network,
 )
-
-if TYPE_CHECKING:
-    from studies.specs.spec import StudySpec
-
-__all__ = ["grows", "read", "read_table", "seed_columns"]
 
 
 def _epoch(name: str, raw: Any) -> float:
@@ -54,65 +46,11 @@ SETTINGS = (
     Setting("batch_size", [4, 16, 64], positive_integer),
     Setting("layer", [1, 2, 3], positive_integer),
 )
-KEYS = (*(setting.name for setting in SETTINGS), "n_seeds", "first_seed")
-SHOWN = ("loss", "epoch", "batch_size", "layer")
-PARAMS = ("loss", "epoch", "batch_size", "layer", "width", "depth", "learning_rate", "data")
-
-
-def space(**settings: Any) -> GridSpace:
-    """Return the grid over checkpoints, batch sizes and layers."""
-    return GridSpace("gradient-noise", SETTINGS, _build, **settings)
-
-
-def _build(values: dict[str, Any]) -> Mapping[str, Any]:
-    values = settle_network(values, SETTINGS)
-    if values["layer"] > values["depth"] + 1:
-        raise InvalidSettingError(
-            f"layer={values['layer']} does not exist: depth={values['depth']} has layers 1 to "
-            f"{values['depth'] + 1}, the last one the read-out"
-        )
-    if values["batch_size"] > values["n_train"]:
-        raise InvalidSettingError(
-            f"batch_size={values['batch_size']} exceeds n_train={values['n_train']}"
-        )
-    if values["n_batches"] < 100:
-        raise InvalidSettingError(f"n_batches={values['n_batches']} must be at least 100")
-    _point(values)
-    return values
 
 
 def _point(values: Mapping[str, Any]) -> Point:
     """Return the network that is trained."""
     return network_point(values, values["train_batch_size"])
-
-
-def check(spec: StudySpec) -> str:
-    """Refuse networks without a torch description and data sets that are too small."""
-    check_networks(_point(dict(configuration.settings)) for configuration in spec.points())
-    return "torch"
-
-
-def prepare(spec: StudySpec, backend: str) -> None:
-    """Build the density table and compile the streams once, not in every worker."""
-    from analysis.distributions.stable_table import stable_table
-    from trainers.batches.fixed_size import batch_indices
-
-    stable_table()
-    batch_indices(0, 0, 1, 2, 1, "without_replacement")
-
-
-def measure(
-    configuration: Configuration, seeds: Sequence[int], backend: str
-) -> list[dict[str, Any]]:
-    """Return the tail indices of one layer for every seed."""
-    values = tuple(
-        (name, value) for name, value in configuration.settings if name not in _SUMMARIES
-    )
-    settings = dict(configuration.settings)
-    return [
-        _summarize(settings, _sampled(values, settings["epoch"], settings["batch_size"], seed))
-        for seed in seeds
-    ]
 
 
 _SUMMARIES = ("layer", "n_resamples", "epoch", "batch_size")
@@ -227,19 +165,63 @@ def _median(values: np.ndarray) -> float:
     return float(np.median(known)) if known.size else np.nan
 
 
-def expected_seconds(configuration: Configuration) -> float:
-    """Rough time of one layer; the first one of a checkpoint pays for the training."""
-    settings = dict(configuration.settings)
-    cost = 6e-6 * settings["n_batches"] * settings["per_layer"] / 2
-    steps = settings["epoch"] * settings["n_train"] / settings["train_batch_size"]
-    return 0.1 + cost + 5e-4 * steps / 6
+class GradientNoise(GridExperiment):
+    """The grid over checkpoints, batch sizes and layers."""
 
+    name = "gradient-noise"
+    settings = SETTINGS
+    shown = ("loss", "epoch", "batch_size", "layer")
+    params = ("loss", "epoch", "batch_size", "layer", "width", "depth", "learning_rate", "data")
 
-def average(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Return means of what was measured."""
-    return average_numbers(rows, KEYS)
+    def build(self, values: dict[str, Any]) -> Mapping[str, Any]:
+        values = settle_network(values, SETTINGS)
+        if values["layer"] > values["depth"] + 1:
+            raise InvalidSettingError(
+                f"layer={values['layer']} does not exist: depth={values['depth']} has layers 1 to "
+                f"{values['depth'] + 1}, the last one the read-out"
+            )
+        if values["batch_size"] > values["n_train"]:
+            raise InvalidSettingError(
+                f"batch_size={values['batch_size']} exceeds n_train={values['n_train']}"
+            )
+        if values["n_batches"] < 100:
+            raise InvalidSettingError(f"n_batches={values['n_batches']} must be at least 100")
+        _point(values)
+        return values
 
+    def check(self, spec: Scanned, device: str = "cpu", is_here: bool = True) -> str:
+        """Refuse networks without a torch description and data sets that are too small."""
+        check_networks(_point(dict(configuration.settings)) for configuration in spec.points())
+        return "torch"
 
-def conditional_on(spec: StudySpec) -> str:
-    """Return the data."""
-    return data_of(spec.points())
+    def prepare(self, spec: Scanned, backend: str) -> None:
+        """Build the density table and compile the streams once, not in every worker."""
+        from analysis.distributions.stable_table import stable_table
+        from trainers.batches.fixed_size import batch_indices
+
+        stable_table()
+        batch_indices(0, 0, 1, 2, 1, "without_replacement")
+
+    def measure(
+        self, configuration: Configuration, seeds: Sequence[int], backend: str, device: str = "cpu"
+    ) -> list[dict[str, Any]]:
+        """Return the tail indices of one layer for every seed."""
+        values = tuple(
+            (name, value) for name, value in configuration.settings if name not in _SUMMARIES
+        )
+        settings = dict(configuration.settings)
+        return [
+            _summarize(settings, _sampled(values, settings["epoch"], settings["batch_size"], seed))
+            for seed in seeds
+        ]
+
+    def expected_seconds(self, configuration: Configuration) -> float:
+        """Rough time of one layer; the first one of a checkpoint pays for the training."""
+        settings = dict(configuration.settings)
+        cost = 6e-6 * settings["n_batches"] * settings["per_layer"] / 2
+        steps = settings["epoch"] * settings["n_train"] / settings["train_batch_size"]
+        return 0.1 + cost + 5e-4 * steps / 6
+
+    def conditional_on(self, spec: Scanned) -> str:
+        """Return the data."""
+        return data_of(spec.points())

@@ -1,4 +1,4 @@
-"""What experiments on a planned grid have in common; they import these names as their own."""
+"""What experiments on a planned grid have in common."""
 
 from __future__ import annotations
 
@@ -7,27 +7,58 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from analysis.table import read_frame
 from search_spaces.configuration import Configuration
+from search_spaces.grid import GridSpace, Setting
+from studies.contracts import Experiment
 
 
-def read(plain: dict[str, Any]) -> Configuration:
-    """Return the configuration of a record."""
-    settings = dict(plain)
-    return Configuration.create(settings.pop("experiment"), settings)
+class GridExperiment(Experiment):
+    """An experiment on the grid of its declared settings; a subclass measures and checks."""
 
+    name: str
+    """As the registry of experiments has it."""
+    settings: tuple[Setting, ...]
+    """Control parameters in the order in which the grid runs, the last one fastest."""
 
-def grows(key: str, old: Any, new: Any) -> bool:
-    """Whether a list of values kept all of them."""
-    before, after = (value if isinstance(value, list) else [value] for value in (old, new))
-    return all(value in after for value in before)
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Settings that a space takes."""
+        return (*(setting.name for setting in self.settings), "n_seeds", "first_seed")
 
+    def space(self, **settings: Any) -> GridSpace:
+        """Return the grid of these settings."""
+        return GridSpace(self.name, self.settings, self.build, **settings)
 
-def seed_columns(seed: int) -> dict[str, int]:
-    """Return no further columns: the seed says it all."""
-    return {}
+    def build(self, values: dict[str, Any]) -> Mapping[str, Any]:
+        """Return the settings of one configuration; raise for a combination without meaning."""
+        return values
+
+    def grows(self, key: str, old: Any, new: Any) -> bool:
+        """Whether a list of values kept all of them."""
+        before, after = (v if isinstance(v, list | tuple) else [v] for v in (old, new))
+        return all(value in after for value in before)
+
+    def read(self, plain: dict[str, Any]) -> Configuration:
+        """Return the configuration of a record."""
+        settings = {key: value for key, value in plain.items() if key != "experiment"}
+        return Configuration.create(self.name, settings)
+
+    def average(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+        """Return means of what was measured."""
+        return average_numbers(rows, self.keys)
+
+    def read_table(self, path: Path) -> Any:
+        """Read the table as it is.
+
+        Raises
+        ------
+        ReadTableError
+            If the file cannot be read.
+        """
+        # Loads pandas, which a run with nothing to train need not.
+        from analysis.table import read_frame
+
+        return read_frame(path)
 
 
 def average_numbers(
@@ -55,17 +86,6 @@ def average_numbers(
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """Read the table as it is.
-
-    Raises
-    ------
-    ReadTableError
-        If the file cannot be read.
-    """
-    return read_frame(path)
 
 
 def plain_number(value: Any) -> float | None:

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.effective_temperature.table import TemperatureTable
 from analysis.mean_field.memory import shares_histories
 from analysis.mean_field.problem import SolveDynamicsError
 from analysis.mean_field.solver import MEMORY_LIMIT, check_memory
 from search_spaces import InvalidSettingError
 from search_spaces.choices import check_name
 from search_spaces.configuration import Configuration
-from search_spaces.grid import GridSpace, Setting
+from search_spaces.grid import Setting
 from search_spaces.numbers import positive_integer, positive_number
 from search_spaces.perceptron_dynamics import (
     MARGIN_LOSSES,
@@ -33,6 +32,8 @@ from search_spaces.selection import (
     check_persistence_time,
     convert_persistence_time,
 )
+from studies.contracts import Scanned
+from studies.experiments.grid import GridExperiment
 from studies.experiments.perceptron_rows import (
     DYNAMICS,
     dynamics_of,
@@ -44,14 +45,12 @@ from studies.experiments.perceptron_rows import (
 from studies.memory import memory_bound
 
 if TYPE_CHECKING:
-    from studies.specs.spec import StudySpec
+    from analysis.effective_temperature.table import TemperatureTable
 
 METHODS = ("simulation", "mean_field")
 QUANTITIES = ("temperature", "replicas")
 BACKENDS = ("numba", "torch")
 """Of simulations; `torch` runs all seeds of a unit at once, on a GPU if there is one."""
-SHOWN = ("method", "quantity", "load", "learning_rate", "active_fraction", "persistence_time")
-PARAMS = (*SHOWN, "loss", "ridge", "langevin_temperature", "task", "n_weights")
 
 
 def _one_of(allowed: tuple[str, ...]) -> Any:
@@ -92,64 +91,10 @@ SETTINGS = (
     Setting("n_copies", 3000, positive_integer),
     Setting("memory", MEMORY_LIMIT, positive_number),
 )
-KEYS = (*(setting.name for setting in SETTINGS), "n_seeds", "first_seed")
 _ONLY = {
     "temperature": ("burn_in_time", "window_time", "n_windows"),
     "replicas": ("duration",),
 }
-
-
-def _build(values: dict[str, Any]) -> Mapping[str, Any]:
-    """Check the dynamics, convert the persistence time, and keep the settings that matter."""
-    kept = dict(values)
-    convention = kept.pop("persistence_convention")
-    b, tau = kept["active_fraction"], kept["persistence_time"]
-    if tau is not None and 0 < b < 1:
-        check_persistence_time(tau, b, kept["learning_rate"], convention)
-        kept["persistence_time"] = convert_persistence_time(tau, b, convention)
-    dynamics = PerceptronDynamics(**{name: kept[name] for name in DYNAMICS})
-    mean_field_problem(dynamics)
-    simulated = kept["method"] == "simulation"
-    other = QUANTITIES[1 - QUANTITIES.index(kept["quantity"])]
-    # The memory limit decides what may run, not what comes out.
-    unused = [*_ONLY[other], "memory", "n_copies" if simulated else "n_weights"]
-    if not simulated or kept["quantity"] == "replicas":
-        unused.append("field_strength")
-    return {name: value for name, value in kept.items() if name not in unused}
-
-
-def space(**settings: Any) -> GridSpace:
-    """Return the space of these settings."""
-    return GridSpace("perceptron-dynamics", SETTINGS, _build, **settings)
-
-
-def grows(key: str, old: Any, new: Any) -> bool:
-    """Whether a setting kept all of its values."""
-    if key == "memory":
-        return True
-    before, after = (v if isinstance(v, list | tuple) else [v] for v in (old, new))
-    return set(before) <= set(after)
-
-
-def read(plain: dict[str, Any]) -> Configuration:
-    """Return the configuration of a record."""
-    settings = {key: value for key, value in plain.items() if key != "experiment"}
-    return Configuration.create("perceptron-dynamics", settings)
-
-
-def check(spec: StudySpec) -> str:
-    """Refuse what needs too much memory and windows that are too short."""
-    allowed = memory_bound()
-    for scan in spec.spaces().values():
-        limit = min(scan.values["memory"]) if allowed is None else allowed / 1e9
-        for configuration in scan.points():
-            if configuration["method"] == "mean_field":
-                _check_memory(configuration, limit)
-                continue
-            _check_simulation(configuration, limit)
-            if configuration["quantity"] == "temperature":
-                _check_window(configuration)
-    return check_name("backend", "numba" if spec.backend == "auto" else spec.backend, BACKENDS)
 
 
 def _check_memory(configuration: Configuration, limit: float) -> None:
@@ -189,71 +134,107 @@ def _check_window(configuration: Configuration) -> None:
         )
 
 
-def prepare(spec: StudySpec, backend: str) -> None:
-    """Compile once here, rather than in every worker at the same time."""
-    from trainers.fluctuations.simulation import replica_seeds, simulate
-
-    simulate(PerceptronDynamics(n_weights=10, active_fraction=0.5), replica_seeds(0, 1), [1])
-
-
-def measure(
-    configuration: Configuration, seeds: Sequence[int], backend: str
-) -> list[dict[str, Any]]:
-    """Return one row per seed."""
-    from threadpoolctl import threadpool_limits
-
-    # Sums of matrix products depend on the number of threads.
-    with threadpool_limits(1, user_api="blas"):
-        return measure_rows(configuration, seeds, backend)
-
-
-def expected_seconds(configuration: Configuration) -> float:
-    """Rough time of one seed."""
-    if configuration["method"] == "mean_field":
-        sizes = solver_sizes(configuration)
-        n_steps, copies = sizes["n_steps"], sizes["n_replicas"] * sizes["n_response"]
-        tangent = copies * configuration["active_fraction"] * n_steps**3 / 6
-        if shares_histories(mean_field_problem(dynamics_of(configuration))):
-            tangent *= 0.5 if configuration["langevin_temperature"] > 0 else 0.02
-        return 0.05 + 6e-10 * tangent + 2e-9 * sizes["n_samples"] * n_steps**2
-    if configuration["quantity"] == "replicas":
-        n_steps = steps(configuration, "duration")
-    else:
-        windows = configuration["n_windows"] * steps(configuration, "window_time")
-        n_steps = steps(configuration, "burn_in_time") + 2 * windows
-    samples = configuration["active_fraction"] * configuration["load"]
-    return 0.01 + n_steps * (6e-5 + 8e-10 * samples * configuration["n_weights"] ** 2)
-
-
-def seed_columns(seed: int) -> dict[str, int]:
-    """Return nothing: the seed is that of everything random."""
-    return {}
-
-
-def average(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Return means and standard errors of the numbers of a configuration."""
-    averages: dict[str, float] = {}
-    for name in rows[0]:
-        values = [row.get(name) for row in rows]
-        if name in KEYS or name == "seed" or not all(_is_finite(v) for v in values):
-            continue
-        averages[name] = float(np.mean(values))
-        if len(values) > 1:
-            averages[f"{name}_stderr"] = float(np.std(values, ddof=1) / math.sqrt(len(values)))
-    averages["n_seeds"] = float(len(rows))
-    return averages
-
-
 def _is_finite(value: Any) -> bool:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and math.isfinite(value)
 
 
-def read_table(path: Path) -> TemperatureTable:
-    """Read and check the table."""
-    return TemperatureTable.read_csv(path)
+class FluctuationRuns(GridExperiment):
+    """Simulations and solutions over settings of the dynamics."""
 
+    name = "perceptron-dynamics"
+    settings = SETTINGS
+    shown = ("method", "quantity", "load", "learning_rate", "active_fraction", "persistence_time")
+    params = (*shown, "loss", "ridge", "langevin_temperature", "task", "n_weights")
 
-def conditional_on(spec: StudySpec) -> str:
-    """Return the law from which the data are drawn."""
-    return "Gaussian inputs in many dimensions"
+    def build(self, values: dict[str, Any]) -> Mapping[str, Any]:
+        """Check the dynamics, convert the persistence time, and keep the settings that matter."""
+        kept = dict(values)
+        convention = kept.pop("persistence_convention")
+        b, tau = kept["active_fraction"], kept["persistence_time"]
+        if tau is not None and 0 < b < 1:
+            check_persistence_time(tau, b, kept["learning_rate"], convention)
+            kept["persistence_time"] = convert_persistence_time(tau, b, convention)
+        dynamics = PerceptronDynamics(**{name: kept[name] for name in DYNAMICS})
+        mean_field_problem(dynamics)
+        simulated = kept["method"] == "simulation"
+        other = QUANTITIES[1 - QUANTITIES.index(kept["quantity"])]
+        # The memory limit decides what may run, not what comes out.
+        unused = [*_ONLY[other], "memory", "n_copies" if simulated else "n_weights"]
+        if not simulated or kept["quantity"] == "replicas":
+            unused.append("field_strength")
+        return {name: value for name, value in kept.items() if name not in unused}
+
+    def grows(self, key: str, old: Any, new: Any) -> bool:
+        """Whether a setting kept all of its values; the memory decides nothing that comes out."""
+        return key == "memory" or super().grows(key, old, new)
+
+    def check(self, spec: Scanned, device: str = "cpu", is_here: bool = True) -> str:
+        """Refuse what needs too much memory and windows that are too short."""
+        allowed = memory_bound()
+        for scan in spec.spaces().values():
+            limit = min(scan.values["memory"]) if allowed is None else allowed / 1e9
+            for configuration in scan.points():
+                if configuration["method"] == "mean_field":
+                    _check_memory(configuration, limit)
+                    continue
+                _check_simulation(configuration, limit)
+                if configuration["quantity"] == "temperature":
+                    _check_window(configuration)
+        return check_name("backend", "numba" if spec.backend == "auto" else spec.backend, BACKENDS)
+
+    def prepare(self, spec: Scanned, backend: str) -> None:
+        """Compile once here, rather than in every worker at the same time."""
+        from trainers.fluctuations.simulation import replica_seeds, simulate
+
+        simulate(PerceptronDynamics(n_weights=10, active_fraction=0.5), replica_seeds(0, 1), [1])
+
+    def measure(
+        self, configuration: Configuration, seeds: Sequence[int], backend: str, device: str = "cpu"
+    ) -> list[dict[str, Any]]:
+        """Return one row per seed."""
+        from threadpoolctl import threadpool_limits
+
+        # Sums of matrix products depend on the number of threads.
+        with threadpool_limits(1, user_api="blas"):
+            return measure_rows(configuration, seeds, backend)
+
+    def expected_seconds(self, configuration: Configuration) -> float:
+        """Rough time of one seed."""
+        if configuration["method"] == "mean_field":
+            sizes = solver_sizes(configuration)
+            n_steps, copies = sizes["n_steps"], sizes["n_replicas"] * sizes["n_response"]
+            tangent = copies * configuration["active_fraction"] * n_steps**3 / 6
+            if shares_histories(mean_field_problem(dynamics_of(configuration))):
+                tangent *= 0.5 if configuration["langevin_temperature"] > 0 else 0.02
+            return 0.05 + 6e-10 * tangent + 2e-9 * sizes["n_samples"] * n_steps**2
+        if configuration["quantity"] == "replicas":
+            n_steps = steps(configuration, "duration")
+        else:
+            windows = configuration["n_windows"] * steps(configuration, "window_time")
+            n_steps = steps(configuration, "burn_in_time") + 2 * windows
+        samples = configuration["active_fraction"] * configuration["load"]
+        return 0.01 + n_steps * (6e-5 + 8e-10 * samples * configuration["n_weights"] ** 2)
+
+    def average(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+        """Return means and standard errors of the numbers of a configuration."""
+        averages: dict[str, float] = {}
+        for name in rows[0]:
+            values = [row.get(name) for row in rows]
+            if name in self.keys or name == "seed" or not all(_is_finite(v) for v in values):
+                continue
+            averages[name] = float(np.mean(values))
+            if len(values) > 1:
+                averages[f"{name}_stderr"] = float(np.std(values, ddof=1) / math.sqrt(len(values)))
+        averages["n_seeds"] = float(len(rows))
+        return averages
+
+    def read_table(self, path: Path) -> TemperatureTable:
+        """Read and check the table."""
+        from analysis.effective_temperature.table import TemperatureTable
+
+        return TemperatureTable.read_csv(path)
+
+    def conditional_on(self, spec: Scanned) -> str:
+        """Return the law from which the data are drawn."""
+        return "Gaussian inputs in many dimensions"

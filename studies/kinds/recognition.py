@@ -9,14 +9,6 @@ from analysis.table import read_frame
 from search_spaces import InvalidSettingError
 from studies.kinds import KINDS
 
-_MARKS = {
-    "effective-temperature": ("method", "quantity", "load"),
-    "gradient-noise": ("layer", "tail_indices"),
-    "escape-times": ("dynamics",),
-    "large-batch-noise": ("arm", "stopped_test_error"),
-    "perceptron-exponents": ("n_train", "signal", "trajectory"),
-}
-"""Columns that no other study has."""
 _TRAININGS = ("n_train", "temperature", "learning_rate", "batch_size", "relative_weight_change")
 
 
@@ -40,8 +32,9 @@ def kind_of_columns(name: str, columns: Iterable[object]) -> str:
     'escape-times'
     """
     present = [str(column) for column in columns]
-    for kind, marks in _MARKS.items():
-        if set(marks) <= set(present):
+    for kind in KINDS.names():
+        marks = KINDS.load(kind).marks
+        if marks and set(marks) <= set(present):
             return kind
     if set(present) & {*_TRAININGS, "stop_reason"}:
         return "critical-temperature"
@@ -49,5 +42,5 @@ def kind_of_columns(name: str, columns: Iterable[object]) -> str:
     raise InvalidSettingError(
         f"{name} has none of the columns of a study (it has {shown or 'none'}); a table of "
         f"trainings needs {', '.join((*_TRAININGS, 'stop_reason'))}; for another one name the "
-        f"analysis with --quantity: {', '.join(KINDS)}"
+        f"analysis with --quantity: {', '.join(KINDS.names())}"
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from studies.folder import StudyFolder
-from studies.kinds import load_kind
+from studies.kinds import KINDS
 from studies.run_options import RunOptions
 from studies.specs.spec import StudySpec
 from studies.tracking.uri import absolute_uri, local_uri, same_store
@@ -20,7 +20,7 @@ _ARTIFACTS = ("report.html", "report.json", "references.bib", "table.csv", "spec
 
 def artifacts(folder: StudyFolder, spec: StudySpec) -> tuple[Path, ...]:
     """Return the files of a finished study that MLflow receives as well."""
-    return tuple(folder.path / name for name in (*_ARTIFACTS, *load_kind(spec.kind).TABLES))
+    return tuple(folder.path / name for name in (*_ARTIFACTS, *KINDS.load(spec.kind).tables))
 
 
 def fingerprint(spec: StudySpec, table: str) -> str:

@@ -48,7 +48,7 @@ def configuration_frame(folder: str | Path, where: Sequence[str] = ()) -> pd.Dat
         raise InvalidSettingError(f"{folder} holds no finished training yet")
     experiment = spec.experiment
     described = [name for name in ledger.blocks()[0].point.columns() if name in rows]
-    settings = [name for name in experiment.SHOWN if name in rows]
+    settings = [name for name in experiment.shown if name in rows]
     settings += [
         name
         for name in described

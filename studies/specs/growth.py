@@ -7,7 +7,6 @@ from typing import Any
 from search_spaces import InvalidSettingError
 from search_spaces.axes import AXES
 from search_spaces.windows import read_window
-from studies.experiments.training import grows
 from studies.specs.spec import StudySpec
 
 
@@ -54,8 +53,8 @@ def _grows(key: str, old: Any, new: Any, before: StudySpec, after: StudySpec) ->
     if key in ("n_seeds", "n_trials"):
         return isinstance(new, int) and new >= (old or 0)
     if key.startswith("comparison_"):
-        return old is None or (new is not None and grows(key[11:], old, new))
-    return key in before.experiment.KEYS and before.experiment.grows(key, old, new)
+        return old is None or (new is not None and before.experiment.grows(key[11:], old, new))
+    return key in before.experiment.keys and before.experiment.grows(key, old, new)
 
 
 def _scans_grow(before: StudySpec, after: StudySpec) -> bool:

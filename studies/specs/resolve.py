@@ -11,7 +11,7 @@ import yaml
 from search_spaces import InvalidSettingError
 from search_spaces.choices import check_name
 from studies.experiments import load_experiment
-from studies.kinds import load_kind
+from studies.kinds import KINDS
 from studies.specs.growth import check_growth
 from studies.specs.scans import override_noise
 from studies.specs.spec import STUDY_KEYS, TEXT_KEYS, StudySpec, read_study_name
@@ -108,8 +108,8 @@ def _load_source(source: str) -> dict[str, Any]:
 
 def option_keys(kind: str | None) -> tuple[str, ...]:
     """Return the settings of a kind of study; of the main one if `kind` is None."""
-    name = load_kind(kind or "critical-temperature").EXPERIMENT
-    return (*load_experiment(name).KEYS, *STUDY_KEYS)
+    name = KINDS.load(kind or "critical-temperature").experiment
+    return (*load_experiment(name).keys, *STUDY_KEYS)
 
 
 def apply_overrides(plain: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -46,11 +46,11 @@ def _space(name: str, own: Any, shared: Mapping[str, Any], experiment: Experimen
     if not isinstance(own, Mapping):
         raise InvalidSettingError(f"scans.{name}={own!r} must map settings to values")
     for key in own:
-        check_name(f"setting of scans.{name}", key, experiment.KEYS)
+        check_name(f"setting of scans.{name}", key, experiment.keys)
     try:
         settings = override_noise(shared, own)
         return experiment.space(
-            **{key: settings[key] for key in settings if key in experiment.KEYS}
+            **{key: settings[key] for key in settings if key in experiment.keys}
         )
     except InvalidSettingError as error:
         raise InvalidSettingError(f"scans.{name}: {error}") from None

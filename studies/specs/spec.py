@@ -19,7 +19,7 @@ from search_spaces.numbers import number_from_text, positive_integer, positive_n
 from search_spaces.space import NOISE_AXES
 from studies.contracts import Experiment, Space
 from studies.experiments import load_experiment
-from studies.kinds import load_kind
+from studies.kinds import KINDS
 from studies.specs.design import ADAPTIVE, check_adaptive, is_range, read_design
 from studies.specs.extension_entries import extension_points, read_extension
 from studies.specs.scans import read_scans
@@ -107,12 +107,12 @@ class StudySpec:
         InvalidSettingError
             For an unknown key or a value that is not allowed.
         """
-        kind = load_kind(plain.get("kind", _STUDY_DEFAULTS["kind"]))
-        experiment = load_experiment(kind.EXPERIMENT)
+        kind = KINDS.load(plain.get("kind", _STUDY_DEFAULTS["kind"]))
+        experiment = load_experiment(kind.experiment)
         for key in plain:
-            check_name("option", key, (*TEXT_KEYS, *experiment.KEYS, *STUDY_KEYS))
+            check_name("option", key, (*TEXT_KEYS, *experiment.keys, *STUDY_KEYS))
         values = {**_STUDY_DEFAULTS, **plain}
-        shared = {key: values[key] for key in experiment.KEYS if key in values}
+        shared = {key: values[key] for key in experiment.keys if key in values}
         space = experiment.space(**shared)
         design = read_design(values, space)
         spec = cls(
@@ -139,12 +139,12 @@ class StudySpec:
     @property
     def experiment(self) -> Experiment:
         """What the study runs."""
-        return load_experiment(load_kind(self.kind).EXPERIMENT)
+        return load_experiment(KINDS.load(self.kind).experiment)
 
     @property
     def keys(self) -> tuple[str, ...]:
         """Settings that a spec of this kind may hold, its texts left out."""
-        return (*self.experiment.KEYS, *STUDY_KEYS)
+        return (*self.experiment.keys, *STUDY_KEYS)
 
     @property
     def is_planned(self) -> bool:

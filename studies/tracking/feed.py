@@ -73,7 +73,7 @@ def configuration_result(
         identity=point.identity,
         label=point.label,
         n_seeds=len(rows),
-        params={n: number_text(columns[n]) for n in experiment.PARAMS if n in columns},
+        params={n: number_text(columns[n]) for n in experiment.params if n in columns},
         metrics=experiment.average([rows[seed] for seed in sorted(rows)]),
     )
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from studies import provenance
 from studies.contracts import Result
 from studies.folder import StudyFolder
-from studies.kinds import load_kind
+from studies.kinds import KINDS
 from studies.specs.spec import StudySpec
 from studies.tracking.uri import web_address
 
@@ -80,7 +80,7 @@ def experiment_note(spec: StudySpec) -> str:
         f"**{title}**\n\n{question}\n\n"
         "A run with an arrow is a study: its laws are metrics, its report, tables and figures are "
         "artifacts. The runs below it are its configurations, each the mean over its seeds.\n\n"
-        f"{load_kind(spec.kind).COMPARE}\n"
+        f"{KINDS.load(spec.kind).compare}\n"
     )
 
 
@@ -91,7 +91,7 @@ def study_note(spec: StudySpec, result: Result, ids: Mapping[str, str]) -> str:
     fence = "```" if "```" not in result.summary() else "~~~~~~"
     return (
         f"**{title}**\n\n{headline}\n\n{fence}\n{result.summary()}\n{fence}\n\n"
-        f"{load_kind(spec.kind).COMPARE}\n\n[The report]({artifact_page(ids, 'report.html')})\n"
+        f"{KINDS.load(spec.kind).compare}\n\n[The report]({artifact_page(ids, 'report.html')})\n"
     )
 
 

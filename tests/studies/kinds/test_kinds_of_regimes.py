@@ -8,7 +8,7 @@ import pytest
 
 from analysis import MeasurementTable
 from analysis.report.page import ReportContext
-from studies.kinds import load_kind
+from studies.kinds import KINDS as REGISTRY
 
 KINDS = ("phase-diagram", "batch-regimes", "optimal-temperature")
 CELL = ["alpha", "n_train", "temperature", "batch_size"]
@@ -40,7 +40,7 @@ TABLES = {
 @pytest.mark.parametrize("name", TABLES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_answers_every_table(kind, name):
-    module = load_kind(kind)
+    module = REGISTRY.load(kind)
     result = module.analyse(MeasurementTable.from_frame(TABLES[name]))
     numbers = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert {"headline", "counts", "estimates", "verdicts"} <= set(numbers)
@@ -52,5 +52,5 @@ def test_every_kind_answers_every_table(kind, name):
             "claim", "status", "reason", "literature", "value", "stderr", "pull",
         }  # fmt: skip
     content = module.content(result, ReportContext(study=kind))
-    assert set(content.files) == set(module.TABLES)
+    assert set(content.files) == set(module.tables)
     assert all(answer.headline for answer in content.answers)

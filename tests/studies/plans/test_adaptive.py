@@ -15,7 +15,7 @@ from analysis import MeasurementTable
 from analysis.locating.posterior import MeasuredCurve, locate_crossing
 from search_spaces import InvalidSettingError
 from studies.execution.worker import run_pack
-from studies.kinds import critical_temperature
+from studies.kinds import KINDS
 from studies.ledger.base import Ledger
 from studies.plans.adaptive import GENERATIONS, AdaptiveWork, adaptive_distributions
 from studies.plans.counts import trainings_asked_for
@@ -198,7 +198,7 @@ def train_study(tmp_path, **settings):
             rows.append({**settings, **result["rows"][0]})
         work.settled(pack, 0.0)
     table = MeasurementTable.from_frame(pd.DataFrame(rows))
-    return critical_temperature.analyse(table, spec)
+    return KINDS.load("critical-temperature").analyse(table, spec)
 
 
 def deviations(result):

@@ -23,10 +23,10 @@ from page_checks import (
 
 from analysis.report.page import ReportContext, write_report
 from studies.experiments import load_experiment
-from studies.kinds import KINDS, load_kind
+from studies.kinds import KINDS
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
-STORED = [name for name in KINDS if name != "critical-temperature"]
+STORED = [name for name in KINDS.names() if name != "critical-temperature"]
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +37,8 @@ def reports(tmp_path_factory: pytest.TempPathFactory):
     def written(name: str) -> Path:
         table = folder / f"{name}.csv"
         pd.read_csv(GOLDEN / f"{name}.csv.gz").to_csv(table, index=False)
-        kind = load_kind(name)
-        result = kind.analyse(load_experiment(kind.EXPERIMENT).read_table(table))
+        kind = KINDS.load(name)
+        result = kind.analyse(load_experiment(kind.experiment).read_table(table))
         context = ReportContext(study=name, command=f"thermometer run {name}")
         return write_report(kind.content(result, context), folder / name, context)
 

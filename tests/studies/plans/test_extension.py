@@ -152,9 +152,9 @@ def test_a_bracket_that_used_up_the_larger_budget_too_stays_refused():
 def test_a_run_repeats_a_censored_bracket_once(tmp_path, monkeypatch):
     """The quadratic hinge creeps to its margin: cold runs of a small budget are cut short.
 
-    At 0.316, the lower end of the bracket of P = 32, eight seeds take from 3e3 to 1e4 presentations
-    and more, and the budget is 6641, so that some are cut and some are not, whatever the last bits
-    of a processor.
+    At 0.316, the lower end of the bracket of P = 32, eight seeds take from 3e3 to 1e4
+    presentations and more, and the budget is 6641, so that some are cut and some are not,
+    whatever the last bits of a processor.
     """
     default = spaces._default_budget
     monkeypatch.setattr(spaces, "_default_budget", lambda *settings: default(*settings) // 4)

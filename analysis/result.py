@@ -18,15 +18,16 @@ import pandas as pd
 
 from analysis.claims import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED, Verdict
 from analysis.estimates import Estimate, estimate_from_error, interval_text
+from analysis.key import Key
 from analysis.table import MeasurementTable, ReadTableError, count_runs
 
-Found = tuple[dict[str, Estimate], dict[str, Verdict], list[dict[str, Any]]]
+Found = tuple[dict[Key, Estimate], dict[Key, Verdict], list[dict[str, Any]]]
 
 
 class Part(Protocol):
     """One law, plane or diagram of a result."""
 
-    def estimates(self) -> dict[str, Estimate]:
+    def estimates(self) -> dict[Key, Estimate]:
         """Return its numbers by key."""
         ...
 
@@ -45,7 +46,7 @@ class JoinedResult(ABC, Generic[P]):
         """Laws, planes or diagrams in the order of the report."""
 
     @abstractmethod
-    def judge_part(self, part: P) -> dict[str, Verdict]:
+    def judge_part(self, part: P) -> dict[Key, Verdict]:
         """Return the verdicts on one part by key."""
 
     @abstractmethod
@@ -53,12 +54,12 @@ class JoinedResult(ABC, Generic[P]):
         """Return the answer of one part in one line; empty if it has none."""
 
     @property
-    def estimates(self) -> dict[str, Estimate]:
+    def estimates(self) -> dict[Key, Estimate]:
         """Every number by key."""
         return {key: value for part in self.parts for key, value in part.estimates().items()}
 
     @property
-    def verdicts(self) -> dict[str, Verdict]:
+    def verdicts(self) -> dict[Key, Verdict]:
         """Every verdict by key."""
         return {key: v for part in self.parts for key, v in self.judge_part(part).items()}
 
@@ -89,8 +90,8 @@ class JoinedResult(ABC, Generic[P]):
 
 def summary_text(
     headline: str,
-    estimates: Mapping[str, Estimate],
-    verdicts: Mapping[str, Verdict],
+    estimates: Mapping[Key, Estimate],
+    verdicts: Mapping[Key, Verdict],
     counts: Mapping[str, int | None],
 ) -> str:
     """Return headline, estimates with intervals, verdicts and counts as lines of text."""
@@ -116,8 +117,8 @@ def runs_line(counts: Mapping[str, int | None]) -> str:
 def plain_numbers(
     headline: str,
     counts: Mapping[str, int | None],
-    estimates: Mapping[str, Estimate],
-    verdicts: Mapping[str, Verdict],
+    estimates: Mapping[Key, Estimate],
+    verdicts: Mapping[Key, Verdict],
 ) -> dict[str, Any]:
     """Return headline, counts, estimates and verdicts as plain values for strict JSON."""
     return {
@@ -140,9 +141,9 @@ class ClaimResult:
     """The answer in one line."""
     frame: pd.DataFrame = field(repr=False)
     """One row per measured replica."""
-    estimates: dict[str, Estimate]
+    estimates: dict[Key, Estimate]
     """Numbers by key."""
-    verdicts: dict[str, Verdict]
+    verdicts: dict[Key, Verdict]
     """Claims by key; the first one is the headline."""
     tables: dict[str, pd.DataFrame] = field(repr=False, default_factory=dict)
     """Tables for scripts, by file name."""
@@ -228,13 +229,13 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def finite(values: Mapping[str, Estimate | None]) -> dict[str, Estimate]:
+def finite(values: Mapping[Key, Estimate | None]) -> dict[Key, Estimate]:
     """Return the estimates that exist."""
     return {key: value for key, value in values.items() if value is not None}
 
 
 def comparison_row(
-    key: str, simulated: Estimate | None, theory: float, inside: bool, **more: Any
+    key: Key, simulated: Estimate | None, theory: float, inside: bool, **more: Any
 ) -> dict[str, Any]:
     """Return a line of the comparison; `inside` says whether the law should hold there."""
     value = None if simulated is None else simulated.value

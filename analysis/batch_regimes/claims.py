@@ -10,6 +10,7 @@ import numpy as np
 from analysis.batch_regimes.plane import SMALL_BATCH
 from analysis.claims import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED, Verdict
 from analysis.estimates import Estimate, format_value
+from analysis.key import Key
 
 if TYPE_CHECKING:
     from analysis.batch_regimes.plane import BatchCell, BatchPlane
@@ -24,13 +25,14 @@ ERROR_TOLERANCE = 0.10
 _TWO = 2.0
 
 
-def judge_plane(plane: BatchPlane) -> dict[str, Verdict]:
+def judge_plane(plane: BatchPlane) -> dict[Key, Verdict]:
     """Return the verdicts of one plane by key."""
-    verdicts: dict[str, Verdict] = {}
+    verdicts: dict[Key, Verdict] = {}
     for size in plane.grid.sizes:
-        at = f"n_train={size}"
         where = f" at P = {size}{f', {plane.label}' if plane.label else ''}"
-        verdicts[plane.key("only_T_matters", at)] = _only_temperature(plane, int(size), where)
+        verdicts[plane.key("only_T_matters", n_train=size)] = _only_temperature(
+            plane, int(size), where
+        )
         for name, words, tolerance in (
             ("training_time", "training time t*", math.log1p(TIME_TOLERANCE)),
             ("test_error", "test error", _error_tolerance(plane, int(size))),
@@ -38,9 +40,8 @@ def judge_plane(plane: BatchPlane) -> dict[str, Verdict]:
             pooled = plane.pooled.get((int(size), name))
             if pooled is not None:
                 claim = f"The {words} does not depend on B for B <= {SMALL_BATCH}{where}."
-                verdicts[plane.key(f"{name}_independent_of_B", at)] = _equal(
-                    claim, pooled, tolerance, name
-                )
+                key = plane.key(f"{name}_independent_of_B", n_train=size)
+                verdicts[key] = _equal(claim, pooled, tolerance, name)
     verdicts[plane.key("B_star_grows_with_P")] = _growth(plane)
     return verdicts
 

@@ -8,8 +8,9 @@ from typing import Any
 from analysis.batch_regimes.critical_batch import CriticalBatchLaw
 from analysis.batch_regimes.grid import BatchGrid, NoiseScale
 from analysis.estimates import Estimate
+from analysis.key import Key
 from analysis.locating.window import Window
-from analysis.table import setting_text, settings_label
+from analysis.table import settings_label
 
 NOISE_DOMINATED = "noise_dominated"
 FIRST_STEP = "first_step_dominated"
@@ -76,24 +77,23 @@ class BatchPlane:
         """The law with most located sizes, of equals the one at the highest T."""
         return max(self.laws, key=lambda law: (len(law.located), law.temperature))
 
-    def key(self, name: str, *parts: str) -> str:
-        """Return ``name[parts,label]``."""
-        inside = ",".join(part for part in (*parts, self.label) if part)
-        return f"{name}[{inside}]" if inside else name
+    def key(self, name: str, /, **settings: Any) -> Key:
+        """Return ``name[settings,label]``."""
+        return Key(name, **settings, **self.settings)
 
-    def estimates(self) -> dict[str, Estimate]:
+    def estimates(self) -> dict[Key, Estimate]:
         """Return every number by its key, e.g. ``B_star[n_train=512,temperature=0.01]``."""
-        found: dict[str, Estimate | None] = {}
+        found: dict[Key, Estimate | None] = {}
         for law in self.laws:
-            at = f"temperature={setting_text(law.temperature)}"
-            found[self.key("gamma_B_star", at)] = law.exponent
+            t = law.temperature
+            found[self.key("gamma_B_star", temperature=t)] = law.exponent
             for batch in law.batches:
-                found[self.key("B_star", f"n_train={batch.n_train}", at)] = batch.estimate()
+                key = self.key("B_star", n_train=batch.n_train, temperature=t)
+                found[key] = batch.estimate()
         for (size, observable), estimate in self.pooled.items():
-            found[self.key(f"small_batches_{observable}", f"n_train={size}")] = estimate
+            found[self.key(f"small_batches_{observable}", n_train=size)] = estimate
         for scale in self.noise_scale:
-            parts = [f"n_train={scale.n_train}"]
-            if scale.temperature is not None:
-                parts.append(f"temperature={setting_text(scale.temperature)}")
-            found[self.key(f"gradient_noise_scale_{scale.when}", *parts)] = scale.estimate
+            at = {"n_train": scale.n_train, "temperature": scale.temperature}
+            known = {name: value for name, value in at.items() if value is not None}
+            found[self.key(f"gradient_noise_scale_{scale.when}", **known)] = scale.estimate
         return {key: estimate for key, estimate in found.items() if estimate is not None}

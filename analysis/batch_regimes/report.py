@@ -92,7 +92,7 @@ def _answer(plane: BatchPlane) -> Answer:
         note=f"B* is where the weight change exceeds {EXCESS:g} times that at the smallest B at "
         "equal T; errors in parentheses are 68 %.",
         label=plane.label,
-        beside=tuple(verdict for key, verdict in verdicts.items() if "only_T" in key),
+        beside=tuple(verdict for key, verdict in verdicts.items() if key.name == "only_T_matters"),
     )
 
 

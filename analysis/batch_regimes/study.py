@@ -39,6 +39,7 @@ from analysis.batch_regimes.plane import (
 )
 from analysis.claims import Verdict
 from analysis.estimates import Estimate, estimate_from_error, resampled_means
+from analysis.key import Key
 from analysis.locating.window import NOISE_ONSET, Window
 from analysis.result import JoinedResult
 from analysis.table import MeasurementTable, plain
@@ -60,7 +61,7 @@ class BatchResult(JoinedResult[BatchPlane]):
         """The planes."""
         return self.planes
 
-    def judge_part(self, part: BatchPlane) -> dict[str, Verdict]:
+    def judge_part(self, part: BatchPlane) -> dict[Key, Verdict]:
         """Return the verdicts on one plane by key."""
         return judge_plane(part)
 

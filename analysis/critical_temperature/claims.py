@@ -25,6 +25,7 @@ from analysis.estimates import format_value, student_factor
 from analysis.fits.collapse import LARGEST_QUALITY
 from analysis.fits.collapse_quality import MINIMUM_OVERLAP
 from analysis.fits.power_law import FLAT, MINIMUM_RANGE, MINIMUM_SIZES, PowerLawFit
+from analysis.key import Key
 
 ACCEPTABLE_P_VALUE = 0.01
 LARGEST_CENSORED_FRACTION = 0.05
@@ -45,7 +46,7 @@ def lights(law: ScalingLaw) -> tuple[Light, ...]:
     )
 
 
-def judge(law: ScalingLaw) -> dict[str, Verdict]:
+def judge(law: ScalingLaw) -> dict[Key, Verdict]:
     """Return the verdicts of one law by key."""
     return {
         law.key("power_law"): _power_law(law),

@@ -41,10 +41,11 @@ def stability_data(law: ScalingLaw) -> pd.DataFrame:
     rows = [
         _exponent_row(key, estimate)
         for key, estimate in found.items()
-        if key.startswith(("a[", "gamma/delta"))
+        if key.name in ("a", "gamma/delta")
     ]
+    lazy = law.lazy[law.headline]
     rows += [
-        _exponent_row(law.key("a", f"lazy,c={law.headline:g}", f"without P={size}"), estimate)
+        _exponent_row(law.key_of("a", lazy, **{"without P": size}), estimate)
         for size, estimate in law.fit.leave_one_out.items()
     ]
     return pd.DataFrame(rows)

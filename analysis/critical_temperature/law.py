@@ -29,6 +29,7 @@ from analysis.curves import Curves
 from analysis.estimates import Estimate, estimate_from_error, estimate_from_replicates
 from analysis.fits.collapse import CollapseFit, fit_collapse
 from analysis.fits.power_law import NOT_DETERMINED, PowerLawFit, fit_power_law, size_range
+from analysis.key import Key
 from analysis.locating.located import (
     NOT_MEASURED,
     POSTERIOR,
@@ -115,13 +116,13 @@ class ScalingLaw:
             return f"{len(self.curves.frame)} trainings"
         return f"{self.n_seeds} seed{'s' if self.n_seeds > 1 else ''}"
 
-    def key(self, name: str, *parts: str) -> str:
-        """Return ``name[parts,label]``, the key of an estimate or verdict.
+    def key(self, name: str, /, *words: str, **settings: Any) -> Key:
+        """Return ``name[words,settings,label]``, the key of an estimate or verdict."""
+        return Key(name, *words, **settings, **self.settings)
 
-        A law without a label and parts gives the bare name.
-        """
-        inside = ",".join(part for part in (*parts, self.label) if part)
-        return f"{name}[{inside}]" if inside else name
+    def key_of(self, name: str, temperatures: CriticalTemperatures, /, **settings: Any) -> Key:
+        """Return the key of a number of one critical temperature, e.g. ``a[lazy,c=0.1]``."""
+        return temperatures.key(name, **settings, **self.settings)
 
     def exponents_over_thresholds(self) -> dict[float, float]:
         """Return a(c) for every c whose exponent is determined."""
@@ -137,13 +138,13 @@ class ScalingLaw:
         values = list(self.exponents_over_thresholds().values())
         return (max(values) - min(values)) / 2 if len(values) > 1 else None
 
-    def systematics(self) -> dict[str, float | None]:
+    def systematics(self) -> dict[Key, float | None]:
         """Return the systematic of a by key: over c, and of the fall over its references."""
         down = self.onsets.down
-        found = {self.key("a", self.lazy[self.headline].key): self.systematic}
+        found = {self.key_of("a", self.lazy[self.headline]): self.systematic}
         fall = fall_systematic(self.onset_fits[down.name], self.edge_checks)
         if fall is not None:
-            found[self.key("a", down.key)] = fall
+            found[self.key_of("a", down)] = fall
         if self.error_law is not None and self.error_law.identifiable:
             found[self.key("a", "test")] = self.error_law.systematic
         return found
@@ -187,13 +188,13 @@ class ScalingLaw:
             fit_range=self.fit.fit_range,
         )
 
-    def estimates(self) -> dict[str, Estimate]:
+    def estimates(self) -> dict[Key, Estimate]:
         """Return every number of this law by its key; exponents only where determined."""
-        result: dict[str, Estimate] = {}
+        result: dict[Key, Estimate] = {}
         for temperatures, fit in self._laws():
             if fit.determined and fit.exponent is not None and fit.prefactor is not None:
-                result[self.key("a", temperatures.key)] = fit.exponent
-                result[self.key("C", temperatures.key)] = fit.prefactor
+                result[self.key_of("a", temperatures)] = fit.exponent
+                result[self.key_of("C", temperatures)] = fit.prefactor
         result.update(self._companion_estimates())
         if self.error_law is not None and self.error_law.identifiable:
             result[self.key("a", "test")] = self.error_law.a
@@ -210,20 +211,19 @@ class ScalingLaw:
                     result[key] = _temperature_estimate(temperatures, point, p)
         return result
 
-    def temperature_key(self, temperatures: CriticalTemperatures, n_train: int) -> str:
+    def temperature_key(self, temperatures: CriticalTemperatures, n_train: int) -> Key:
         """Return the key of the estimate of one temperature at one size."""
-        size = f"n_train={n_train}"
         if temperatures.name == "noise":
-            return self.key("T_noise", size)
-        return self.key("T_c", temperatures.key, size)
+            return self.key("T_noise", n_train=n_train)
+        return self.key_of("T_c", temperatures, n_train=n_train)
 
     def temperatures(self) -> list[CriticalTemperatures]:
         """Return all critical temperatures: T_lazy(c), T_noise, T_test."""
         return [temperatures for temperatures, _ in self._laws()]
 
-    def power_laws(self) -> dict[str, PowerLawFit]:
+    def power_laws(self) -> dict[Key, PowerLawFit]:
         """Return every power law in P by the key of its exponent."""
-        return {self.key("a", temperatures.key): fit for temperatures, fit in self._laws()}
+        return {self.key_of("a", temperatures): fit for temperatures, fit in self._laws()}
 
     def _laws(self) -> list[tuple[CriticalTemperatures, PowerLawFit]]:
         lazy = [(self.lazy[c], self.fits[c]) for c in self.thresholds]
@@ -234,9 +234,9 @@ class ScalingLaw:
             *((each, self.onset_fits[each.name]) for each in onsets),
         ]
 
-    def unmeasured(self) -> dict[str, str]:
+    def unmeasured(self) -> dict[Key, str]:
         """Return why a quantity of the study has no number, by its key."""
-        missing: dict[str, str] = {}
+        missing: dict[Key, str] = {}
         if self.companions.weight_change is None:
             missing |= dict.fromkeys(map(self.key, ("gamma", "delta")), self.companions.refusal)
         if self.companions.training_time is None:
@@ -257,9 +257,9 @@ class ScalingLaw:
             missing[self.key("a", "collapse")] = self.collapse.remarks[0]
         return missing
 
-    def _companion_estimates(self) -> dict[str, Estimate]:
+    def _companion_estimates(self) -> dict[Key, Estimate]:
         laws = self.companions
-        result: dict[str, Estimate] = {}
+        result: dict[Key, Estimate] = {}
         if laws.weight_change is not None:
             result[self.key("gamma")] = laws.weight_change.size_exponent
             result[self.key("delta")] = laws.weight_change.temperature_exponent

@@ -18,6 +18,7 @@ from analysis.critical_temperature.law import ADAPTIVE, ScalingLaw, analyse_law
 from analysis.curves import Curves, build_curves
 from analysis.estimates import Estimate, interval_text, json_number
 from analysis.fits.power_law import MINIMUM_SIZES
+from analysis.key import Key
 from analysis.result import JoinedResult, runs_line
 from analysis.table import MeasurementTable, ReadTableError, TableGroup, plain
 
@@ -40,7 +41,7 @@ class ScalingResult(JoinedResult[ScalingLaw]):
         """The laws."""
         return self.laws
 
-    def judge_part(self, part: ScalingLaw) -> dict[str, Verdict]:
+    def judge_part(self, part: ScalingLaw) -> dict[Key, Verdict]:
         """Return the verdicts on one law by key, e.g. ``power_law``."""
         return judge(part)
 
@@ -74,7 +75,7 @@ class ScalingResult(JoinedResult[ScalingLaw]):
             lines += [f"  {point}" for point in law.lazy[law.headline].points]
             lines += [""]
             for key, estimate in law.estimates().items():
-                if not key.startswith(("T_c[", "C[")) and "n_train" not in key:
+                if key.name not in ("T_c", "C") and not key.has("n_train"):
                     lines.append(f"  {key:<28} {estimate!s:<12} {_interval(estimate)}")
             if law.systematic is not None:
                 lines.append(f"  systematic of a over c: +-{law.systematic:.3f} (half spread)")
@@ -115,7 +116,7 @@ def _headline(law: ScalingLaw) -> str:
 
 def _edges(law: ScalingLaw) -> list[str]:
     """What the edge of its reference does to the exponents of the test error."""
-    headline = law.key("a", law.lazy[law.headline].key)
+    headline = law.key_of("a", law.lazy[law.headline])
     return [
         f"systematic of {key}: +-{value:.3f} (edge of the reference)"
         for key, value in law.systematics().items()

@@ -7,6 +7,7 @@ from analysis.critical_temperature.test_error.logistic import NOT_IDENTIFIABLE
 from analysis.estimates import Estimate, interval_text
 from analysis.fits.collapse import NO_COLLAPSE
 from analysis.fits.power_law import PowerLawFit
+from analysis.key import Key
 from analysis.locating.located import NOT_MEASURED, CriticalTemperature, CriticalTemperatures
 from analysis.report.content import ReportTable
 
@@ -43,7 +44,7 @@ def _temperature_row(
     law: ScalingLaw,
     temperatures: CriticalTemperatures,
     point: CriticalTemperature,
-    estimates: dict[str, Estimate],
+    estimates: dict[Key, Estimate],
 ) -> tuple[str, ...]:
     estimate = estimates.get(law.temperature_key(temperatures, point.n_train))
     low, high = (("" if end is None else f"{end:.4g}") for end in point.bracket)
@@ -74,7 +75,7 @@ def exponent_table(law: ScalingLaw) -> ReportTable:
     fits = law.power_laws()
     rows = []
     for key, estimate in law.estimates().items():
-        if "n_train=" not in key:
+        if not key.has("n_train"):
             rows.append(
                 (
                     key,

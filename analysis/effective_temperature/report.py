@@ -9,6 +9,7 @@ from analysis.effective_temperature.checks import temperature_diagnostics, tempe
 from analysis.effective_temperature.study import METHODS, NO_SINGLE_TEMPERATURE, TemperatureResult
 from analysis.effective_temperature.table import ReplicaCell, TemperatureCell
 from analysis.estimates import Estimate
+from analysis.key import Key
 from analysis.report.checks import diagnostics_figures, forest_figures
 from analysis.report.content import Answer, PlannedFigure, ReportContent, ReportTable
 from analysis.report.methods import paragraphs, seeds_of, shown
@@ -58,7 +59,7 @@ def temperature_content(result: TemperatureResult, context: ReportContext) -> Re
 
 
 def _answer(result: TemperatureResult) -> Answer:
-    main = result.verdicts["noise_law"]
+    main = result.verdicts[Key("noise_law")]
     left_out = result.counts["not_stationary"]
     paragraphs = [f"{main.status.capitalize()}: {main.reason}."]
     if left_out:

@@ -12,6 +12,7 @@ from analysis.effective_temperature import claims as judge
 from analysis.effective_temperature.laws import LogLaw
 from analysis.effective_temperature.table import ReplicaCell, TemperatureCell, TemperatureTable
 from analysis.estimates import Estimate
+from analysis.key import Key
 from analysis.result import plain_numbers
 
 NO_SINGLE_TEMPERATURE = (
@@ -31,23 +32,24 @@ class TemperatureResult:
     """By method."""
     laws: dict[str, LogLaw]
     """Power laws by key, those that could be fitted."""
-    verdicts: dict[str, Verdict]
+    verdicts: dict[Key, Verdict]
     n_rows: int = field(default=0)
     table: pd.DataFrame = field(repr=False, default_factory=pd.DataFrame)
     """The rows behind it."""
 
     @property
-    def estimates(self) -> dict[str, Estimate]:
+    def estimates(self) -> dict[Key, Estimate]:
         """Every number with its error: slopes of the laws, temperatures, distances."""
-        found = {f"slope[{key}]": law.slope for key, law in self.laws.items()}
+        found = {Key("slope", key): law.slope for key, law in self.laws.items()}
         for method in METHODS:
             for cell in self.temperatures[method]:
                 for name in ("long", "secant", "short"):
                     estimate = getattr(cell.found, name)
                     if estimate is not None:
-                        found[f"T_{name}[{cell.control.label}, {cell.size}]"] = estimate
+                        found[Key(f"T_{name}", f"{cell.control.label}, {cell.size}")] = estimate
             for item in self.replicas[method]:
-                found[f"D[{item.control.label}, {item.size}]"] = item.estimate("replica_distance")
+                where = f"{item.control.label}, {item.size}"
+                found[Key("D", where)] = item.estimate("replica_distance")
         return found
 
     @property
@@ -65,7 +67,7 @@ class TemperatureResult:
         """Return the main law in one line."""
         law = self.laws.get("T_sec,noise")
         if law is None:
-            return f"T_sec against eta (1-b)/b: {self.verdicts['noise_law'].reason}"
+            return f"T_sec against eta (1-b)/b: {self.verdicts[Key('noise_law')].reason}"
         return f"T_sec = {law.prefactor:.3g} (eta (1-b)/b)^{law.slope}, {law.slope.fit_range}"
 
     def summary(self) -> str:
@@ -147,14 +149,14 @@ def analyse_temperatures(table: TemperatureTable) -> TemperatureResult:
         replicas=replicas,
         laws={key: law for key, law in named.items() if law is not None},
         verdicts={
-            "noise_law": judge.judge_noise_law(noise),
-            "single_temperature": judge.judge_single_temperature(cells),
-            "persistent_hotter": judge.judge_persistent(cells),
-            "persistent_independent_of_eta": judge.judge_rate(rate),
-            "distance_follows_temperature": judge.judge_distance(distance),
-            "noise_widens_boundary": judge.judge_width(apart),
-            "langevin_bath": judge.judge_bath(cells),
-            "theory_agrees": theory,
+            Key("noise_law"): judge.judge_noise_law(noise),
+            Key("single_temperature"): judge.judge_single_temperature(cells),
+            Key("persistent_hotter"): judge.judge_persistent(cells),
+            Key("persistent_independent_of_eta"): judge.judge_rate(rate),
+            Key("distance_follows_temperature"): judge.judge_distance(distance),
+            Key("noise_widens_boundary"): judge.judge_width(apart),
+            Key("langevin_bath"): judge.judge_bath(cells),
+            Key("theory_agrees"): theory,
         },
         n_rows=table.n_rows,
         table=table.frame,

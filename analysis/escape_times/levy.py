@@ -11,6 +11,7 @@ from analysis.arrays import FloatArray
 from analysis.claims import Verdict
 from analysis.distributions.levy_escape import RELIABLE_WIDTH, levy_escape, noise_scale_for
 from analysis.estimates import Estimate
+from analysis.key import Key
 from analysis.result import Found, cells, comparison_row, finite, judge, mean_over_seeds
 
 _SOURCE = "Battash, Wolf and Lindenbaum 2024; Simsekli et al. 2019"
@@ -21,7 +22,7 @@ def levy_claims(part: pd.DataFrame) -> Found:
     rows, found = [], {}
     for (a, expected), cell in cells(part, "tail_index", "mean_time"):
         law = levy_escape(a, noise_scale_for(a, expected), 1.0)
-        key = f"exit_time[tail_index={a:g},law={expected:g}]"
+        key = Key("exit_time", tail_index=f"{a:g}", law=f"{expected:g}")
         # Total time over total exits: blocks are of one size.
         value = mean_over_seeds(
             cell["simulated_time"], definition="mean exit time from |w| < 1 at curvature 1",
@@ -36,7 +37,7 @@ def levy_claims(part: pd.DataFrame) -> Found:
         )  # fmt: skip
     return (
         finite(found),
-        {"levy_rate": _judge_rate(rows), "levy_trapping": _judge_shape(rows)},
+        {Key("levy_rate"): _judge_rate(rows), Key("levy_trapping"): _judge_shape(rows)},
         rows,
     )
 
@@ -82,7 +83,7 @@ def box_claims(part: pd.DataFrame) -> Found:
         left = np.array([_numbers(text) for text in cell["exits_by_coordinate"]])
         shares = left / left.sum(axis=1, keepdims=True)
         for j, predicted in enumerate(law.exit_probability):
-            key = f"exit_share[{name},{j}]"
+            key = Key("exit_share", name, str(j))
             value = mean_over_seeds(
                 shares[:, j], definition="share of exits through this coordinate",
                 fit_range=f"tail index {index[j]:g}, scale {scale[j]:g}, width {width[j]:g}",
@@ -96,14 +97,14 @@ def box_claims(part: pd.DataFrame) -> Found:
     )
     claim = "Exits prefer the coordinate with the largest rate r_j, not the smallest index alone."
     verdict = judge(claim, max(departures) < 0.06, reason, literature=_SOURCE)
-    return finite(found), {"exit_coordinate": verdict}, rows
+    return finite(found), {Key("exit_coordinate"): verdict}, rows
 
 
 def schedule_claims(part: pd.DataFrame) -> Found:
     """Compare survival under decaying steps and decaying noise."""
     rows, found = [], {}
     for (a, name), cell in cells(part, "tail_index", "schedule"):
-        key = f"survival[{name},tail_index={a:g}]"
+        key = Key("survival", name, tail_index=f"{a:g}")
         value = mean_over_seeds(
             cell["survival"], definition="share of paths that never left",
             fit_range="|w| < 1, eta 0.1, factors 1, 0.5, 0.1",
@@ -114,20 +115,22 @@ def schedule_claims(part: pd.DataFrame) -> Found:
             comparison_row(key, value, predicted, name != "compensated", dynamics="schedule",
                  tail_index=a, schedule=name, late_median=float(cell["late_median"].mean()))
         )  # fmt: skip
-    return finite(found), {"rate_decay_is_noise_decay": _judge_decay(found)}, rows
+    return finite(found), {Key("rate_decay_is_noise_decay"): _judge_decay(found)}, rows
 
 
-def _judge_decay(found: dict[str, Estimate | None]) -> Verdict:
+def _judge_decay(found: dict[Key, Estimate | None]) -> Verdict:
     claim = "Decaying the learning rate traps because it decays the noise per step, eta sigma."
     pulls, texts = [], []
-    for key, step in found.items():
-        noise = found.get(key.replace("step_decays", "noise_decays"))
-        if "step_decays" not in key or step is None or noise is None:
+    by_index: dict[str | None, dict[str, Estimate]] = {}
+    for key, survival in finite(found).items():
+        by_index.setdefault(key.get("tail_index"), {})[key.pairs[0][0]] = survival
+    for index, survivals in by_index.items():
+        step, noise = survivals.get("step_decays"), survivals.get("noise_decays")
+        if step is None or noise is None:
             continue
         error = float(np.hypot(step.stderr or np.nan, noise.stderr or np.nan))
         difference = step.value - noise.value
         pulls.append(difference / error)
-        index = key.split("tail_index=")[1].rstrip("]")
         texts.append(f"{step} with decaying step and {noise} with decaying noise at index {index}")
     if not pulls or not np.isfinite(pulls).all():
         return judge(claim, None, "needs both schedules and two seeds", literature=_SOURCE)

@@ -14,7 +14,9 @@ from analysis.distributions.power_law_escape import (
     power_law_kappa,
 )
 from analysis.estimates import Estimate
+from analysis.key import Key
 from analysis.result import Found, cells, comparison_row, finite, judge, mean_over_seeds
+from analysis.table import settings_label
 
 LEARNING_RATE = 0.1
 """eta of wells and stationary laws in the table."""
@@ -25,7 +27,7 @@ def well_claims(part: pd.DataFrame) -> Found:
     """Compare exit times from a well with the exact quadrature."""
     rows, found = [], {}
     for (sigma_h, barrier), cell in cells(part, "sigma_h", "barrier"):
-        key = f"log_exit_time[sigma_h={sigma_h:g},barrier={barrier:g}]"
+        key = Key("log_exit_time", sigma_h=f"{sigma_h:g}", barrier=f"{barrier:g}")
         value = mean_over_seeds(
             cell["log_time"], definition="ln of the mean exit time from |w| < sqrt(2 barrier)",
             fit_range="H = 1, eta = 0.1, sigma_g = 1",
@@ -37,7 +39,7 @@ def well_claims(part: pd.DataFrame) -> Found:
                 key, value, exact, True, dynamics="well", sigma_h=sigma_h, barrier=barrier
             )
         )
-    return finite(found), {"polynomial_escape": _judge_polynomial(rows)}, rows
+    return finite(found), {Key("polynomial_escape"): _judge_polynomial(rows)}, rows
 
 
 def log_escape(
@@ -67,7 +69,7 @@ def stationary_claims(part: pd.DataFrame) -> Found:
     """Compare fitted exponents with those of the three conventions."""
     rows, found = [], {}
     for (convention, sigma_h), cell in cells(part, "convention", "sigma_h"):
-        key = f"kappa[{convention},sigma_h={sigma_h:g}]"
+        key = Key("kappa", convention, sigma_h=f"{sigma_h:g}")
         value = _kappa(cell, f"H = 1, eta = 0.1, sigma_g = 1, {convention}")
         found[key] = value
         theory = power_law_kappa(1.0, LEARNING_RATE, sigma_h, convention)
@@ -86,7 +88,11 @@ def stationary_claims(part: pd.DataFrame) -> Found:
     )
     claim = "kappa of SGD is H/(eta sigma_H), as published."
     published = judge(claim, False if paper else None, reason, literature=_SOURCE)
-    return finite(found), {"stationary_power_law": law, "published_kappa": published}, rows
+    return (
+        finite(found),
+        {Key("stationary_power_law"): law, Key("published_kappa"): published},
+        rows,
+    )
 
 
 def _kappa(cell: pd.DataFrame, where: str) -> Estimate | None:
@@ -111,20 +117,21 @@ def _sgd(part: pd.DataFrame, names: tuple[str, ...], kind: str) -> Found:
     rows, found = [], {}
     for values, cell in cells(part, *names):
         settings = dict(zip(names, values, strict=True))
-        label = ",".join(f"{name}={value:g}" for name, value in settings.items())
+        texts = {name: f"{value:g}" for name, value in settings.items()}
+        where = f"{kind}, {settings_label(texts)}"
         curvature = settings.get("curvature", 1.0)
         sigma_h = float(cell["sigma_h"].iloc[0])
         eta = settings["learning_rate"]
-        key = f"kappa[{kind},{label}]"
-        value = _kappa(cell, f"{kind}, {label}")
+        key = Key("kappa", kind, **texts)
+        value = _kappa(cell, where)
         found[key] = value
         tail = cell.loc[cell["kesten_samples"] >= 100, "nu_kesten"]
         nu = mean_over_seeds(
             tail,
             definition="tail exponent nu of E|1 - eta A|^nu = 1",
-            fit_range=f"{kind}, {label}",
+            fit_range=where,
         )
-        found[f"nu[{kind},{label}]"] = nu
+        found[Key("nu", kind, **texts)] = nu
         theory = power_law_kappa(curvature, eta, sigma_h)
         validity = diffusion_validity(curvature, sigma_h)
         rows.append(
@@ -145,7 +152,7 @@ def _sgd(part: pd.DataFrame, names: tuple[str, ...], kind: str) -> Found:
         "regression": "Power-law dynamics describe SGD on linear regression.",
     }[kind]
     verdict = judge(claim, _within(ratios, 0.1), reason, literature=_SOURCE)
-    return finite(found), {f"describes_sgd[{kind}]": verdict}, rows
+    return finite(found), {Key("describes_sgd", kind): verdict}, rows
 
 
 def random_curvature_claims(part: pd.DataFrame) -> Found:
@@ -160,44 +167,41 @@ def regression_claims(part: pd.DataFrame) -> Found:
 
 def network_claims(part: pd.DataFrame) -> Found:
     """Collect the local exponents of a trained network."""
-    found, rows = {}, []
+    found, rows, listed, sharp = {}, [], [], []
     for (direction, factor), cell in cells(part, "direction", "width_factor"):
         where = f"{direction} direction, half width {factor:g} stationary widths"
         known = cell["kappa"].dropna()
         for name, values in (("kappa", known), ("r_squared", cell["r_squared"])):
-            found[f"network_{name}[{direction},width={factor:g}]"] = mean_over_seeds(
+            found[Key(f"network_{name}", direction, width=f"{factor:g}")] = mean_over_seeds(
                 values, fit_range=where, logarithmic=name == "kappa",
                 definition="1 + B H/(eta sigma_H), geometric mean" if name == "kappa"
                 else "share of the variance's change explained by c0 + c1 t + c2 t^2",
             )  # fmt: skip
+        kappa = float(known.median()) if len(known) else None
+        valid, r_squared = f"{len(known)} of {len(cell)}", float(cell["r_squared"].median())
         rows.append(
             {
-                "key": f"network[{direction},width={factor:g}]",
+                "key": Key("network", direction, width=f"{factor:g}"),
                 "dynamics": "network",
-                "simulated": float(known.median()) if len(known) else None,
-                "valid": f"{len(known)} of {len(cell)}",
-                "r_squared": float(cell["r_squared"].median()),
+                "simulated": kappa,
+                "valid": valid,
+                "r_squared": r_squared,
                 "hessian": float(cell["hessian"].median()),
-                "inside": bool(cell["r_squared"].median() > 0.9),
+                "inside": r_squared > 0.9,
             }
         )
+        shown = "none" if kappa is None else f"{kappa:.3g}"
+        listed.append(
+            f"{direction},width={factor:g}: kappa {shown} ({valid} valid), R² {r_squared:.2f}"
+        )
+        if direction.startswith("top"):
+            sharp.append(r_squared > 0.9)
     claim = "Along its sharpest direction a trained network's gradient variance is a parabola."
-    listed = "; ".join(
-        f"{str(row['key'])[8:-1]}: kappa "
-        + ("none" if row["simulated"] is None else f"{row['simulated']:.3g}")
-        + f" ({row['valid']} valid), R² {row['r_squared']:.2f}"
-        for row in rows
-    )
-    sharp = [row["inside"] for row in rows if "[top" in str(row["key"])]
-    holds = all(sharp) if sharp else None
-    return (
-        finite(found),
-        {"network_parabola": judge(claim, holds, listed, literature=_SOURCE)},
-        rows,
-    )
+    verdict = judge(claim, all(sharp) if sharp else None, "; ".join(listed), literature=_SOURCE)
+    return finite(found), {Key("network_parabola"): verdict}, rows
 
 
-def selectivity_claims() -> dict[str, Verdict]:
+def selectivity_claims() -> dict[Key, Verdict]:
     """Judge whether sharp minima are left faster, from the exact quadrature at barrier 0.3."""
     h = np.array([0.25, 1.0, 4.0])
     fixed = [log_escape(0.3, 5.0, c) for c in h]
@@ -222,7 +226,7 @@ def selectivity_claims() -> dict[str, Verdict]:
         "Power-law noise selects flat minima more strongly than Langevin noise.",
         False, reason, literature=_SOURCE,
     )  # fmt: skip
-    return {"sharp_minima_left_faster": sharp, "more_selective_than_langevin": more}
+    return {Key("sharp_minima_left_faster"): sharp, Key("more_selective_than_langevin"): more}
 
 
 def _listed(values: list[float]) -> str:

@@ -180,14 +180,16 @@ def plot_exponents(theory: pd.DataFrame) -> Figure:
     part = _of(theory, *_EXPONENTS)
     figure = Figure(figsize=(6.0, 0.9 + 0.24 * len(part)), layout="constrained")
     axes: Axes = figure.subplots()
+    names = []
     for y, (_, row) in enumerate(part.iloc[::-1].iterrows()):
+        names.append(_spelled(row))
         error = row["stderr"] if pd.notna(row["stderr"]) else 0.0
         axes.errorbar(
             row["simulated"] / row["theory"], y, xerr=error / row["theory"], fmt="o", color="C0",
             mfc="C0" if row["inside"] else "white",
         )  # fmt: skip
     axes.axvline(1, color=GREY, lw=0.8)
-    axes.set_yticks(range(len(part)), [_spelled(key[6:-1]) for key in part["key"].iloc[::-1]])
+    axes.set_yticks(range(len(part)), names)
     axes.set(xscale="log", xlabel=r"$\kappa$ fitted / theory")
     return figure
 
@@ -201,20 +203,20 @@ _SPELLED = {
     "curvature": "H",
     "learning_rate": "η",
     "batch_size": "B",
-    "share": "share",
 }
+_SETTINGS = ("sigma_h", "curvature", "batch_size", "learning_rate", "share")
 
 
-def _spelled(key: str) -> str:
-    """Return the parts of a key in symbols.
+def _spelled(row: pd.Series) -> str:
+    """Return what tells a row of exponents from others, in symbols.
 
-    >>> _spelled("random_curvature,curvature=0.1,learning_rate=0.2")
-    'random curvature, H = 0.1, η = 0.2'
+    >>> _spelled(pd.Series({"dynamics": "random_curvature", "curvature": 0.1, "theory": 2}))
+    'random curvature, H = 0.1'
     """
-    parts = (part.partition("=") for part in key.split(","))
-    return ", ".join(
-        _SPELLED.get(name, name) + (f" = {value}" if value else "") for name, _, value in parts
-    )
+    kind = str(row["convention"] if row["dynamics"] == "stationary" else row["dynamics"])
+    given = [name for name in _SETTINGS if name in row and pd.notna(row[name])]
+    settings = (f"{_SPELLED.get(name, name)} = {row[name]:g}" for name in given)
+    return ", ".join((_SPELLED.get(kind, kind), *settings))
 
 
 def _comparison(theory: pd.DataFrame) -> ReportTable:

@@ -21,6 +21,7 @@ from analysis.escape_times.power_law import (
     well_claims,
 )
 from analysis.estimates import Estimate
+from analysis.key import Key
 from analysis.result import ClaimResult, cells, require_columns
 
 
@@ -34,8 +35,8 @@ def analyse_escapes(frame: pd.DataFrame) -> ClaimResult:
     """
     require_columns(frame, ("dynamics", "seed"), "escape-times")
     parts = {key[0]: part for key, part in cells(frame, "dynamics")}
-    estimates: dict[str, Estimate] = {}
-    verdicts: dict[str, Verdict] = {}
+    estimates: dict[Key, Estimate] = {}
+    verdicts: dict[Key, Verdict] = {}
     theory: list[dict[str, Any]] = []
     for name, study in _STUDIES.items():
         if name in parts:
@@ -53,7 +54,7 @@ def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(dict.fromkeys(name for row in rows for name in row)))
 
 
-def _headline(verdicts: dict[str, Verdict]) -> str:
+def _headline(verdicts: dict[Key, Verdict]) -> str:
     counts: dict[str, int] = {}
     for verdict in verdicts.values():
         counts[verdict.status] = counts.get(verdict.status, 0) + 1

@@ -15,7 +15,11 @@ from analysis.arrays import FloatArray
 from analysis.claims import Verdict
 from analysis.distributions.controls import rank_correlation
 from analysis.estimates import Estimate
+from analysis.key import Key
 from analysis.result import ClaimResult, cells, finite, judge, mean_over_seeds, require_columns
+from analysis.table import settings_label
+
+Settings = dict[str, str]
 
 LAYER = ["seed", "layer"]
 LARGEST_FALSE_POSITIVE = 0.02
@@ -34,12 +38,12 @@ def analyse_gradient_noise(frame: pd.DataFrame) -> ClaimResult:
     """
     require_columns(frame, _COLUMNS, "gradient-noise")
     frame = frame.sort_values(["epoch", "batch_size", "seed", "layer"], ignore_index=True)
-    labels = _laws(frame)
-    estimates: dict[str, Estimate] = {}
-    verdicts: dict[str, Verdict] = {}
-    for label, part in labels.items():
-        estimates |= _estimates(part, label)
-        verdicts |= _verdicts(part, label, estimates)
+    estimates: dict[Key, Estimate] = {}
+    verdicts: dict[Key, Verdict] = {}
+    for settings, part in _laws(frame):
+        found = _estimates(part, settings)
+        estimates |= found
+        verdicts |= _verdicts(part, settings, found)
     return ClaimResult(
         title=_headline(frame, verdicts),
         frame=frame,
@@ -49,16 +53,16 @@ def analyse_gradient_noise(frame: pd.DataFrame) -> ClaimResult:
     )
 
 
-def _laws(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def _laws(frame: pd.DataFrame) -> list[tuple[Settings, pd.DataFrame]]:
     """Return the parts of the table by what varies beside checkpoint, batch and layer."""
     known = ("loss", "width", "depth", "alpha", "learning_rate", "train_batch_size", "data")
     varying = [name for name in known if name in frame and frame[name].nunique() > 1]
     if not varying:
-        return {"": frame}
-    return {
-        ",".join(f"{n}={v}" for n, v in zip(varying, values, strict=True)): part
+        return [({}, frame)]
+    return [
+        ({n: str(v) for n, v in zip(varying, values, strict=True)}, part)
         for values, part in cells(frame, *varying)
-    }
+    ]
 
 
 def numbers(text: Any) -> FloatArray:
@@ -89,8 +93,8 @@ def _layers(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.drop(columns=[name for name in lists if name in frame])
 
 
-def _estimates(frame: pd.DataFrame, label: str) -> dict[str, Estimate]:
-    found: dict[str, Estimate | None] = {}
+def _estimates(frame: pd.DataFrame, settings: Settings) -> dict[Key, Estimate]:
+    found: dict[Key, Estimate | None] = {}
     names = {
         "median_tail_index": "median over parameters of the tail index, mean over layers",
         "fraction_heavy": "share of parameters with AIC_G - AIC_S > 4, mean over layers",
@@ -101,26 +105,27 @@ def _estimates(frame: pd.DataFrame, label: str) -> dict[str, Estimate]:
     for (epoch, size), cell in cells(frame, "epoch", "batch_size"):
         for name, definition in names.items():
             by_seed = cell.groupby("seed")[name].mean()
-            found[_key(name, label, f"epoch={epoch:g}", f"B={size}")] = mean_over_seeds(
+            key = Key(name, **settings, epoch=f"{epoch:g}", B=size)
+            found[key] = mean_over_seeds(
                 by_seed,
                 definition=definition,
                 fit_range=f"epoch {epoch:g}, B = {size}",
                 bounds=(0.0, 2.0 if name == "median_tail_index" else 1.0),
             )
     for (epoch,), cell in cells(frame, "epoch"):
-        found[_key("tail_index_slope", label, f"epoch={epoch:g}")] = mean_over_seeds(
+        found[Key("tail_index_slope", **settings, epoch=f"{epoch:g}")] = mean_over_seeds(
             _by_seed(cell, _slope),
             definition="median over parameters of d tail_index / d ln B, zero for stable noise",
             fit_range=f"epoch {epoch:g}",
         )
     for (size,), cell in cells(frame, "batch_size"):
-        found[_key("persistence", label, f"B={size}")] = mean_over_seeds(
+        found[Key("persistence", **settings, B=size)] = mean_over_seeds(
             _by_seed(cell, _persistence),
             definition="Spearman correlation of the index between the last two checkpoints",
             fit_range=f"B = {size}",
             bounds=(-1.0, 1.0),
         )
-        found[_key("split_half", label, f"B={size}")] = mean_over_seeds(
+        found[Key("split_half", **settings, B=size)] = mean_over_seeds(
             _late(cell).groupby("seed")["split_half"].mean(),
             definition="Spearman correlation of the index from two halves of the minibatches",
             fit_range=f"last checkpoint, B = {size}",
@@ -168,17 +173,22 @@ def _listed(shares: dict[tuple[float, int], float]) -> str:
 
 
 def _verdicts(
-    frame: pd.DataFrame, label: str, estimates: dict[str, Estimate]
-) -> dict[str, Verdict]:
-    where = f" ({label})" if label else ""
-    return {
-        _key("heavier_than_gaussian", label): _judge_heavy(frame, where),
-        _key("literally_stable", label): _judge_stable(frame, where, label, estimates),
-        _key("distinct_tail_indices", label): _judge_distinct(frame, where),
-        _key("persistent_tail_indices", label): _judge_persistent(frame, where, label, estimates),
-        _key("stable_beats_student", label): _judge_student(frame, where),
-        _key("gaussian_control", label): _judge_control(frame, where),
+    frame: pd.DataFrame, settings: Settings, estimates: dict[Key, Estimate]
+) -> dict[Key, Verdict]:
+    where = f" ({settings_label(settings)})" if settings else ""
+    judged = {
+        "heavier_than_gaussian": _judge_heavy(frame, where),
+        "literally_stable": _judge_stable(frame, where, estimates),
+        "distinct_tail_indices": _judge_distinct(frame, where),
+        "persistent_tail_indices": _judge_persistent(frame, where, estimates),
+        "stable_beats_student": _judge_student(frame, where),
+        "gaussian_control": _judge_control(frame, where),
     }
+    return {Key(name, **settings): verdict for name, verdict in judged.items()}
+
+
+def _of(name: str, estimates: dict[Key, Estimate]) -> dict[Key, Estimate]:
+    return {key: estimate for key, estimate in estimates.items() if key.name == name}
 
 
 def _judge_heavy(frame: pd.DataFrame, where: str) -> Verdict:
@@ -192,12 +202,11 @@ def _judge_heavy(frame: pd.DataFrame, where: str) -> Verdict:
     return judge(claim, holds, reason, literature=_PER_PARAMETER)
 
 
-def _judge_stable(
-    frame: pd.DataFrame, where: str, label: str, estimates: dict[str, Estimate]
-) -> Verdict:
+def _judge_stable(frame: pd.DataFrame, where: str, estimates: dict[Key, Estimate]) -> Verdict:
     claim = f"The noise is a stable law: its index does not depend on the batch size{where}."
     epoch = frame["epoch"].max()
-    slope = estimates.get(_key("tail_index_slope", label, f"epoch={epoch:g}"))
+    slopes = _of("tail_index_slope", estimates).items()
+    slope = next((e for key, e in slopes if key.get("epoch") == f"{epoch:g}"), None)
     if slope is None:
         reason = "needs parameters that can be analysed at two batch sizes or more"
         return judge(claim, None, reason, literature=_SIMSEKLI)
@@ -233,12 +242,9 @@ def _judge_distinct(frame: pd.DataFrame, where: str) -> Verdict:
     return judge(claim, holds, reason, literature=_PER_PARAMETER)
 
 
-def _judge_persistent(
-    frame: pd.DataFrame, where: str, label: str, estimates: dict[str, Estimate]
-) -> Verdict:
+def _judge_persistent(frame: pd.DataFrame, where: str, estimates: dict[Key, Estimate]) -> Verdict:
     claim = f"The ordering of the tail indices persists through training{where}."
-    prefix = _key("persistence", label)[:-1] if label else "persistence["
-    found = {k: e for k, e in estimates.items() if k.startswith(prefix)}
+    found = _of("persistence", estimates)
     if not found:
         return judge(claim, None, "needs two checkpoints", literature=_PER_PARAMETER)
     listed = ", ".join(f"{e} ({e.fit_range})" for e in found.values())
@@ -281,19 +287,14 @@ def _judge_control(frame: pd.DataFrame, where: str) -> Verdict:
     return judge(claim, share <= LARGEST_FALSE_POSITIVE, reason, value=share)
 
 
-def _key(name: str, label: str, *parts: str) -> str:
-    inside = ",".join(part for part in (label, *parts) if part)
-    return f"{name}[{inside}]" if inside else name
-
-
-def _headline(frame: pd.DataFrame, verdicts: dict[str, Verdict]) -> str:
+def _headline(frame: pd.DataFrame, verdicts: dict[Key, Verdict]) -> str:
     shares = _shares(frame, "fraction_heavy")
     if not shares:
         return "gradient noise: no parameter could be analysed"
     ((e0, b0), low), *_, ((e1, b1), high) = sorted(
         [*shares.items(), *shares.items()], key=lambda item: item[1]
     )
-    stable = next(v for key, v in verdicts.items() if key.startswith("literally_stable"))
+    stable = next(v for key, v in verdicts.items() if key.name == "literally_stable")
     return (
         f"heavy-tailed parameters: {low:.0%} (epoch {e0:g}, B = {b0}) to {high:.0%} (epoch "
         f"{e1:g}, B = {b1}); stability under the batch size: {stable.status}"

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from analysis.claims import Verdict
 from analysis.estimates import format_value
+from analysis.key import Key
 from analysis.report.content import PlannedFigure, ReportContent, ReportTable
 from analysis.report.methods import networks_of, paragraphs, seeds_of, shown
 from analysis.report.page import ReportContext
@@ -76,8 +77,8 @@ def _letter(k: int) -> str:
 
 
 def _with_letters(
-    verdicts: Mapping[str, Verdict], letters: Mapping[str, str]
-) -> dict[str, Verdict]:
+    verdicts: Mapping[Key, Verdict], letters: Mapping[str, str]
+) -> dict[Key, Verdict]:
     """Return the verdicts with the letters of settings in their reasons."""
 
     def short(text: str) -> str:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from analysis.claims import Verdict
 from analysis.estimates import Estimate, format_value
+from analysis.key import Key
 from analysis.result import ClaimResult, cells, finite, judge, mean_over_seeds, require_columns
 
 SETTINGS = ("label_noise", "learning_rate", "schedule", "n_steps", "loss", "n_train")
@@ -32,12 +33,12 @@ def analyse_large_batches(frame: pd.DataFrame) -> ClaimResult:
     """
     columns = ("arm", "seed", "test_error", "train_error", "stopped_test_error")
     require_columns(frame, columns, "large-batch-noise")
-    estimates: dict[str, Estimate | None] = {}
+    estimates: dict[Key, Estimate | None] = {}
     rows: list[dict[str, Any]] = []
     for label, part in labelled(frame):
         arms = errors_by_arm(part)
         for arm, errors in arms.items():
-            key = f"test_error[{label},{arm}]"
+            key = Key("test_error", label, arm)
             estimates[key] = mean_over_seeds(
                 errors, fit_range=label,
                 definition="test error over the last fifth of the steps"
@@ -46,7 +47,7 @@ def analyse_large_batches(frame: pd.DataFrame) -> ClaimResult:
             row: dict[str, Any] = {"setting": label, "arm": arm, "test_error": errors.mean()}
             row["stderr"] = errors.sem() if len(errors) > 1 else np.nan
             for base in ("large", "small"):
-                name = f"minus_{base}[{label},{arm}]"
+                name = Key(f"minus_{base}", label, arm)
                 difference = _paired(arms, arm, base, label)
                 estimates[name] = difference
                 row[f"minus_{base}"] = None if difference is None else difference.value
@@ -55,11 +56,11 @@ def analyse_large_batches(frame: pd.DataFrame) -> ClaimResult:
     table = pd.DataFrame(rows)
     found = finite(estimates)
     verdicts = {
-        "reproduces_small_batch": _judge_reproduces(table),
-        "improves_large_batch": _judge_improves(table),
-        "alignment_matters": _judge_isotropic(table),
-        "beats_early_stopping": _judge_stopping(frame),
-        "rate_is_a_substitute": _judge_rate(table),
+        Key("reproduces_small_batch"): _judge_reproduces(table),
+        Key("improves_large_batch"): _judge_improves(table),
+        Key("alignment_matters"): _judge_isotropic(table),
+        Key("beats_early_stopping"): _judge_stopping(frame),
+        Key("rate_is_a_substitute"): _judge_rate(table),
     }
     return ClaimResult(_headline(table), frame, found, verdicts, {"arms.csv": table})
 

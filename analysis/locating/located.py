@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import pandas as pd
 
 from analysis.arrays import FloatArray
 from analysis.curves import Curves
 from analysis.estimates import format_value
+from analysis.key import Key
 
 LOCATED = "located"
 BELOW_WINDOW = "Tc < Tmin"
@@ -159,11 +161,11 @@ class CriticalTemperatures:
         """``T_lazy(0.1)``, ``T_noise`` or ``T_test,up(0.1)``."""
         return f"T_{self.name}" + ("" if self.threshold is None else f"({self.threshold:g})")
 
-    @property
-    def key(self) -> str:
-        """``lazy,c=0.1``, ``noise`` or ``test,up,f=0.1``."""
+    def key(self, name: str, /, **settings: Any) -> Key:
+        """Return the key of a number of this temperature, e.g. ``a[lazy,c=0.1]``."""
         letter = "c" if self.name == "lazy" else "f"
-        return self.name + ("" if self.threshold is None else f",{letter}={self.threshold:g}")
+        at = {} if self.threshold is None else {letter: f"{self.threshold:g}"}
+        return Key(name, self.name, **at, **settings)
 
     @property
     def located(self) -> tuple[CriticalTemperature, ...]:

@@ -92,7 +92,7 @@ def _answer(law: OptimalLaw) -> Answer:
         note="T_opt is the temperature of least test error at fixed α; errors in parentheses are "
         "68 %.",
         label=law.label,
-        beside=tuple(verdict for key, verdict in verdicts.items() if "resolved" in key),
+        beside=tuple(verdict for key, verdict in verdicts.items() if key.name == "T_opt_resolved"),
     )
 
 

@@ -17,6 +17,7 @@ from analysis.claims import ESTABLISHED, NOT_ESTABLISHED, Verdict
 from analysis.curves import build_curves
 from analysis.estimates import Estimate
 from analysis.fits.alpha_law import AlphaLaw, fit_alpha_law, pull_from, status_of
+from analysis.key import Key
 from analysis.locating.minimum import (
     DEGREES,
     INSUFFICIENT,
@@ -24,7 +25,7 @@ from analysis.locating.minimum import (
     locate_optimal_temperature,
 )
 from analysis.result import JoinedResult
-from analysis.table import MeasurementTable, ReadTableError, plain, setting_text
+from analysis.table import MeasurementTable, ReadTableError, plain, setting_text, settings_label
 
 _SIGNIFICANT = 2.0
 """Standard errors by which the minimum must lie below the lowest temperature."""
@@ -36,7 +37,7 @@ LITERATURE = "Sclocchi, Geiger and Wyart, arXiv:2301.13703"
 class OptimalLaw:
     """T_opt of every alpha at one P and one set of other settings."""
 
-    label: str
+    settings: dict[str, Any]
     """Settings that tell this law from others; empty if there is one."""
     n_train: int
     """P."""
@@ -50,6 +51,11 @@ class OptimalLaw:
     """The same with the minima of the quadratic."""
 
     @property
+    def label(self) -> str:
+        """``width=64`` or ``""``."""
+        return settings_label(self.settings)
+
+    @property
     def predicted(self) -> float:
         """k = (D-1)/(D+1)."""
         return (self.depth - 1) / (self.depth + 1)
@@ -61,29 +67,26 @@ class OptimalLaw:
             return None
         return abs(self.law.exponent.value - self.check.exponent.value)
 
-    def key(self, name: str, *parts: str) -> str:
-        """Return ``name[parts,label]``."""
-        inside = ",".join(part for part in (*parts, self.label) if part)
-        return f"{name}[{inside}]" if inside else name
+    def key(self, name: str, /, *words: str, **settings: Any) -> Key:
+        """Return ``name[words,settings,label]``."""
+        return Key(name, *words, **settings, **self.settings)
 
-    def estimates(self) -> dict[str, Estimate]:
+    def estimates(self) -> dict[Key, Estimate]:
         """Return every number by its key, e.g. ``T_opt[alpha=0.01]`` and ``k``."""
-        found: dict[str, Estimate | None] = {
+        found: dict[Key, Estimate | None] = {
             self.key("k"): self.law.exponent,
             self.key("k", "quadratic"): self.check.exponent,
         }
         for optimum in self.optima:
-            at = f"alpha={setting_text(optimum.alpha)}"
-            found[self.key("T_opt", at)] = optimum.estimate()
-            found[self.key("gain", at)] = optimum.gain
+            found[self.key("T_opt", alpha=optimum.alpha)] = optimum.estimate()
+            found[self.key("gain", alpha=optimum.alpha)] = optimum.gain
         return {key: estimate for key, estimate in found.items() if estimate is not None}
 
-    def verdicts(self) -> dict[str, Verdict]:
+    def verdicts(self) -> dict[Key, Verdict]:
         """Return the verdicts by key."""
         result = {self.key("T_opt_power_law"): self._power_law()}
         for optimum in self.optima:
-            key = self.key("T_opt_resolved", f"alpha={setting_text(optimum.alpha)}")
-            result[key] = _resolved(optimum)
+            result[self.key("T_opt_resolved", alpha=optimum.alpha)] = _resolved(optimum)
         return result
 
     def _power_law(self) -> Verdict:
@@ -135,7 +138,7 @@ class OptimalResult(JoinedResult[OptimalLaw]):
         """The laws."""
         return self.laws
 
-    def judge_part(self, part: OptimalLaw) -> dict[str, Verdict]:
+    def judge_part(self, part: OptimalLaw) -> dict[Key, Verdict]:
         """Return the verdicts on one law by key."""
         return part.verdicts()
 
@@ -169,13 +172,12 @@ def analyse_optimal_temperature(
         frame = group.frame if "alpha" in group.frame else group.frame.assign(alpha=1.0)
         sizes = sorted(frame["n_train"].unique())
         for size in sizes:
-            own = f"n_train={size}" if len(sizes) > 1 else ""
-            label = ",".join(part for part in (group.label, own) if part)
-            laws.append(_law(frame[frame["n_train"] == size], label, n_bootstrap, seed))
+            settings = {**group.settings, **({"n_train": size} if len(sizes) > 1 else {})}
+            laws.append(_law(frame[frame["n_train"] == size], settings, n_bootstrap, seed))
     return OptimalResult(table, tuple(laws), n_bootstrap)
 
 
-def _law(rows: pd.DataFrame, label: str, n_bootstrap: int, seed: int) -> OptimalLaw:
+def _law(rows: pd.DataFrame, settings: dict[str, Any], n_bootstrap: int, seed: int) -> OptimalLaw:
     optima = tuple(
         locate_optimal_temperature(
             build_curves(frame), float(plain(alpha)), n_bootstrap=n_bootstrap, seed=seed
@@ -184,7 +186,7 @@ def _law(rows: pd.DataFrame, label: str, n_bootstrap: int, seed: int) -> Optimal
     )
     law, check = (_fit(optima, degree) for degree in DEGREES)
     return OptimalLaw(
-        label=label,
+        settings=settings,
         n_train=int(rows["n_train"].iloc[0]),
         depth=int(rows["depth"].iloc[0]) if "depth" in rows else 3,
         optima=optima,

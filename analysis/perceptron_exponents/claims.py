@@ -17,6 +17,7 @@ from analysis.arrays import FloatArray
 from analysis.claims import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED, Light, Verdict
 from analysis.estimates import Estimate, format_value, student_factor
 from analysis.fits.power_law import FLAT
+from analysis.key import Key
 from analysis.perceptron_exponents.laws import PerceptronLaws
 from analysis.perceptron_exponents.theory import BATCH_LITERATURE, LITERATURE
 
@@ -96,10 +97,10 @@ def lights(laws: PerceptronLaws) -> tuple[Light, ...]:
     )
 
 
-def judge(laws: PerceptronLaws) -> dict[str, Verdict]:
+def judge(laws: PerceptronLaws) -> dict[Key, Verdict]:
     """Return the verdicts on one chi and d by key."""
     tested, theory, where = windows(laws), laws.theory, f" at {laws.label}."
-    verdicts: dict[str, Verdict] = {}
+    verdicts: dict[Key, Verdict] = {}
     for key, name, claim, literature in (
         ("gamma_snr", SNR, f"w_1/w_perp ~ P^gamma, gamma = {theory.gamma:.3g}", LITERATURE),
         ("trajectory", TRAJECTORY, f"w_1 ~ t^y, y = {theory.trajectory:.3g}", LITERATURE),

@@ -15,6 +15,7 @@ import pandas as pd
 
 from analysis.estimates import Estimate, estimate_from_replicates
 from analysis.fits.power_law import MINIMUM_SIZES, size_range
+from analysis.key import Key
 from analysis.perceptron_exponents.batches import BatchLaw, fit_batch_law
 from analysis.perceptron_exponents.seed_means import GrowthLaw, fit_growth, seed_means
 from analysis.perceptron_exponents.temperatures import (
@@ -75,9 +76,9 @@ class PerceptronLaws:
         """``chi=1``."""
         return settings_label({"chi": self.chi, **self.settings})
 
-    def key(self, name: str, *parts: str) -> str:
-        """Return ``name[parts,chi=1]``."""
-        return f"{name}[{','.join((*parts, self.label))}]"
+    def key(self, name: str, /, *words: str, **settings: Any) -> Key:
+        """Return ``name[words,settings,chi=1]``."""
+        return Key(name, *words, **settings, chi=self.chi, **self.settings)
 
     @property
     def delta(self) -> Estimate | None:
@@ -85,19 +86,19 @@ class PerceptronLaws:
         laws = self.temperatures
         if not laws:
             return None
-        exponents = [law.delta.exponent for law in laws]
+        exponents, hot = [law.delta.exponent for law in laws], laws[0].delta.means.positions
         return estimate_from_replicates(
             float(np.mean([e.value for e in exponents])),
             np.mean([law.delta.replicates for law in laws], axis=0),
             exponents[0].n,
             definition="delta of ||w|| ~ T^delta, mean over P",
             fit_range=f"{size_range(np.array([law.n_train for law in laws]))}, "
-            f"{exponents[0].fit_range.partition(', ')[2]}",
+            f"T = {hot[0]:.4g}..{hot[-1]:.4g}",
         )
 
-    def estimates(self) -> dict[str, Estimate]:
+    def estimates(self) -> dict[Key, Estimate]:
         """Return every number by its key."""
-        result: dict[str, Estimate] = {}
+        result: dict[Key, Estimate] = {}
         if self.sizes is not None:
             result[self.key("gamma", "snr")] = self.sizes.signal_to_noise.exponent
             result[self.key("gamma", "norm")] = self.sizes.weight_norm.exponent
@@ -109,9 +110,9 @@ class PerceptronLaws:
         if self.delta is not None:
             result[self.key("delta")] = self.delta
         for law in self.temperatures:
-            result[self.key("delta", f"n_train={law.n_train}")] = law.delta.exponent
+            result[self.key("delta", n_train=law.n_train)] = law.delta.exponent
             if law.noise_temperature is not None:
-                key = self.key("T_noise", f"n_train={law.n_train}")
+                key = self.key("T_noise", n_train=law.n_train)
                 result[key] = law.noise_temperature
         if self.batches is not None:
             if self.batches.slope is not None:
@@ -119,7 +120,7 @@ class PerceptronLaws:
             if self.batches.crossover is not None:
                 result[self.key("gamma", "B*")] = self.batches.crossover.exponent
             for size, estimate in self.batches.crossovers.items():
-                result[self.key("B*", f"n_train={size}")] = estimate
+                result[self.key("B*", n_train=size)] = estimate
         return result
 
 

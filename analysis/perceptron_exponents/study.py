@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analysis.claims import Light, Verdict
+from analysis.key import Key
 from analysis.perceptron_exponents.claims import judge, lights
 from analysis.perceptron_exponents.laws import PerceptronLaws, fit_laws
 from analysis.result import JoinedResult, runs_line
@@ -35,7 +36,7 @@ class PerceptronResult(JoinedResult[PerceptronLaws]):
         """The laws."""
         return self.laws
 
-    def judge_part(self, part: PerceptronLaws) -> dict[str, Verdict]:
+    def judge_part(self, part: PerceptronLaws) -> dict[Key, Verdict]:
         """Return the verdicts on one chi and d by key, e.g. ``gamma_snr[chi=1]``."""
         return judge(part)
 
@@ -59,8 +60,9 @@ class PerceptronResult(JoinedResult[PerceptronLaws]):
         lines = [self.headline(), ""]
         lines += [
             f"  {key:<32} {estimate!s:<12} {estimate.fit_range}"
-            for key, estimate in self.estimates.items()
-            if "n_train=" not in key
+            for law in self.laws
+            for key, estimate in law.estimates().items()
+            if not key.has("n_train")
         ]
         lines += [""]
         lines += [f"  {key}: {verdict.status}" for key, verdict in self.verdicts.items()]

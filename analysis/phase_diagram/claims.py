@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from analysis.claims import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED, Verdict
 from analysis.fits.alpha_law import AlphaLaw, pull_from, status_of
+from analysis.key import Key
 from analysis.phase_diagram.error_steps import MINIMUM_SEEDS, SIGNIFICANT, ErrorStep
 from analysis.table import setting_text
 
@@ -17,7 +18,7 @@ SLOPE_TOLERANCE = 0.05
 """Departure of the lazy slope from -1 that counts as equal."""
 
 
-def judge_diagram(diagram: PhaseDiagram) -> dict[str, Verdict]:
+def judge_diagram(diagram: PhaseDiagram) -> dict[Key, Verdict]:
     """Return the verdicts of one diagram by key."""
     where = f" at {diagram.label}" if diagram.label else ""
     k = diagram.feature_slope
@@ -36,8 +37,7 @@ def judge_diagram(diagram: PhaseDiagram) -> dict[str, Verdict]:
         ),
     }
     for step in diagram.steps:
-        key = diagram.key(f"test_error_{step.name}", f"alpha={setting_text(step.alpha)}")
-        verdicts[key] = _step(step, where)
+        verdicts[diagram.step_key(step)] = _step(step, where)
     return verdicts
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from analysis.curves import Curves
 from analysis.estimates import Estimate, estimate_from_replicates
 from analysis.fits.alpha_law import AlphaLaw
+from analysis.key import Key
 from analysis.locating.located import CriticalTemperature, CriticalTemperatures
 from analysis.locating.minimum import OptimalTemperature
 from analysis.phase_diagram.error_steps import ErrorStep
 from analysis.phase_diagram.noise_doubling import NoiseDoubling
 from analysis.phase_diagram.stability_edge import StabilityEdge
-from analysis.table import setting_text
+from analysis.table import settings_label
 
 LAZY_ALPHAS = (10.0, np.inf)
 """Scales at which T_noise ~ 1/(alpha K) is expected."""
@@ -86,7 +88,7 @@ class AlphaScan:
 class PhaseDiagram:
     """The plane of one P and one set of other settings."""
 
-    label: str
+    settings: dict[str, Any]
     """Settings that tell this diagram from others; empty if there is one."""
     n_train: int
     """P."""
@@ -102,6 +104,11 @@ class PhaseDiagram:
     """T_noise(alpha) in the feature regime."""
 
     @property
+    def label(self) -> str:
+        """``width=64`` or ``""``."""
+        return settings_label(self.settings)
+
+    @property
     def steps(self) -> tuple[ErrorStep, ...]:
         """Rises and falls of the test error at all alphas."""
         return tuple(step for scan in self.scans for step in scan.steps)
@@ -111,24 +118,26 @@ class PhaseDiagram:
         """The predicted k = (D-1)/(D+1)."""
         return (self.depth - 1) / (self.depth + 1)
 
-    def key(self, name: str, *parts: str) -> str:
-        """Return ``name[parts,label]``."""
-        inside = ",".join(part for part in (*parts, self.label) if part)
-        return f"{name}[{inside}]" if inside else name
+    def key(self, name: str, /, *words: str, **settings: Any) -> Key:
+        """Return ``name[words,settings,label]``."""
+        return Key(name, *words, **settings, **self.settings)
 
-    def estimates(self) -> dict[str, Estimate]:
+    def step_key(self, step: ErrorStep) -> Key:
+        """Return the key of a step of the test error and of the verdict on it."""
+        return self.key(f"test_error_{step.name}", alpha=step.alpha)
+
+    def estimates(self) -> dict[Key, Estimate]:
         """Return every number by its key, e.g. ``T_noise[alpha=100]``."""
-        found: dict[str, Estimate | None] = {
+        found: dict[Key, Estimate | None] = {
             self.key("slope_T_noise", "lazy"): self.lazy_law.exponent,
             self.key("slope_T_noise", "feature"): self.feature_law.exponent,
         }
         for scan in self.scans:
-            at = f"alpha={setting_text(scan.alpha)}"
-            found[self.key("T_noise", at)] = scan.noise.estimate()
-            found[self.key("T_c", scan.lazy.key, at)] = scan.lazy_estimate()
+            alpha = scan.alpha
+            found[self.key("T_noise", alpha=alpha)] = scan.noise.estimate()
+            found[scan.lazy.key("T_c", alpha=alpha, **self.settings)] = scan.lazy_estimate()
             if scan.optimum is not None:
-                found[self.key("T_opt", at)] = scan.optimum.estimate()
-            found[self.key("T_edge", at)] = scan.edge.estimate()
-            for step in scan.steps:
-                found[self.key(f"test_error_{step.name}", at)] = step.difference
+                found[self.key("T_opt", alpha=alpha)] = scan.optimum.estimate()
+            found[self.key("T_edge", alpha=alpha)] = scan.edge.estimate()
+            found |= {self.step_key(step): step.difference for step in scan.steps}
         return {key: estimate for key, estimate in found.items() if estimate is not None}

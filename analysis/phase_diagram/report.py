@@ -74,7 +74,7 @@ def _answer(diagram: PhaseDiagram) -> Answer:
         "not determined" if law.exponent is None else f"α^{law.exponent}"
         for law in (diagram.lazy_law, diagram.feature_law)
     )
-    kinds = [scan.lazy_text() == "feature regime" for scan in diagram.scans]
+    kinds = [scan.is_feature_regime for scan in diagram.scans]
     regimes = [
         f"{name}: α = {', '.join(f'{setting_text(a)}' for a in alphas)}"
         for name, alphas in (
@@ -95,7 +95,7 @@ def _answer(diagram: PhaseDiagram) -> Answer:
         ),
         note="T_noise is where the weight change has doubled; errors in parentheses are 68 %.",
         label=diagram.label,
-        beside=tuple(v for key, v in verdicts.items() if "test_error" in key),
+        beside=tuple(verdicts[diagram.step_key(step)] for step in diagram.steps),
     )
 
 

@@ -18,6 +18,7 @@ from analysis.claims import Verdict
 from analysis.curves import Curves, build_curves
 from analysis.estimates import resampling_weights
 from analysis.fits.alpha_law import AlphaLaw, fit_alpha_law
+from analysis.key import Key
 from analysis.locating.minimum import locate_optimal_temperature
 from analysis.locating.threshold import locate_critical_temperatures
 from analysis.locating.window import Window
@@ -52,7 +53,7 @@ class PhaseResult(JoinedResult[PhaseDiagram]):
         """The diagrams."""
         return self.diagrams
 
-    def judge_part(self, part: PhaseDiagram) -> dict[str, Verdict]:
+    def judge_part(self, part: PhaseDiagram) -> dict[Key, Verdict]:
         """Return the verdicts on one diagram by key."""
         return judge_diagram(part)
 
@@ -91,17 +92,15 @@ def analyse_phase_diagram(
             frame = frame.assign(alpha=1.0)
         sizes = sorted(frame["n_train"].unique())
         for size in sizes:
-            label = ",".join(
-                part for part in (group.label, f"n_train={size}" if len(sizes) > 1 else "") if part
-            )
+            settings = {**group.settings, **({"n_train": size} if len(sizes) > 1 else {})}
             rows = frame[frame["n_train"] == size]
-            diagrams.append(_diagram(rows, label, windows, threshold, n_bootstrap, seed))
+            diagrams.append(_diagram(rows, settings, windows, threshold, n_bootstrap, seed))
     return PhaseResult(table, tuple(diagrams), n_bootstrap)
 
 
 def _diagram(
     rows: pd.DataFrame,
-    label: str,
+    settings: dict[str, Any],
     windows: Mapping[float, Window],
     threshold: float,
     n_bootstrap: int,
@@ -116,7 +115,7 @@ def _diagram(
         for alpha, curves in by_alpha.items()
     )
     return PhaseDiagram(
-        label=label,
+        settings=settings,
         n_train=int(rows["n_train"].iloc[0]),
         depth=int(rows["depth"].iloc[0]) if "depth" in rows else 3,
         threshold=threshold,

@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis.claims import Verdict
 from analysis.estimates import Estimate, interval_text
+from analysis.key import Key
 from analysis.report.content import Answer, ReportTable
 from analysis.result import ClaimResult
 from analysis.table import MeasurementTable
@@ -18,7 +19,7 @@ Record = dict[str, Any]
 Row = tuple[str, ...]
 
 
-def verdict_table(verdicts: Mapping[str, Verdict]) -> ReportTable:
+def verdict_table(verdicts: Mapping[Key, Verdict]) -> ReportTable:
     """All verdicts with their reasons."""
     rows = tuple(
         (
@@ -62,7 +63,7 @@ def counts_table(
     return ReportTable("Runs", ("P", "planned", *names, "failed"), tuple(rows))
 
 
-def estimate_table(estimates: Mapping[str, Estimate]) -> ReportTable:
+def estimate_table(estimates: Mapping[Key, Estimate]) -> ReportTable:
     """Every number with its error, under its definition where several share one."""
     definitions = list(dict.fromkeys(e.definition for e in estimates.values()))
     columns = ("quantity", "value (68 %)", "95 % interval", "n", "fit range")

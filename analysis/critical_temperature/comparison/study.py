@@ -39,13 +39,11 @@ class ComparedLaw:
 
     def estimates(self) -> dict[str, Estimate]:
         """Return every number that is not the temperature of one size, by its bare key."""
-        label = self.law.label
-        found = {}
-        for key, estimate in self.law.estimates().items():
-            bare = key.replace(f",{label}]", "]").replace(f"[{label}]", "") if label else key
-            if "n_train=" not in bare:
-                found[bare] = estimate
-        return found
+        return {
+            key.without(*self.law.settings): estimate
+            for key, estimate in self.law.estimates().items()
+            if not key.has("n_train")
+        }
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,11 @@ from analysis.claims import (
 from analysis.critical_temperature.law import ScalingLaw
 from analysis.estimates import student_factor
 from analysis.fits.power_law import FLAT, PowerLawFit
+from analysis.key import Key
 from analysis.locating.located import CriticalTemperatures
 
 
-def error_claims(law: ScalingLaw) -> dict[str, Verdict]:
+def error_claims(law: ScalingLaw) -> dict[Key, Verdict]:
     """Return the verdicts on T_test,up and on the exponent of the fall, by key."""
     return {
         law.key("T_test_up_independent_of_P"): _rise(law),

@@ -41,4 +41,4 @@ def works(keys: Iterable[str]) -> tuple[Work, ...]:
 
 def bibtex(keys: Iterable[str]) -> str:
     """Return the BibTeX entries of these keys, each once, in their order."""
-    return "\n\n".join(work.bibtex() for work in works(keys)) + "\n"
+    return "\n\n".join(work.entry for work in works(keys)) + "\n"

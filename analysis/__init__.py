@@ -8,7 +8,7 @@ are needed.
 from analysis.critical_temperature.study import analyse_scaling
 from analysis.estimates import Estimate
 from analysis.fits.collapse import fit_collapse
-from analysis.fits.power_law import fit_power_law
+from analysis.locating.located import fit_power_law
 from analysis.locating.threshold import locate_critical_temperatures
 from analysis.table import MeasurementTable, ReadTableError
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.batch_regimes.plane import BatchPlane
 from analysis.batch_regimes.study import BatchResult
-from analysis.fits.forest import Forest, ForestRow, negated
+from analysis.fits.forest import Forest, rows_of_law
 from analysis.report.diagnostics import (
     Diagnostics,
     ends_of_runs,
@@ -67,17 +67,9 @@ def batch_forests(plane: BatchPlane) -> tuple[Forest, ...]:
     for law in plane.laws:
         if law.exponent is None:
             continue
-        rows = [ForestRow("all sizes", law.exponent, is_headline=True)]
-        rows += [
-            ForestRow(f"without $P = {size}$", negated(estimate))
-            for size, estimate in law.fit.leave_one_out.items()
-        ]
-        rows += [
-            ForestRow(rf"$P \geq {size}$", negated(estimate))
-            for size, estimate in list(law.fit.from_size.items())[2:]
-        ]
+        rows = rows_of_law("all sizes", "P", law.fit)
         label = f"T = {law.temperature:.3g}"
-        forests.append(Forest(r"exponent of $B^*$", tuple(rows), label=label))
+        forests.append(Forest(r"exponent of $B^*$", rows, label=label))
     return tuple(forests)
 
 

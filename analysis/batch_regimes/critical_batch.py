@@ -21,7 +21,7 @@ from analysis.estimates import (
     estimate_from_replicates,
     resampled_means,
 )
-from analysis.fits.power_law import PowerLawFit, fit_log_log
+from analysis.fits.power_law import Form, PowerLaw, fit_power
 from analysis.locating.first_crossing import crossing_after, crossings_of_samples, first_rise
 
 EXCESS = 1.1
@@ -35,6 +35,7 @@ ABOVE = "B* > Bmax"
 TOO_FEW = "too few batch sizes"
 _LOG_EXCESS = math.log(EXCESS)
 _SLACK = 1 + 1e-9
+_GROWTH = Form("C P^g", falling=False, from_residuals=True)
 
 
 @dataclass(frozen=True)
@@ -170,8 +171,8 @@ class CriticalBatchLaw:
     """T."""
     batches: tuple[CriticalBatch, ...]
     """One per size, refused ones included."""
-    fit: PowerLawFit
-    """The fit of B* = C P^-a, with a = -g."""
+    fit: PowerLaw
+    """The fit of B* = C P^g."""
 
     @property
     def located(self) -> tuple[CriticalBatch, ...]:
@@ -181,18 +182,7 @@ class CriticalBatchLaw:
     @property
     def exponent(self) -> Estimate | None:
         """g, None below four sizes or a factor eight in P."""
-        a = self.fit.exponent
-        if a is None or not self.fit.determined:
-            return None
-        ends = None if a.interval95 is None else (-a.interval95[1], -a.interval95[0])
-        return Estimate(
-            -a.value,
-            a.stderr,
-            ends,
-            a.n,
-            f"exponent g of B* = C P^g at T = {self.temperature:.3g}",
-            a.fit_range,
-        )
+        return self.fit.quoted
 
 
 def fit_critical_batches(batches: Sequence[CriticalBatch]) -> tuple[CriticalBatchLaw, ...]:
@@ -202,8 +192,8 @@ def fit_critical_batches(batches: Sequence[CriticalBatch]) -> tuple[CriticalBatc
         own = tuple(batch for batch in batches if batch.temperature == temperature)
         located = [batch for batch in own if batch.value is not None]
         n_bootstrap = len(own[0].log_replicates)
-        fit = fit_log_log(
-            [batch.n_train for batch in located],
+        fit = fit_power(
+            np.array([batch.n_train for batch in located], dtype=np.int64),
             np.log([batch.value or math.nan for batch in located]),
             np.array([batch.log_stderr or 0.0 for batch in located]),
             np.stack([batch.log_replicates for batch in located], axis=1)
@@ -211,7 +201,9 @@ def fit_critical_batches(batches: Sequence[CriticalBatch]) -> tuple[CriticalBatc
             else np.empty((n_bootstrap, 0)),
             n_clusters=min((batch.n_seeds for batch in located), default=1),
             symbol="B*",
+            form=_GROWTH,
             refused=[batch.n_train for batch in own if batch.value is None],
+            definition=f"exponent g of B* = C P^g at T = {temperature:.3g}",
         )
         laws.append(CriticalBatchLaw(temperature, own, fit))
     return tuple(laws)

@@ -209,7 +209,7 @@ def plot_critical_batch(plane: BatchPlane) -> Figure:
 def _fit_line(axes: Axes, law: CriticalBatchLaw, colour: str, marker: str) -> Line2D:
     label = f"$B^*$, T = {law.temperature:.3g}"
     if law.exponent is not None:
-        sizes = np.array([law.fit.sizes[0] / 1.15, law.fit.sizes[-1] * 1.15], dtype=float)
+        sizes = np.array([law.fit.x[0] / 1.15, law.fit.x[-1] * 1.15], dtype=float)
         axes.plot(sizes, law.fit.evaluate(sizes), color=colour, lw=1.2, zorder=1)
         label += f"\n$\\sim P^{{{law.exponent}}}$"
     return Line2D([], [], color=colour, marker=marker, label=label)

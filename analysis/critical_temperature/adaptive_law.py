@@ -14,8 +14,12 @@ from analysis.critical_temperature.law import ADAPTIVE, ADAPTIVE_ONLY, ScalingLa
 from analysis.critical_temperature.noise_onset import NoiseOnset
 from analysis.critical_temperature.test_error.onsets import DOWN, FRACTION, UP, ErrorOnsets
 from analysis.curves import Curves
-from analysis.fits.power_law import fit_power_law
-from analysis.locating.located import NOT_MEASURED, CriticalTemperature, CriticalTemperatures
+from analysis.locating.located import (
+    NOT_MEASURED,
+    CriticalTemperature,
+    CriticalTemperatures,
+    fit_power_law,
+)
 
 
 def analyse_adaptive_law(
@@ -41,7 +45,7 @@ def analyse_adaptive_law(
             (DOWN, "test_error"),
         )
     ]
-    fits = [replace(fit_power_law(each), remarks=(ADAPTIVE_ONLY,)) for each in none]
+    fits = [replace(fit_power_law(each), shortage=ADAPTIVE_ONLY) for each in none]
     return ScalingLaw(
         settings=settings,
         batch_size=batch_size,

@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.critical_temperature.law import ScalingLaw
 from analysis.estimates import Estimate
-from analysis.fits.forest import Forest, ForestRow
+from analysis.fits.forest import Forest, ForestRow, rows_of_subsets
 from analysis.report.diagnostics import (
     Diagnostics,
     ends_of_runs,
@@ -30,15 +30,11 @@ def _lazy_rows(law: ScalingLaw) -> tuple[ForestRow, ...]:
     c = f"c = {law.headline:g}"
     rows = []
     for threshold in sorted(law.thresholds):
-        exponent = law.fits[threshold].exponent
-        if law.fits[threshold].determined and exponent is not None:
+        exponent = law.fits[threshold].quoted
+        if exponent is not None:
             name = rf"$T_\mathrm{{lazy}}({threshold:g})$"
             rows.append(ForestRow(name, exponent, threshold == law.headline))
-    for size, estimate in law.fit.leave_one_out.items():
-        rows.append(ForestRow(f"{c} without $P = {size}$", estimate))
-    # All sizes and all but the smallest are among the rows above.
-    for size, estimate in list(law.fit.from_size.items())[2:]:
-        rows.append(ForestRow(rf"{c}, $P \geq {size}$", estimate))
+    rows += rows_of_subsets("P", law.fit, f"{c} ", fewest=3)
     if law.companions.predicted_exponent is not None:
         rows.append(ForestRow(r"$\gamma/\delta$  ($c \to 0$)", law.companions.predicted_exponent))
     return (*rows, *_collapse_rows(law))
@@ -51,18 +47,14 @@ def _onset_rows(law: ScalingLaw) -> tuple[ForestRow, ...]:
         r"$T_\mathrm{test}$ up": law.onset_fits[law.onsets.up.name],
         r"$T_\mathrm{test}$ down": law.onset_fits[law.onsets.down.name],
     }
-    rows = [
-        ForestRow(name, fit.exponent)
-        for name, fit in fits.items()
-        if fit.determined and fit.exponent is not None
-    ]
+    rows = [ForestRow(name, fit.quoted) for name, fit in fits.items() if fit.quoted is not None]
     rows += [
         ForestRow(
             rf"$T_\mathrm{{test}}$ down, reference ${check.label.replace('..', '$–$')}$",
-            check.fit.exponent,
+            check.fit.quoted,
         )
         for check in law.edge_checks
-        if check.fit.determined and check.fit.exponent is not None
+        if check.fit.quoted is not None
     ]
     if law.error_law is not None and law.error_law.identifiable:
         rows.append(ForestRow(r"$a_\mathrm{test}$ ($q$ free)", law.error_law.a))
@@ -94,9 +86,7 @@ def scaling_diagnostics(law: ScalingLaw, table: MeasurementTable) -> Diagnostics
     if "dtype" in law.settings:
         beside = beside[beside["dtype"] == law.settings["dtype"]]
     pulls = [
-        pulls_of_law(f"c = {c:g}", fit)
-        for c, fit in sorted(law.fits.items())
-        if len(fit.sizes) > 1
+        pulls_of_law(f"c = {c:g}", fit) for c, fit in sorted(law.fits.items()) if len(fit.x) > 1
     ]
     shared = law.curves.shared_seeds
     return Diagnostics(

@@ -24,7 +24,7 @@ from analysis.critical_temperature.test_error.claims import error_claims
 from analysis.estimates import format_value, student_factor
 from analysis.fits.collapse import LARGEST_QUALITY
 from analysis.fits.collapse_quality import MINIMUM_OVERLAP
-from analysis.fits.power_law import FLAT, MINIMUM_RANGE, MINIMUM_SIZES, PowerLawFit
+from analysis.fits.power_law import FLAT, MINIMUM_RANGE, MINIMUM_SIZES, PowerLaw
 from analysis.key import Key
 
 ACCEPTABLE_P_VALUE = 0.01
@@ -128,21 +128,21 @@ def _where(law: ScalingLaw) -> str:
     return f" at {law.label}" if law.label else ""
 
 
-def _enough_sizes(fit: PowerLawFit) -> Light:
-    n = len(fit.sizes)
+def _enough_sizes(fit: PowerLaw) -> Light:
+    n = len(fit.x)
     state = "green" if n >= MINIMUM_SIZES else "red"
     remedy = f"measure at least {MINIMUM_SIZES} sizes P with a valid {fit.symbol}"
     return Light(f"sizes ≥ {MINIMUM_SIZES}", state, f"{n} sizes with a valid {fit.symbol}", remedy)
 
 
-def _enough_range(fit: PowerLawFit) -> Light:
-    ratio = fit.sizes[-1] / fit.sizes[0] if len(fit.sizes) else 0.0
+def _enough_range(fit: PowerLaw) -> Light:
+    ratio = fit.x[-1] / fit.x[0] if len(fit.x) else 0.0
     state = "green" if ratio >= MINIMUM_RANGE else "red"
     remedy = f"extend P to a range of at least a factor {MINIMUM_RANGE:g}"
     return Light(f"P range ≥ ×{MINIMUM_RANGE:g}", state, f"×{ratio:.3g}", remedy)
 
 
-def _acceptable_chi2(fit: PowerLawFit) -> Light:
+def _acceptable_chi2(fit: PowerLaw) -> Light:
     name = "χ² acceptable"
     if fit.p_value is None:
         return Light(name, "not measured", "no degrees of freedom")
@@ -152,7 +152,7 @@ def _acceptable_chi2(fit: PowerLawFit) -> Light:
     return Light(name, state, reason, remedy)
 
 
-def _stable_without_each_size(fit: PowerLawFit) -> Light:
+def _stable_without_each_size(fit: PowerLaw) -> Light:
     name = "leave-one-size-out within 2 s.e."
     if fit.exponent is None or not all(e.stderr for e in fit.leave_one_out.values()):
         return Light(name, "not measured", "one replica gives no errors")
@@ -256,7 +256,7 @@ def _noise_independence(law: ScalingLaw) -> Verdict:
         reason = f"{fit.remarks[0]}; {refused}".rstrip("; ")
         return Verdict(claim, NOT_ESTABLISHED, reason, LITERATURE)
     a, error = fit.exponent.value, fit.exponent.stderr
-    span = math.log(fit.sizes[-1] / fit.sizes[0])
+    span = math.log(fit.x[-1] / fit.x[0])
     change = 100 * math.expm1(abs(a) * span)
     values = (a, error, a / error if error else None)
     reason = f"a = {fit.exponent}: T_noise changes by {change:.0f} % over {fit.fit_range}"

@@ -28,13 +28,14 @@ from analysis.critical_temperature.test_error.onsets import ErrorOnsets, locate_
 from analysis.curves import Curves
 from analysis.estimates import Estimate, estimate_from_error, estimate_from_replicates
 from analysis.fits.collapse import CollapseFit, fit_collapse
-from analysis.fits.power_law import NOT_DETERMINED, PowerLawFit, fit_power_law, size_range
+from analysis.fits.power_law import NOT_DETERMINED, PowerLaw, size_range
 from analysis.key import Key
 from analysis.locating.located import (
     NOT_MEASURED,
     POSTERIOR,
     CriticalTemperature,
     CriticalTemperatures,
+    fit_power_law,
 )
 from analysis.locating.threshold import locate_critical_temperatures
 from analysis.table import settings_label
@@ -61,11 +62,11 @@ class ScalingLaw:
     """Values c of T_lazy(c); the first is the headline."""
     lazy: dict[float, CriticalTemperatures]
     """T_lazy(c) by c."""
-    fits: dict[float, PowerLawFit]
+    fits: dict[float, PowerLaw]
     """Power law of T_lazy(c) by c."""
     noise: NoiseOnset
     """T_noise."""
-    noise_fit: PowerLawFit
+    noise_fit: PowerLaw
     """Power law of T_noise."""
     companions: CompanionLaws
     """gamma, delta, b."""
@@ -73,7 +74,7 @@ class ScalingLaw:
     """Weight change at equal T for other batch sizes."""
     onsets: ErrorOnsets
     """T_test,up and T_test,down."""
-    onset_fits: dict[str, PowerLawFit]
+    onset_fits: dict[str, PowerLaw]
     """Power laws of T_test,up and T_test,down by name."""
     error_law: LogisticLaw | None
     """The fall of the test error as one law in (P, T)."""
@@ -100,7 +101,7 @@ class ScalingLaw:
         return self.thresholds[0]
 
     @property
-    def fit(self) -> PowerLawFit:
+    def fit(self) -> PowerLaw:
         """The power law that is the answer."""
         return self.fits[self.headline]
 
@@ -126,11 +127,7 @@ class ScalingLaw:
 
     def exponents_over_thresholds(self) -> dict[float, float]:
         """Return a(c) for every c whose exponent is determined."""
-        return {
-            c: fit.exponent.value
-            for c, fit in self.fits.items()
-            if fit.determined and fit.exponent is not None
-        }
+        return {c: fit.quoted.value for c, fit in self.fits.items() if fit.quoted is not None}
 
     @property
     def systematic(self) -> float | None:
@@ -152,11 +149,11 @@ class ScalingLaw:
     def difference_from_prediction(self) -> Estimate | None:
         """Return a - gamma/delta, its error taken with the correlation of both."""
         predicted = self.companions.predicted_exponent
-        if predicted is None or self.fit.exponent is None or not self.fit.determined:
+        if predicted is None or self.fit.quoted is None:
             return None
         return estimate_from_replicates(
-            self.fit.exponent.value - predicted.value,
-            self.fit.replicates[:, 1] - self.companions.predicted_replicates,
+            self.fit.quoted.value - predicted.value,
+            self.fit.replicates - self.companions.predicted_replicates,
             self.n_seeds,
             definition=f"a(c={self.headline:g}) - gamma/delta",
             fit_range=self.fit.fit_range,
@@ -177,12 +174,12 @@ class ScalingLaw:
 
     def _difference(self, value: float, replicates: FloatArray, name: str) -> Estimate | None:
         """Return value - a; equal positions of both replicates are equal resampled seeds."""
-        if self.fit.exponent is None or not self.fit.determined:
+        if self.fit.quoted is None:
             return None
         n = min(len(replicates), len(self.fit.replicates))
         return estimate_from_replicates(
-            value - self.fit.exponent.value,
-            replicates[:n] - self.fit.replicates[:n, 1],
+            value - self.fit.quoted.value,
+            replicates[:n] - self.fit.replicates[:n],
             self.n_seeds,
             definition=f"{name} - a(c={self.headline:g})",
             fit_range=self.fit.fit_range,
@@ -192,8 +189,8 @@ class ScalingLaw:
         """Return every number of this law by its key; exponents only where determined."""
         result: dict[Key, Estimate] = {}
         for temperatures, fit in self._laws():
-            if fit.determined and fit.exponent is not None and fit.prefactor is not None:
-                result[self.key_of("a", temperatures)] = fit.exponent
+            if fit.quoted is not None and fit.prefactor is not None:
+                result[self.key_of("a", temperatures)] = fit.quoted
                 result[self.key_of("C", temperatures)] = fit.prefactor
         result.update(self._companion_estimates())
         if self.error_law is not None and self.error_law.identifiable:
@@ -221,11 +218,11 @@ class ScalingLaw:
         """Return all critical temperatures: T_lazy(c), T_noise, T_test."""
         return [temperatures for temperatures, _ in self._laws()]
 
-    def power_laws(self) -> dict[Key, PowerLawFit]:
+    def power_laws(self) -> dict[Key, PowerLaw]:
         """Return every power law in P by the key of its exponent."""
         return {self.key_of("a", temperatures): fit for temperatures, fit in self._laws()}
 
-    def _laws(self) -> list[tuple[CriticalTemperatures, PowerLawFit]]:
+    def _laws(self) -> list[tuple[CriticalTemperatures, PowerLaw]]:
         lazy = [(self.lazy[c], self.fits[c]) for c in self.thresholds]
         onsets = [self.onsets.up, self.onsets.down]
         return [

@@ -112,7 +112,7 @@ def _plot_stability(law: ScalingLaw) -> Figure:
 def _answer(result: ScalingResult, law: ScalingLaw) -> Answer:
     fit = law.fit
     verdict = result.verdicts[law.key("power_law")]
-    determined = fit.determined and fit.exponent is not None
+    determined = fit.quoted is not None
     paragraphs: list[str] = []
     headline = f"{fit.symbol}: exponent not determined"
     if determined:
@@ -153,7 +153,7 @@ def _quality(law: ScalingLaw, status: str) -> Markup:
         spread = sorted(law.exponents_over_thresholds())
         over = ", ".join(f"{c:g}" for c in spread)
         text += f"systematic ±{law.systematic:.3f} (half the spread over c = {over}); "
-    text += f"{fit.fit_range}, {len(fit.sizes)} sizes, {_replicas(law)}; "
+    text += f"{fit.fit_range}, {len(fit.x)} sizes, {_replicas(law)}; "
     text += f"χ²/dof = {fit.chi2:.1f}/{fit.dof}"
     return text + ("." if fit.p_value is None else f", p = {fit.p_value:.2g}.")
 

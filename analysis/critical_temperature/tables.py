@@ -6,7 +6,7 @@ from analysis.critical_temperature.law import ScalingLaw
 from analysis.critical_temperature.test_error.logistic import NOT_IDENTIFIABLE
 from analysis.estimates import Estimate, interval_text
 from analysis.fits.collapse import NO_COLLAPSE
-from analysis.fits.power_law import PowerLawFit
+from analysis.fits.power_law import PowerLaw
 from analysis.key import Key
 from analysis.locating.located import NOT_MEASURED, CriticalTemperature, CriticalTemperatures
 from analysis.report.content import ReportTable
@@ -102,7 +102,7 @@ def _missing(reason: str) -> str:
     return next((each for each in words if reason.startswith(each)), "not determined")
 
 
-def _quality(fit: PowerLawFit | None) -> str:
+def _quality(fit: PowerLaw | None) -> str:
     if fit is None or fit.p_value is None:
         return ""
     return f"{fit.chi2:.1f}/{fit.dof} ({fit.p_value:.2g})"

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pandas as pd
 
-from analysis.arrays import BoolArray, IntArray
 from analysis.effective_temperature.claims import stationary
-from analysis.effective_temperature.laws import LogLaw
 from analysis.effective_temperature.study import METHODS, TemperatureResult
 from analysis.effective_temperature.table import TemperatureCell
-from analysis.estimates import Estimate
-from analysis.fits.forest import Forest, slope_rows
+from analysis.fits.forest import Forest, rows_of_law
 from analysis.report.diagnostics import Diagnostics, joined, pulls_of
 from analysis.report.tables import _number
 
@@ -79,16 +74,10 @@ def temperature_forests(result: TemperatureResult) -> tuple[Forest, ...]:
     forests = []
     for key, law in result.laws.items():
         label, symbol, expected = symbols[key]
-        order = np.argsort(law.x)
-        part = partial(_log_part, law, order)
-        rows = slope_rows(symbol, law.x[order], law.slope, part, "all points")
+        rows = rows_of_law("all points", symbol, law)
         if len(rows) > 1:
             forests.append(Forest("slope", rows, expected, label))
     return tuple(forests)
-
-
-def _log_part(law: LogLaw, order: IntArray, keep: BoolArray) -> Estimate | None:
-    return law.part(order[keep]).slope
 
 
 def temperature_diagnostics(result: TemperatureResult) -> Diagnostics:

@@ -17,7 +17,6 @@ from scipy import stats
 
 from analysis.claims import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED, Verdict
 from analysis.effective_temperature.laws import (
-    LogLaw,
     distances,
     distances_left_out,
     fit_log_law,
@@ -27,6 +26,7 @@ from analysis.effective_temperature.laws import (
 )
 from analysis.effective_temperature.table import Control, ReplicaCell, TemperatureCell
 from analysis.estimates import Estimate
+from analysis.fits.power_law import PowerLaw
 
 PAPER = "Mignacco and Urbani, arXiv:2112.10852"
 SLOPE_TOLERANCE = 0.1
@@ -43,7 +43,7 @@ def stationary(cells: Sequence[TemperatureCell]) -> list[TemperatureCell]:
     return [cell for cell in cells if cell.found.secant is not None]
 
 
-def noise_law(cells: Sequence[TemperatureCell]) -> LogLaw | None:
+def noise_law(cells: Sequence[TemperatureCell]) -> PowerLaw | None:
     """Return T_sec against eta (1-b)/b for plain SGD, at the load with the widest range."""
     groups = defaultdict(list)
     for cell in stationary(cells):
@@ -65,7 +65,7 @@ def noise_law(cells: Sequence[TemperatureCell]) -> LogLaw | None:
     return max(laws, key=lambda law: law.span, default=None)
 
 
-def judge_noise_law(law: LogLaw | None) -> Verdict:
+def judge_noise_law(law: PowerLaw | None) -> Verdict:
     """Judge T_sec ~ eta (1-b)/b."""
     claim = "T_sec of SGD is proportional to eta (1-b)/b."
     if law is None:
@@ -74,7 +74,7 @@ def judge_noise_law(law: LogLaw | None) -> Verdict:
     return _judge_slope(claim, law, 1.0, SLOPE_TOLERANCE)
 
 
-def _judge_slope(claim: str, law: LogLaw, expected: float, tolerance: float) -> Verdict:
+def _judge_slope(claim: str, law: PowerLaw, expected: float, tolerance: float) -> Verdict:
     slope, error = law.slope.value, law.slope.stderr
     reason = f"{law.slope.definition} = {law.slope} over {law.slope.fit_range}"
     off = abs(slope - expected)
@@ -156,7 +156,7 @@ def judge_persistent(cells: Sequence[TemperatureCell]) -> Verdict:
     return Verdict(claim, status, reason, PAPER, *values)
 
 
-def rate_law(cells: Sequence[TemperatureCell]) -> LogLaw | None:
+def rate_law(cells: Sequence[TemperatureCell]) -> PowerLaw | None:
     """Return T_sec of persistent SGD against eta at fixed b and tau, with the most rates."""
     groups = defaultdict(list)
     for cell in stationary(cells):
@@ -180,7 +180,7 @@ def rate_law(cells: Sequence[TemperatureCell]) -> LogLaw | None:
     )
 
 
-def judge_rate(law: LogLaw | None) -> Verdict:
+def judge_rate(law: PowerLaw | None) -> Verdict:
     """Judge |d ln T_sec / d ln eta| < 0.2."""
     claim = "The temperature of persistent SGD hardly depends on eta."
     if law is None:
@@ -191,7 +191,7 @@ def judge_rate(law: LogLaw | None) -> Verdict:
 
 def distance_law(
     cells: Sequence[TemperatureCell], replicas: Sequence[ReplicaCell]
-) -> LogLaw | None:
+) -> PowerLaw | None:
     """Return the replica distance below capacity against T_sec above it, matched by b and eta."""
     pairs = max(_matched(stationary(cells), replicas), key=len, default=[])
     if len(pairs) < 3:
@@ -223,14 +223,14 @@ def _matched(
     return list(groups.values())
 
 
-def judge_distance(law: LogLaw | None) -> Verdict:
+def judge_distance(law: PowerLaw | None) -> Verdict:
     """Judge D ~ T_sec over a decade or more."""
     claim = "The distance of replicas is proportional to the temperature."
     if law is None:
         reason = "fewer than three pairs of replicas and temperatures at the same b and eta"
         return Verdict(claim, NOT_ESTABLISHED, reason, PAPER)
     verdict = _judge_slope(claim, law, 1.0, DISTANCE_TOLERANCE)
-    ratios = law.y / law.x
+    ratios = np.exp(law.log_values) / law.x
     reason = (
         f"{verdict.reason}; D/T_sec = {ratios.min():.3g}..{ratios.max():.3g} while T_sec spans "
         f"×{law.span:.3g}"

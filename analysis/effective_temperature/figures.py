@@ -87,7 +87,7 @@ def plot_temperatures(result: TemperatureResult) -> Figure:
     law = result.laws.get("T_sec,noise")
     if law is not None:
         x = np.array([law.x.min(), law.x.max()])
-        hot.plot(x, law.prefactor * x**law.slope.value, color="C3", lw=0.8, ls=":")
+        hot.plot(x, law.evaluate(x), color="C3", lw=0.8, ls=":")
         hot.set_title(rf"$T_\mathrm{{sec}} \sim x^{{{law.slope}}}$, load {load:g}", fontsize=9)
     hot.set(xlabel=_NOISE, ylabel=r"$T_\mathrm{eff}$")
     hot.legend(handles=_slope_handles(), loc="upper left")

@@ -4,41 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
-from analysis.arrays import FloatArray, IntArray
+from analysis.arrays import FloatArray
 from analysis.effective_temperature.table import ReplicaCell, TemperatureCell
 from analysis.estimates import Estimate, estimate_from_error, jackknife_stderr
+from analysis.fits.power_law import Form, PowerLaw
 
 
-@dataclass(frozen=True)
-class LogLaw:
-    """ln y = intercept + slope ln x, all points with equal weight."""
+def _positions(x: FloatArray) -> str:
+    return f"x = {x.min():.3g}..{x.max():.3g}"
 
-    slope: Estimate
-    prefactor: float
-    """y at x = 1."""
-    x: FloatArray = field(repr=False)
-    y: FloatArray = field(repr=False)
-    left_out: FloatArray = field(repr=False)
-    """y without each seed in turn, shape (seeds, points)."""
 
-    def part(self, keep: IntArray) -> LogLaw:
-        """Return the law of the chosen points."""
-        return fit_log_law(
-            list(self.x[keep]),
-            list(self.y[keep]),
-            list(self.left_out[:, keep]),
-            definition=self.slope.definition,
-            fit_range=f"x = {self.x[keep].min():.3g}..{self.x[keep].max():.3g}",
-        )
-
-    @property
-    def span(self) -> float:
-        """Largest x over smallest x."""
-        return float(self.x.max() / self.x.min())
+UNWEIGHTED = Form(
+    "C x^g",
+    falling=False,
+    axis="x",
+    range_of=_positions,
+    needed=(2, 1.0),
+    fewest=(2, 1.000001),
+)
 
 
 def fit_log_law(
@@ -48,35 +34,31 @@ def fit_log_law(
     *,
     definition: str,
     fit_range: str,
-) -> LogLaw:
+) -> PowerLaw:
     """Fit a power law; `left_out` holds y without each seed in turn, one sequence per seed.
+
+    All points have equal weight.
 
     Examples
     --------
     >>> law = fit_log_law([1, 10], [2, 20], [], definition="", fit_range="")
-    >>> law.slope.value, law.prefactor
+    >>> round(law.slope.value, 9), round(law.prefactor.value, 9)
     (1.0, 2.0)
     """
-    xs, ys = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    slope = _slope(xs, ys)
-    replicates = [_slope(xs, np.asarray(values, dtype=np.float64)) for values in left_out]
-    n = max(1, len(replicates))
-    estimate = estimate_from_error(
-        slope,
-        jackknife_stderr(replicates),
-        n - 1,
-        n,
+    order = np.argsort(x)
+    others = np.asarray(left_out, dtype=np.float64).reshape(len(left_out), len(x))
+    return PowerLaw(
+        "y",
+        np.asarray(x, dtype=np.float64)[order],
+        np.log(y)[order],
+        np.ones(len(x)),
+        np.log(others)[:, order],
+        max(1, len(left_out)),
+        form=UNWEIGHTED,
         definition=definition,
-        fit_range=fit_range,
+        where=fit_range,
+        jackknife=True,
     )
-    prefactor = math.exp(float(np.log(ys).mean() - slope * np.log(xs).mean()))
-    others = np.asarray(left_out, dtype=np.float64).reshape(len(left_out), len(xs))
-    return LogLaw(estimate, float(f"{prefactor:.12g}"), xs, ys, others)
-
-
-def _slope(x: FloatArray, y: FloatArray) -> float:
-    u = np.log(x) - np.log(x).mean()
-    return float(f"{float((u * np.log(y)).sum() / (u * u).sum()):.12g}")
 
 
 def secants(cells: Sequence[TemperatureCell]) -> list[float]:

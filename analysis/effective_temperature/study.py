@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.claims import Verdict
 from analysis.effective_temperature import claims as judge
-from analysis.effective_temperature.laws import LogLaw
 from analysis.effective_temperature.table import ReplicaCell, TemperatureCell, TemperatureTable
 from analysis.estimates import Estimate
+from analysis.fits.power_law import PowerLaw
 from analysis.key import Key
 from analysis.result import plain_numbers
 
@@ -30,7 +31,7 @@ class TemperatureResult:
     """By method."""
     replicas: dict[str, list[ReplicaCell]]
     """By method."""
-    laws: dict[str, LogLaw]
+    laws: dict[str, PowerLaw]
     """Power laws by key, those that could be fitted."""
     verdicts: dict[Key, Verdict]
     n_rows: int = field(default=0)
@@ -68,7 +69,8 @@ class TemperatureResult:
         law = self.laws.get("T_sec,noise")
         if law is None:
             return f"T_sec against eta (1-b)/b: {self.verdicts[Key('noise_law')].reason}"
-        return f"T_sec = {law.prefactor:.3g} (eta (1-b)/b)^{law.slope}, {law.slope.fit_range}"
+        prefactor = float(law.evaluate(np.ones(1))[0])
+        return f"T_sec = {prefactor:.3g} (eta (1-b)/b)^{law.slope}, {law.slope.fit_range}"
 
     def summary(self) -> str:
         """Return headline, caveat, temperatures and verdicts as lines of text."""

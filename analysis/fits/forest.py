@@ -6,16 +6,13 @@ A forest plot has one row per choice. It shows at a glance whether a single poin
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
-import numpy as np
 import pandas as pd
 
-from analysis.arrays import BoolArray, FloatArray
 from analysis.estimates import Estimate
-from analysis.fits.alpha_law import AlphaLaw
+from analysis.fits.power_law import PowerLaw
 
 SMALLEST_PART = 3
 """Fewest points of a part of the range."""
@@ -55,51 +52,39 @@ class Forest:
 
 
 def rows_of_subsets(
-    symbol: str, positions: Sequence[float], fit: Callable[[BoolArray], Estimate | None]
-) -> Iterator[ForestRow]:
-    """Yield the exponent without each position in turn, then that of the larger positions alone.
+    symbol: str, law: PowerLaw, prefix: str = "", fewest: int = SMALLEST_PART + 1
+) -> tuple[ForestRow, ...]:
+    """Return the exponent without each point in turn, then that of the points from each on.
 
     Parameters
     ----------
     symbol
         What the positions are, e.g. ``P``.
-    positions : shape (n,)
-        In increasing order; fewer than four yield nothing.
-    fit
-        Returns the exponent of the positions where an array of shape (n,) is true.
+    prefix
+        What stands before each choice.
+    fewest
+        Fewest points of a law that has parts.
     """
-    x = np.asarray(positions, dtype=float)
-    if len(x) <= SMALLEST_PART:
-        return
-    subsets: list[tuple[str, BoolArray]] = [
-        (f"without ${symbol} = {_number(value)}$", np.asarray(x != value)) for value in x
+    if len(law.x) < fewest:
+        return ()
+    without = [
+        ForestRow(f"{prefix}without ${symbol} = {_number(value)}$", estimate)
+        for value, estimate in law.leave_one_out.items()
     ]
-    # All but the smallest is the first of the rows above.
-    subsets += [
-        (rf"${symbol} \geq {_number(value)}$", np.asarray(x >= value))
-        for value in x[2 : len(x) - SMALLEST_PART + 1]
-    ]
-    for choice, keep in subsets:
-        estimate = fit(keep)
-        if estimate is not None:
-            yield ForestRow(choice, estimate)
+    comma = prefix.strip() and f"{prefix.strip()}, "
+    # All points and all but the smallest are among the rows above.
+    return (
+        *without,
+        *(
+            ForestRow(rf"{comma}${symbol} \geq {_number(value)}$", estimate)
+            for value, estimate in law.from_each.items()
+            if value in law.x[2:]
+        ),
+    )
 
 
 def _number(value: float) -> str:
     return f"{value:.0f}" if value == round(value) else f"{value:.3g}"
-
-
-def negated(estimate: Estimate) -> Estimate:
-    """Return -x, e.g. the exponent g of P^g from the a of P^-a."""
-    ends = estimate.interval95
-    return Estimate(
-        -estimate.value,
-        estimate.stderr,
-        None if ends is None else (-ends[1], -ends[0]),
-        estimate.n,
-        estimate.definition,
-        estimate.fit_range,
-    )
 
 
 def forest_data(forests: Sequence[Forest]) -> pd.DataFrame:
@@ -129,26 +114,8 @@ def _plain(text: str) -> str:
     return text.replace("{", "").replace("}", "").strip()
 
 
-def slope_rows(
-    symbol: str,
-    positions: FloatArray,
-    estimate: Estimate,
-    fit: Callable[[BoolArray], Estimate | None],
-    name: str,
-) -> tuple[ForestRow, ...]:
+def rows_of_law(name: str, symbol: str, law: PowerLaw) -> tuple[ForestRow, ...]:
     """Return the quoted exponent, called `name`, and those of :func:`rows_of_subsets`."""
-    return (
-        ForestRow(name, estimate, is_headline=True),
-        *rows_of_subsets(symbol, list(positions), fit),
-    )
-
-
-def alpha_rows(name: str, law: AlphaLaw) -> tuple[ForestRow, ...]:
     if law.exponent is None:
         return ()
-    rows = slope_rows(r"\alpha", law.alphas, law.exponent, partial(_part, law), name)
-    return rows if len(rows) > 1 else ()
-
-
-def _part(law: AlphaLaw, keep: BoolArray) -> Estimate | None:
-    return law.part(keep).exponent
+    return (ForestRow(name, law.exponent, is_headline=True), *rows_of_subsets(symbol, law))

@@ -1,90 +1,204 @@
-"""T_c = C P^-a: the weighted fit, what speaks against it, and when there is no exponent at all.
+"""A power law y = C x^g: the weighted fit, what speaks against it, and when there is none at all.
 
-A straight line can be drawn through anything. Hence every fit carries its chi2, its residuals,
-the exponent without each size in turn, local slopes, and the comparison with a constant and with
-a curved law; too few sizes or too short a range give no exponent.
+A straight line can be drawn through anything. Hence every law carries its chi2, its residuals,
+the exponent without each point in turn, local slopes, and the comparison with a constant and with
+a curved law; too few points or too short a range give no exponent.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from scipy import special
 
-from analysis.arrays import FloatArray, IntArray
-from analysis.estimates import Estimate, bootstrap_stderr, estimate_from_error, format_value
-from analysis.fits.straightness import (
-    LocalSlope,
-    exponents_from_each,
-    exponents_without_each,
-    information_criteria,
-    local_slopes_between,
-    weighted_solver,
+from analysis.arrays import BoolArray, FloatArray, IntArray
+from analysis.estimates import (
+    Estimate,
+    bootstrap_stderr,
+    estimate_from_error,
+    format_value,
+    jackknife_stderr,
 )
-from analysis.locating.located import CriticalTemperatures
+from analysis.fits.straightness import information_criteria, weighted_solver
 
 MINIMUM_SIZES = 4
 MINIMUM_RANGE = 8.0
 ERROR_FLOOR = 0.02
-"""Smallest error of ln T_c that a weight may assume: slow drifts of this size are not tested."""
+"""Smallest error of ln y that a weight may assume: slow drifts of this size are not tested."""
 POOLING = 16.0
-"""Weight, in degrees of freedom, of the errors' mean square over sizes against each one's own."""
+"""Weight, in degrees of freedom, of the errors' mean square over points against each one's own."""
 FLAT = 0.25
-"""|a| ln(Pmax/Pmin) below which a law counts as independent of P."""
+"""|g| ln(xmax/xmin) below which a law counts as independent of x."""
 DRIFT = 4.0
 """Advantage in AIC at which a quadratic term means that the local exponent drifts."""
 NOT_DETERMINED = "exponent not determined"
 
+Weights = Literal["pooled", "floor", "given"]
+"""Errors of ln y behind the weights 1/s^2: drawn toward their mean square and at least the floor;
+at least the floor; or as they are."""
+
+
+def size_range(sizes: IntArray | FloatArray) -> str:
+    """Return ``P = 64..1024``, or ``P = 64``, or ``no sizes``.
+
+    >>> size_range(np.array([64, 1024]))
+    'P = 64..1024'
+    """
+    return _range("P", sizes, "no sizes", "{:.0f}".format)
+
+
+def _range(name: str, x: IntArray | FloatArray, none: str, number: Callable[[float], str]) -> str:
+    if len(x) == 0:
+        return none
+    return f"{name} = {number(x[0])}" + (f"..{number(x[-1])}" if len(x) > 1 else "")
+
 
 @dataclass(frozen=True)
-class PowerLawFit:
-    """Weighted least squares of ln T_c = ln C - a ln P and its tests."""
+class Form:
+    """How a law y = C x^g is written, and how much it takes to quote its exponent."""
+
+    equation: str = "C P^-a"
+    """What y equals."""
+    falling: bool = True
+    """Whether the exponent quoted is -g."""
+    axis: str = "P"
+    """What x is."""
+    points: str = "sizes"
+    """What values of x are called."""
+    range_of: Callable[[FloatArray], str] = size_range
+    """The range of x in words."""
+    needed: tuple[int, float] = (MINIMUM_SIZES, MINIMUM_RANGE)
+    """Fewest points, and least ratio of their ends, of an exponent to quote."""
+    fewest: tuple[int, float] = (2, 1.0)
+    """The same of a fit; below, there is not even a best estimate."""
+    from_residuals: bool = False
+    """Whether errors come from the residuals where no seeds can be resampled."""
+
+
+DECAY = Form(from_residuals=True)
+"""y = C P^-a."""
+
+
+@dataclass(frozen=True)
+class LocalSlope:
+    """The exponent between two neighbouring points."""
+
+    low: float
+    """Smaller x."""
+    high: float
+    """Larger x."""
+    value: float
+    """ln(y ratio)/ln(x ratio), with the sign of the law's exponent."""
+    stderr: float | None
+    """Standard error from the bootstrap."""
+
+
+@dataclass(frozen=True)
+class PowerLaw:
+    """Weighted least squares of ln y = ln C + g ln x and its tests; see :func:`fit_power`."""
 
     symbol: str
-    """What is fitted, e.g. ``T_lazy(0.1)``."""
-    exponent: Estimate | None
-    """a, or None with fewer than two sizes. Only an estimate to quote if `determined`."""
-    prefactor: Estimate | None
-    """C, the value at P = 1."""
-    covariance: FloatArray = field(repr=False)
-    """Covariance of (ln C, a) that the weights imply, shape (2, 2)."""
-    sizes: IntArray
-    """Sizes in the fit, shape (n,)."""
+    """What y is, e.g. ``T_lazy(0.1)``."""
+    x: IntArray | FloatArray
+    """Positions in the fit in increasing order, shape (n,)."""
     log_values: FloatArray = field(repr=False)
-    """ln T_c, shape (n,)."""
+    """ln y, shape (n,)."""
     log_stderr: FloatArray = field(repr=False)
-    """Errors used as weights, floor 0.02 included, shape (n,)."""
-    residuals: FloatArray = field(repr=False)
-    """ln T_c minus fit, shape (n,)."""
-    leave_one_out: dict[int, Estimate]
-    """a without each size in turn."""
-    from_size: dict[int, Estimate]
-    """a of sizes P >= P_min, by P_min."""
-    local_slopes: tuple[LocalSlope, ...]
-    """a between neighbouring sizes."""
-    aic: dict[str, float]
-    """AIC = chi2 + 2k of ``constant``, ``power law``, ``quadratic``, ``logarithm``, ``broken``."""
-    refused: tuple[int, ...]
-    """Sizes without a valid T_c."""
-    determined: bool
-    """Whether sizes and range suffice for an exponent."""
-    remarks: tuple[str, ...]
-    """Fixed sentences that must accompany the fit."""
-    replicates: FloatArray = field(repr=False)
-    """(ln C, a) of every bootstrap sample, shape (n_bootstrap, 2)."""
+    """Errors used as weights, shape (n,)."""
+    log_replicates: FloatArray = field(repr=False)
+    """ln y of resampled seeds, or without each seed in turn; shape (n_bootstrap, n)."""
+    n_clusters: int
+    """Number of seeds behind the replicates."""
+    form: Form = field(default=DECAY, repr=False)
+    """How the law is written."""
+    refused: tuple[int, ...] | None = ()
+    """Positions without a valid y; None where nobody counts them."""
+    definition: str = ""
+    """What the exponent is, where the form does not say it."""
+    where: str = ""
+    """What the law was fitted to, where x does not say it."""
+    jackknife: bool = False
+    """Whether the replicates leave out one seed each."""
+    shortage: str = ""
+    """Why the exponent is not determined, where another reason than the points decides."""
+    more_remarks: tuple[str, ...] = ()
+    """Remarks of the study on this law."""
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a best estimate."""
+        return self._reaches(self.form.fewest)
+
+    @property
+    def determined(self) -> bool:
+        """Whether points and range suffice for an exponent."""
+        return self.exists and self._reaches(self.form.needed)
+
+    def _reaches(self, least: tuple[int, float]) -> bool:
+        enough = len(self.x) >= least[0]
+        return enough and bool(self.x[-1] >= least[1] * self.x[0] * (1 - 1e-9))
+
+    @cached_property
+    def _solver(self) -> tuple[FloatArray, FloatArray]:
+        return weighted_solver(np.log(self.x), self.log_stderr, 1)
+
+    @cached_property
+    def coefficients(self) -> FloatArray:
+        """(ln C, g), NaN where there is no fit."""
+        if not self.exists:
+            return np.full(2, np.nan)
+        return np.asarray(self._solver[0] @ self.log_values)
+
+    @cached_property
+    def lines(self) -> FloatArray:
+        """(ln C, g) of every replicate, shape (n_bootstrap, 2)."""
+        if not self.exists:
+            return np.full((len(self.log_replicates), 2), np.nan)
+        return np.asarray(self.log_replicates @ self._solver[0].T)
+
+    @property
+    def sign(self) -> float:
+        """What g is multiplied by to give the exponent quoted."""
+        return -1.0 if self.form.falling else 1.0
+
+    @property
+    def replicates(self) -> FloatArray:
+        """The exponent of every replicate, shape (n_bootstrap,)."""
+        return self.sign * self.lines[:, 1]
+
+    @property
+    def covariance(self) -> FloatArray:
+        """Covariance of (ln C, exponent) that the weights imply, shape (2, 2)."""
+        signs = np.array([1.0, self.sign])
+        return self._solver[1] * np.outer(signs, signs)
+
+    @property
+    def residuals(self) -> FloatArray:
+        """ln y minus fit, shape (n,)."""
+        if not self.exists:
+            return np.zeros(len(self.x))
+        constant, g = self.coefficients
+        return np.asarray(self.log_values - constant - g * np.log(self.x))
+
+    @property
+    def pulls(self) -> FloatArray:
+        """Residuals in units of the errors used as weights, shape (n,)."""
+        return self.residuals / self.log_stderr
 
     @property
     def chi2(self) -> float:
         """Sum of squared residuals in units of their errors."""
-        return float(((self.residuals / self.log_stderr) ** 2).sum())
+        return float((self.pulls**2).sum())
 
     @property
     def dof(self) -> int:
         """Degrees of freedom, n - 2."""
-        return max(len(self.sizes) - 2, 0)
+        return max(len(self.x) - 2, 0)
 
     @property
     def p_value(self) -> float | None:
@@ -94,7 +208,7 @@ class PowerLawFit:
     @property
     def r_squared(self) -> float | None:
         """Fraction of the weighted variance explained; None if there is none."""
-        if not len(self.sizes):
+        if not len(self.x):
             return None
         mean = np.average(self.log_values, weights=self.log_stderr**-2)
         total = float((((self.log_values - mean) / self.log_stderr) ** 2).sum())
@@ -103,90 +217,203 @@ class PowerLawFit:
     @property
     def fit_range(self) -> str:
         """``P = 64..1024``."""
-        return size_range(self.sizes)
+        return self.where or self.form.range_of(np.asarray(self.x))
 
-    def evaluate(self, sizes: FloatArray) -> FloatArray:
-        """Return the fitted T_c at `sizes`."""
-        if self.exponent is None or self.prefactor is None:
-            return np.full(np.shape(sizes), np.nan)
-        return self.prefactor.value * np.asarray(sizes, dtype=float) ** -self.exponent.value
+    @property
+    def span(self) -> float:
+        """Largest x over smallest x."""
+        return float(self.x[-1] / self.x[0])
 
-    def log_stderr_at(self, sizes: FloatArray) -> FloatArray:
+    @cached_property
+    def slope(self) -> Estimate:
+        """The exponent with the sign that is quoted, of a law that exists."""
+        value = self.sign * float(self.coefficients[1])
+        error, dof, note = self._error(1)
+        definition = self.definition or f"exponent of {self.symbol} = {self.form.equation}{note}"
+        n, where = self.n_clusters, self.fit_range
+        return estimate_from_error(value, error, dof, n, definition=definition, fit_range=where)
+
+    @property
+    def exponent(self) -> Estimate | None:
+        """The exponent, None without a fit. Only an estimate to quote if `determined`."""
+        return self.slope if self.exists else None
+
+    @property
+    def quoted(self) -> Estimate | None:
+        """The exponent if it is determined."""
+        return self.slope if self.determined else None
+
+    @cached_property
+    def prefactor(self) -> Estimate | None:
+        """C, the value at x = 1."""
+        if not self.exists:
+            return None
+        error, dof, note = self._error(0)
+        return estimate_from_error(
+            math.exp(self.coefficients[0]),
+            error,
+            dof,
+            self.n_clusters,
+            definition=f"prefactor of {self.symbol} = {self.form.equation}{note}",
+            fit_range=self.fit_range,
+            logarithmic=True,
+        )
+
+    def _error(self, k: int) -> tuple[float | None, int, str]:
+        """Error of a coefficient, its degrees of freedom, and a note on where it comes from."""
+        n = self.n_clusters
+        if self.jackknife:
+            return jackknife_stderr(list(self.lines[:, k])), n - 1, ""
+        by_seeds = [bootstrap_stderr(self.lines[:, each], n) for each in (0, 1)]
+        if by_seeds[1] is None and self.form.from_residuals and self.dof:
+            scale = math.sqrt(self.chi2 / self.dof)
+            error = math.sqrt(self._solver[1][k, k]) * scale
+            return error, self.dof, " (error from the residuals)"
+        return by_seeds[k], n - 1, ""
+
+    def evaluate(self, x: FloatArray) -> FloatArray:
+        """Return the fitted y at `x`; NaN without a fit."""
+        constant, g = self.coefficients
+        return np.asarray(np.exp(constant + g * np.log(np.asarray(x, dtype=float))))
+
+    def log_stderr_at(self, x: FloatArray) -> FloatArray:
         """Return the bootstrap standard error of ln of :meth:`evaluate`; NaN where unknown."""
-        finite = self.replicates[np.isfinite(self.replicates).all(axis=1)]
-        if self.exponent is None or self.exponent.n < 2 or len(finite) < 2:
-            return np.full(np.shape(sizes), np.nan)
-        lines = finite[:, :1] - finite[:, 1:] * np.log(np.asarray(sizes, dtype=float))
-        n = self.exponent.n
-        return np.asarray(np.std(lines, axis=0, ddof=1) * math.sqrt(n / (n - 1)))
+        finite = self.lines[np.isfinite(self.lines).all(axis=1)]
+        n = self.n_clusters
+        if not self.exists or n < 2 or len(finite) < 2:
+            return np.full(np.shape(x), np.nan)
+        values = finite[:, :1] + finite[:, 1:] * np.log(np.asarray(x, dtype=float))
+        return np.asarray(np.std(values, axis=0, ddof=1) * math.sqrt(n / (n - 1)))
+
+    def subset(self, keep: BoolArray) -> PowerLaw:
+        """Return the law of the points where `keep`, of shape (n,), is true; equal weights."""
+        return PowerLaw(
+            self.symbol,
+            self.x[keep],
+            self.log_values[keep],
+            self.log_stderr[keep],
+            self.log_replicates[:, keep],
+            self.n_clusters,
+            form=replace(self.form, from_residuals=False),
+            definition=self.definition,
+            jackknife=self.jackknife,
+        )
+
+    @cached_property
+    def leave_one_out(self) -> dict[float, Estimate]:
+        """The exponent without each point in turn; none for fewer than three points.
+
+        Each has its own bootstrap error, which is larger than that of the full fit: by a factor
+        1.4 without an end of five equally spaced sizes.
+        """
+        if len(self.x) < 3:
+            return {}
+        parts = {value: self.subset(self.x != value) for value in self.x.tolist()}
+        return {value: part.slope for value, part in parts.items() if part.exists}
+
+    @cached_property
+    def from_each(self) -> dict[float, Estimate]:
+        """The exponent of the points x >= x_min, by x_min, down to the last three points."""
+        parts = {value: self.subset(self.x >= value) for value in self.x.tolist()[:-2]}
+        return {value: part.slope for value, part in parts.items() if part.exists}
+
+    @cached_property
+    def local_slopes(self) -> tuple[LocalSlope, ...]:
+        """The exponent between neighbouring points."""
+        steps = self.sign * np.diff(np.log(self.x))
+        values = np.diff(self.log_values) / steps
+        samples = np.diff(self.log_replicates, axis=1) / steps
+        ends = self.x.tolist()
+        return tuple(
+            LocalSlope(
+                ends[k], ends[k + 1], value, bootstrap_stderr(samples[:, k], self.n_clusters)
+            )
+            for k, value in enumerate(values.tolist())
+        )
+
+    @cached_property
+    def aic(self) -> dict[str, float]:
+        """AIC = chi2 + 2k by model; see :func:`information_criteria`."""
+        if not self.exists:
+            return {}
+        return information_criteria(np.log(self.x), self.log_values, self.log_stderr)
+
+    @cached_property
+    def remarks(self) -> tuple[str, ...]:
+        """Fixed sentences that must accompany the law."""
+        remarks = [] if self.determined else [self.shortage or self._too_few()]
+        if self.refused and self.exists:
+            remarks.append(f"not in the fit: P = {', '.join(map(str, self.refused))}")
+        if self.determined:
+            change = abs(self.slope.value) * math.log(self.span)
+            if change < FLAT:
+                percent = 100 * math.expm1(change)
+                remarks.append(f"{self.form.axis}-independent within {percent:.0f} %")
+            if self.aic["power law"] - self.aic.get("quadratic", math.inf) > DRIFT:
+                listed = ", ".join(
+                    f"{format_value(each.value, each.stderr)} at P = {each.low}..{each.high}"
+                    for each in self.local_slopes
+                )
+                remarks.append(f"local exponent drifts: {listed}")
+        return (*remarks, *self.more_remarks)
+
+    def _too_few(self) -> str:
+        """Say how much is missing for an exponent."""
+        n, (points, ratio) = len(self.x), self.form.needed
+        counted = f"{n} of {n + len(self.refused)}" if n < 2 and self.refused is not None else n
+        over = f" over a factor {self.span:.3g}" if n > 1 else ""
+        best = f" (best estimate a = {-self.coefficients[1]:.2f})" if self.exists else ""
+        return (
+            f"{NOT_DETERMINED}: {self.symbol} is valid at {counted} {self.form.points}{over}; at "
+            f"least {points} over a factor {ratio:g} are needed{best}"
+        )
 
     def __str__(self) -> str:
-        if not self.determined or self.exponent is None or self.prefactor is None:
+        if not self.determined or self.prefactor is None:
             return self.remarks[0]
-        a, c = self.exponent, self.prefactor
-        negative = format_value(-a.value, a.stderr)
+        g = format_value(float(self.coefficients[1]), self.slope.stderr)
         return (
-            f"T_c = {c} P^{negative}, chi2/dof = {self.chi2:.1f}/{self.dof}, "
-            f"P in [{self.sizes[0]}, {self.sizes[-1]}]"
+            f"T_c = {self.prefactor} P^{g}, chi2/dof = {self.chi2:.1f}/{self.dof}, "
+            f"P in [{self.x[0]}, {self.x[-1]}]"
         )
+
+    @property
+    def brief(self) -> str:
+        """``T_noise ~ alpha^-1.00(2), alpha = 10..1000``, or why there is no exponent."""
+        if not self.determined:
+            return self.remarks[0]
+        g = format_value(float(self.coefficients[1]), self.slope.stderr)
+        return f"{self.symbol} ~ {self.form.axis}^{g}, {self.fit_range}"
 
     def summary(self) -> str:
         """Return the law and its remarks as lines of text."""
         return "\n".join([str(self), *(r for r in self.remarks if r != str(self))])
 
 
-def size_range(sizes: IntArray) -> str:
-    """Return ``P = 64..1024``, or ``P = 64``, or ``no sizes``.
-
-    >>> size_range(np.array([64, 1024]))
-    'P = 64..1024'
-    """
-    if len(sizes) == 0:
-        return "no sizes"
-    return f"P = {sizes[0]}" + (f"..{sizes[-1]}" if len(sizes) > 1 else "")
-
-
-def fit_power_law(temperatures: CriticalTemperatures) -> PowerLawFit:
-    """Fit T_c = C P^-a to the located temperatures; refused sizes never enter.
-
-    Weights 1/s_P^2 with s_P the bootstrap error of ln T_c, at least 0.02 and, with few seeds,
-    pooled over sizes. Errors of a and C: the
-    same weighted fit to T_c of every resampled set of seeds. With a single replica they come from
-    the residuals.
-    """
-    located = np.array([point.value is not None for point in temperatures.points], dtype=bool)
-    points = temperatures.located
-    return fit_log_log(
-        [point.n_train for point in points],
-        np.log([float(point.value or math.nan) for point in points]),
-        np.array([point.log_stderr or 0.0 for point in points]),
-        temperatures.log_replicates[:, located],
-        n_clusters=temperatures.n_clusters,
-        symbol=temperatures.symbol,
-        refused=[point.n_train for point in temperatures.refused],
-    )
-
-
-def fit_log_log(
-    sizes: Sequence[int],
+def fit_power(
+    x: Sequence[float] | FloatArray | IntArray,
     log_values: FloatArray,
     log_stderr: FloatArray,
     log_replicates: FloatArray,
     *,
     n_clusters: int,
     symbol: str = "T_c",
-    refused: Sequence[int] = (),
-) -> PowerLawFit:
-    """Fit a decreasing power law to numbers given by size; see :func:`fit_power_law`.
+    form: Form = DECAY,
+    weights: Weights = "pooled",
+    refused: Sequence[int] | None = (),
+    definition: str = "",
+    where: str = "",
+) -> PowerLaw:
+    """Fit a power law to numbers given by x; errors of its exponent come from the replicates.
 
     Parameters
     ----------
-    sizes : shape (n,)
-        P in increasing order.
+    x : shape (n,)
+        Positions in increasing order.
     log_values, log_stderr : shape (n,)
-        ln T_c and its standard error (zero where unknown; the floor replaces it).
+        ln y and its standard error (zero where unknown; the floor replaces it).
     log_replicates : shape (n_bootstrap, n)
-        ln T_c of resampled seeds; may hold no samples.
+        ln y of resampled seeds; may hold no samples.
     n_clusters
         Number of seeds behind the replicates.
 
@@ -194,160 +421,34 @@ def fit_log_log(
     --------
     >>> sizes = [64, 128, 256, 512, 1024]
     >>> y = np.log(4.9) - np.log(sizes) / 3
-    >>> fit = fit_log_log(sizes, y, np.zeros(5), np.empty((0, 5)), n_clusters=1)
-    >>> round(fit.exponent.value, 6), round(fit.prefactor.value, 6)
+    >>> law = fit_power(sizes, y, np.zeros(5), np.empty((0, 5)), n_clusters=1)
+    >>> round(law.exponent.value, 6), round(law.prefactor.value, 6)
     (0.333333, 4.9)
     """
-    p = np.asarray(sizes, dtype=np.int64)
-    y = np.asarray(log_values, dtype=float)
-    s = _shrunk_errors(np.asarray(log_stderr, dtype=float), n_clusters)
-    if len(p) < 2:
-        return _no_fit(symbol, p, y, s, refused, log_replicates)
-    best, covariance, samples = _line(p, y, s, log_replicates)
-    residuals = y - best[0] + best[1] * np.log(p)
-    determined = len(p) >= MINIMUM_SIZES and p[-1] >= MINIMUM_RANGE * p[0]
-    exponent, prefactor = _parameters(
-        symbol, best, samples, covariance, residuals / s, p, n_clusters
-    )
-    aic = information_criteria(np.log(p), y, s)
-    slopes = local_slopes_between(p, y, log_replicates, n_clusters)
-    remarks = _remarks(symbol, p, exponent.value, determined, refused, aic, slopes)
-    return PowerLawFit(
-        symbol=symbol,
-        exponent=exponent,
-        prefactor=prefactor,
-        covariance=covariance,
-        sizes=p,
-        log_values=y,
-        log_stderr=s,
-        residuals=residuals,
-        leave_one_out=exponents_without_each(p, y, s, log_replicates, n_clusters),
-        from_size=exponents_from_each(p, y, s, log_replicates, n_clusters),
-        local_slopes=slopes,
-        aic=aic,
-        refused=tuple(refused),
-        determined=bool(determined),
-        remarks=remarks,
-        replicates=samples,
+    return PowerLaw(
+        symbol,
+        np.asarray(x),
+        np.asarray(log_values, dtype=float),
+        _weighing_errors(np.asarray(log_stderr, dtype=float), weights, n_clusters),
+        log_replicates,
+        n_clusters,
+        form=form,
+        refused=None if refused is None else tuple(refused),
+        definition=definition,
+        where=where,
     )
 
 
-def _line(
-    p: IntArray, y: FloatArray, s: FloatArray, log_replicates: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """(ln C, a) of the weighted fit, their covariance, and both for every bootstrap sample."""
-    solver, covariance = weighted_solver(np.log(p), s, 1)
-    sign = np.array([1.0, -1.0])
-    return solver @ y * sign, covariance * np.outer(sign, sign), log_replicates @ solver.T * sign
-
-
-def _shrunk_errors(log_stderr: FloatArray, n_clusters: int) -> FloatArray:
-    """Errors for the weights: drawn toward their root mean square, and not below the floor.
+def _weighing_errors(log_stderr: FloatArray, weights: Weights, n_clusters: int) -> FloatArray:
+    """Errors for the weights.
 
     The error of an error from S seeds is 1/sqrt(2(S-1)). Weights from four seeds would let chance
-    decide which size counts, and the intervals would cover 90 instead of 95 %.
+    decide which point counts, and the intervals would cover 90 instead of 95 %: hence the pooling.
     """
     own = np.nan_to_num(log_stderr)
-    if not own.size:
+    if weights == "given" or not own.size:
         return own
-    dof = n_clusters - 1
-    variance = (dof * own**2 + POOLING * np.mean(own**2)) / (dof + POOLING)
-    return np.asarray(np.maximum(np.sqrt(variance), ERROR_FLOOR))
-
-
-def _parameters(
-    symbol: str,
-    best: FloatArray,
-    samples: FloatArray,
-    covariance: FloatArray,
-    pulls: FloatArray,
-    sizes: IntArray,
-    n_clusters: int,
-) -> tuple[Estimate, Estimate]:
-    """Exponent and prefactor with errors from the bootstrap, or from residuals without one."""
-    dof, n = len(sizes) - 2, n_clusters
-    errors = [bootstrap_stderr(samples[:, k], n_clusters) for k in (0, 1)]
-    note = ""
-    if errors[1] is not None:
+    if weights == "pooled":
         dof = n_clusters - 1
-    elif dof > 0:
-        scale = math.sqrt(float((pulls**2).sum()) / dof)
-        errors = [float(error) * scale for error in np.sqrt(np.diag(covariance))]
-        note = " (error from the residuals)"
-    where = size_range(sizes)
-    law = f"of {symbol} = C P^-a{note}"
-    exponent = estimate_from_error(
-        float(best[1]), errors[1], dof, n, definition=f"exponent {law}", fit_range=where
-    )
-    prefactor = estimate_from_error(
-        math.exp(best[0]),
-        errors[0],
-        dof,
-        n,
-        definition=f"prefactor {law}",
-        fit_range=where,
-        logarithmic=True,
-    )
-    return exponent, prefactor
-
-
-def _remarks(
-    symbol: str,
-    p: IntArray,
-    a: float,
-    determined: bool,
-    refused: Sequence[int],
-    aic: dict[str, float],
-    slopes: tuple[LocalSlope, ...],
-) -> tuple[str, ...]:
-    remarks = []
-    if not determined:
-        remarks.append(
-            f"{NOT_DETERMINED}: {symbol} is valid at {len(p)} sizes over a factor "
-            f"{p[-1] / p[0]:.3g}; at least {MINIMUM_SIZES} over a factor {MINIMUM_RANGE:g} are "
-            f"needed (best estimate a = {a:.2f})"
-        )
-    if refused:
-        remarks.append(f"not in the fit: P = {', '.join(str(size) for size in refused)}")
-    change = abs(a) * math.log(p[-1] / p[0])
-    if determined and change < FLAT:
-        remarks.append(f"P-independent within {100 * math.expm1(change):.0f} %")
-    if determined and "quadratic" in aic and aic["power law"] - aic["quadratic"] > DRIFT:
-        listed = ", ".join(
-            f"{format_value(slope.value, slope.stderr)} at P = {slope.low}..{slope.high}"
-            for slope in slopes
-        )
-        remarks.append(f"local exponent drifts: {listed}")
-    return tuple(remarks)
-
-
-def _no_fit(
-    symbol: str,
-    p: IntArray,
-    y: FloatArray,
-    s: FloatArray,
-    refused: Sequence[int],
-    log_replicates: FloatArray,
-) -> PowerLawFit:
-    remark = (
-        f"{NOT_DETERMINED}: {symbol} is valid at {len(p)} of {len(p) + len(refused)} sizes; at "
-        f"least {MINIMUM_SIZES} over a factor {MINIMUM_RANGE:g} are needed"
-    )
-    return PowerLawFit(
-        symbol=symbol,
-        exponent=None,
-        prefactor=None,
-        covariance=np.full((2, 2), np.nan),
-        sizes=p,
-        log_values=y,
-        log_stderr=s,
-        residuals=np.zeros(len(p)),
-        leave_one_out={},
-        from_size={},
-        local_slopes=(),
-        aic={},
-        refused=tuple(refused),
-        determined=False,
-        remarks=(remark,),
-        replicates=np.full((len(log_replicates), 2), np.nan),
-    )
+        own = np.sqrt((dof * own**2 + POOLING * np.mean(own**2)) / (dof + POOLING))
+    return np.asarray(np.maximum(own, ERROR_FLOOR))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.arrays import FloatArray
 from analysis.curves import Curves
 from analysis.estimates import format_value
+from analysis.fits.power_law import PowerLaw, fit_power
 from analysis.key import Key
 
 LOCATED = "located"
@@ -203,3 +206,23 @@ class CriticalTemperatures:
     def __str__(self) -> str:
         lines = [f"{self.symbol}: {self.definition}", *(f"  {point}" for point in self.points)]
         return "\n".join(lines)
+
+
+def fit_power_law(temperatures: CriticalTemperatures) -> PowerLaw:
+    """Fit T_c = C P^-a to the located temperatures; refused sizes never enter.
+
+    Weights 1/s_P^2 with s_P the bootstrap error of ln T_c, at least 0.02 and, with few seeds,
+    pooled over sizes. Errors of a and C: the same weighted fit to T_c of every resampled set of
+    seeds. With a single replica they come from the residuals.
+    """
+    located = np.array([point.value is not None for point in temperatures.points], dtype=bool)
+    points = temperatures.located
+    return fit_power(
+        np.array([point.n_train for point in points], dtype=np.int64),
+        np.log([float(point.value or math.nan) for point in points]),
+        np.array([point.log_stderr or 0.0 for point in points]),
+        temperatures.log_replicates[:, located],
+        n_clusters=temperatures.n_clusters,
+        symbol=temperatures.symbol,
+        refused=[point.n_train for point in temperatures.refused],
+    )

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from analysis.fits.forest import Forest, ForestRow, alpha_rows
+from analysis.fits.forest import Forest, ForestRow, rows_of_law
 from analysis.optimal_temperature.study import OptimalLaw, OptimalResult
 from analysis.report.diagnostics import (
     Diagnostics,
@@ -60,8 +60,8 @@ def optimal_data(law: OptimalLaw) -> pd.DataFrame:
 
 def optimal_forests(law: OptimalLaw) -> tuple[Forest, ...]:
     """Return k by polynomial and without each alpha in turn."""
-    rows = alpha_rows(r"$k$, cubic", law.law)
-    if not rows:
+    rows = rows_of_law(r"$k$, cubic", r"\alpha", law.law)
+    if len(rows) < 2:
         return ()
     if law.check.exponent is not None:
         rows += (ForestRow(r"$k$, quadratic", law.check.exponent),)
@@ -71,7 +71,7 @@ def optimal_forests(law: OptimalLaw) -> tuple[Forest, ...]:
 def optimal_diagnostics(result: OptimalResult) -> Diagnostics:
     """Diagnose all runs; pulls are those of T_opt against alpha."""
     pulls = [
-        pulls_of(law.label or "cubic", law.law.alphas, law.law.pulls)
+        pulls_of(law.label or "cubic", law.law.x, law.law.pulls)
         for law in result.laws
         if law.law.exponent is not None
     ]

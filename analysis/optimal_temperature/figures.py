@@ -65,7 +65,7 @@ def plot_law(law: OptimalLaw) -> Figure:
         low, high = optimum.interval68
         bars = [[max(optimum.value - low, 0.0)], [max(high - optimum.value, 0.0)]]
         axes.errorbar(optimum.alpha, optimum.value, yerr=bars, fmt="o", color="black", lw=1.1)
-    alphas = law.law.alphas
+    alphas = law.law.x
     if law.law.exponent is not None:
         ends = np.array([alphas[0] / 1.6, alphas[-1] * 1.6])
         label = rf"$T_\mathrm{{opt}} \sim \alpha^{{{law.law.exponent}}}$"

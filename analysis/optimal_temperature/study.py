@@ -16,7 +16,8 @@ import pandas as pd
 from analysis.claims import ESTABLISHED, NOT_ESTABLISHED, Verdict
 from analysis.curves import build_curves
 from analysis.estimates import Estimate
-from analysis.fits.alpha_law import AlphaLaw, fit_alpha_law, pull_from, status_of
+from analysis.fits.alpha_law import fit_alpha_law, pull_from, status_of
+from analysis.fits.power_law import PowerLaw
 from analysis.key import Key
 from analysis.locating.minimum import (
     DEGREES,
@@ -45,9 +46,9 @@ class OptimalLaw:
     """Hidden layers D, for the prediction k = (D-1)/(D+1)."""
     optima: tuple[OptimalTemperature, ...]
     """One per alpha, in increasing order."""
-    law: AlphaLaw
+    law: PowerLaw
     """Power law of T_opt by the cubic."""
-    check: AlphaLaw
+    check: PowerLaw
     """The same with the minima of the quadratic."""
 
     @property
@@ -96,7 +97,7 @@ class OptimalLaw:
         exponent = self.law.exponent
         if exponent is None:
             refusals = (o.message for o in self.optima if o.message)
-            reasons = dict.fromkeys((self.law.remark, *refusals))
+            reasons = dict.fromkeys((self.law.remarks[0], *refusals))
             return Verdict(claim, NOT_ESTABLISHED, "; ".join(reasons), LITERATURE)
         pull = pull_from(exponent, k)
         reason = f"k = {exponent}, {self.law.fit_range}, P = {self.n_train}, {exponent.n} seeds"
@@ -111,7 +112,7 @@ class OptimalLaw:
         """Return k in one line, or why there is none."""
         prefix = f"{self.label}: " if self.label else ""
         if self.law.exponent is None:
-            return prefix + self.law.remark
+            return prefix + self.law.remarks[0]
         interval = self.law.exponent.interval95
         shown = (
             "" if interval is None else f", 95% interval [{interval[0]:.2f}, {interval[1]:.2f}]"
@@ -195,14 +196,13 @@ def _law(rows: pd.DataFrame, settings: dict[str, Any], n_bootstrap: int, seed: i
     )
 
 
-def _fit(optima: tuple[OptimalTemperature, ...], degree: int) -> AlphaLaw:
+def _fit(optima: tuple[OptimalTemperature, ...], degree: int) -> PowerLaw:
     located = [optimum for optimum in optima if optimum.value is not None]
-    replicates = [optimum.log_replicates[degree] for optimum in located]
     return fit_alpha_law(
         [optimum.alpha for optimum in located],
         np.log([optimum.by_degree[degree] for optimum in located]),
         np.array([optimum.log_stderr or 0.0 for optimum in located]),
-        np.stack(replicates, axis=1) if replicates else np.empty((0, 0)),
+        [optimum.log_replicates[degree] for optimum in located],
         n_clusters=min((optimum.n_seeds for optimum in located), default=1),
         symbol="T_opt",
     )

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.arrays import BoolArray, FloatArray
-from analysis.estimates import Estimate
-from analysis.fits.forest import Forest, ForestRow, slope_rows
+from analysis.arrays import FloatArray
+from analysis.fits.forest import Forest, ForestRow, rows_of_law
 from analysis.perceptron_exponents.laws import PerceptronLaws
-from analysis.perceptron_exponents.seed_means import GrowthLaw, SeedMeans, fit_growth
+from analysis.perceptron_exponents.seed_means import SeedMeans
 from analysis.perceptron_exponents.study import PerceptronResult
 from analysis.report.diagnostics import (
     Diagnostics,
@@ -111,29 +110,15 @@ def perceptron_forests(law: PerceptronLaws) -> tuple[Forest, ...]:
     """Return gamma and b without each P in turn, and gamma by every quantity that has it."""
     if law.sizes is None:
         return ()
-    gamma = growth_rows(r"$\gamma$ of $w_1/w_\perp$", law.sizes.signal_to_noise)
-    gamma += (ForestRow(r"$\gamma$ of $\Vert w\Vert$", law.sizes.weight_norm.exponent),)
+    gamma = rows_of_law(r"$\gamma$ of $w_1/w_\perp$", "P", law.sizes.signal_to_noise)
+    gamma += (ForestRow(r"$\gamma$ of $\Vert w\Vert$", law.sizes.weight_norm.slope),)
     if law.batches is not None and law.batches.crossover is not None:
-        gamma += (ForestRow(r"$\gamma$ of $B^*$", law.batches.crossover.exponent),)
-    time = growth_rows(r"$b$ of $t^*/T$", law.sizes.training_time)
+        gamma += (ForestRow(r"$\gamma$ of $B^*$", law.batches.crossover.slope),)
+    time = rows_of_law(r"$b$ of $t^*/T$", "P", law.sizes.training_time)
     return (
         Forest(r"exponent  $\gamma$", gamma, law.theory.gamma),
         Forest(r"exponent  $b$", time, law.theory.b),
     )
-
-
-def growth_rows(name: str, law: GrowthLaw) -> tuple[ForestRow, ...]:
-    def fit(keep: BoolArray) -> Estimate | None:
-        part = fit_growth(
-            law.means.select(keep),
-            law.exponent.definition,
-            f"P = {law.means.positions[keep][0]:g}..{law.means.positions[keep][-1]:g}",
-            len(law.replicates),
-            seed=0,
-        )
-        return None if part is None else part.exponent
-
-    return slope_rows("P", law.means.positions, law.exponent, fit, name)
 
 
 def perceptron_diagnostics(result: PerceptronResult) -> Diagnostics:

@@ -16,7 +16,7 @@ import numpy as np
 from analysis.arrays import FloatArray
 from analysis.claims import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED, Light, Verdict
 from analysis.estimates import Estimate, format_value, student_factor
-from analysis.fits.power_law import FLAT
+from analysis.fits.power_law import FLAT, PowerLaw
 from analysis.key import Key
 from analysis.perceptron_exponents.laws import PerceptronLaws
 from analysis.perceptron_exponents.theory import BATCH_LITERATURE, LITERATURE
@@ -175,12 +175,12 @@ def _with_deficit(claim: str, window: Window, because: str) -> Verdict:
 def _why_norm(laws: PerceptronLaws) -> str:
     if laws.sizes is None:
         return ""
-    noise, norm = laws.sizes.noise.exponent, laws.sizes.weight_norm
+    noise, norm = laws.sizes.noise.slope, laws.sizes.weight_norm
     return (
         "a training stops at an atypically small fluctuation of w_perp, the smaller the more "
         f"points there are: w_perp/T ~ P^{format_value(noise.value, noise.stderr)} where theory "
         f"has a constant, and gamma(w_1) = gamma(w_1/w_perp) + gamma(w_perp). "
-        f"Local exponents: {_listed(norm.local, norm.local_stderr)}; more seeds do not cure it, "
+        f"Local exponents: {_listed(norm)}; more seeds do not cure it, "
         "larger P would"
     )
 
@@ -191,12 +191,12 @@ def _why_time(laws: PerceptronLaws) -> str:
     law = laws.sizes.training_time
     return (
         "the first passage to a fitted state comes early when many fluctuations are sampled. "
-        f"Local exponents: {_listed(law.local, law.local_stderr)}"
+        f"Local exponents: {_listed(law)}"
     )
 
 
-def _listed(values: FloatArray, errors: FloatArray) -> str:
-    return ", ".join(format_value(v, e) for v, e in zip(values, errors, strict=True))
+def _listed(law: PowerLaw) -> str:
+    return ", ".join(format_value(each.value, each.stderr) for each in law.local_slopes)
 
 
 def _delta(laws: PerceptronLaws, window: Window | None, where: str) -> Verdict | None:
@@ -232,7 +232,7 @@ def _additive_slope(temperatures: FloatArray, coefficients: tuple[float, float])
 def _crossover(laws: PerceptronLaws, where: str) -> Verdict | None:
     if laws.batches is None or laws.batches.crossover is None:
         return None
-    gamma, estimate = laws.theory.gamma, laws.batches.crossover.exponent
+    gamma, estimate = laws.theory.gamma, laws.batches.crossover.slope
     window = Window(gamma, gamma - 1.5 * DEFICIT, gamma + DEFICIT / 4, estimate)
     claim = f"B* ~ P^gamma, gamma = {gamma:.3g}{where}"
     if len(laws.batches.crossovers) < 3:

@@ -86,7 +86,7 @@ class PerceptronLaws:
         laws = self.temperatures
         if not laws:
             return None
-        exponents, hot = [law.delta.exponent for law in laws], laws[0].delta.means.positions
+        exponents, hot = [law.delta.slope for law in laws], laws[0].delta.means.positions
         return estimate_from_replicates(
             float(np.mean([e.value for e in exponents])),
             np.mean([law.delta.replicates for law in laws], axis=0),
@@ -100,17 +100,17 @@ class PerceptronLaws:
         """Return every number by its key."""
         result: dict[Key, Estimate] = {}
         if self.sizes is not None:
-            result[self.key("gamma", "snr")] = self.sizes.signal_to_noise.exponent
-            result[self.key("gamma", "norm")] = self.sizes.weight_norm.exponent
-            result[self.key("gamma", "noise")] = self.sizes.noise.exponent
-            result[self.key("b")] = self.sizes.training_time.exponent
-            result[self.key("updates")] = self.sizes.updates.exponent
+            result[self.key("gamma", "snr")] = self.sizes.signal_to_noise.slope
+            result[self.key("gamma", "norm")] = self.sizes.weight_norm.slope
+            result[self.key("gamma", "noise")] = self.sizes.noise.slope
+            result[self.key("b")] = self.sizes.training_time.slope
+            result[self.key("updates")] = self.sizes.updates.slope
         if self.trajectory is not None and self.trajectory.exponent is not None:
             result[self.key("y")] = self.trajectory.exponent
         if self.delta is not None:
             result[self.key("delta")] = self.delta
         for law in self.temperatures:
-            result[self.key("delta", n_train=law.n_train)] = law.delta.exponent
+            result[self.key("delta", n_train=law.n_train)] = law.delta.slope
             if law.noise_temperature is not None:
                 key = self.key("T_noise", n_train=law.n_train)
                 result[key] = law.noise_temperature
@@ -118,7 +118,7 @@ class PerceptronLaws:
             if self.batches.slope is not None:
                 result[self.key("first_step")] = self.batches.slope
             if self.batches.crossover is not None:
-                result[self.key("gamma", "B*")] = self.batches.crossover.exponent
+                result[self.key("gamma", "B*")] = self.batches.crossover.slope
             for size, estimate in self.batches.crossovers.items():
                 result[self.key("B*", n_train=size)] = estimate
         return result

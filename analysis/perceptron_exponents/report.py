@@ -114,13 +114,13 @@ def _headline(law: PerceptronLaws) -> str:
     theory = law.theory
     parts = []
     if law.sizes is not None:
-        parts.append(f"γ = {law.sizes.signal_to_noise.exponent} (theory {theory.gamma:.3g})")
-        parts.append(f"b = {law.sizes.training_time.exponent} ({theory.b:.3g})")
+        parts.append(f"γ = {law.sizes.signal_to_noise.slope} (theory {theory.gamma:.3g})")
+        parts.append(f"b = {law.sizes.training_time.slope} ({theory.b:.3g})")
     if law.delta is not None:
         parts.append(f"δ = {law.delta} (1)")
     if law.batches is not None and law.batches.crossover is not None:
         n = len(law.batches.crossovers)
-        exponent = law.batches.crossover.exponent
+        exponent = law.batches.crossover.slope
         parts.append(f"B* ~ P^{exponent} ({theory.gamma:.3g}; {n} sizes)")
     return ", ".join(parts) or "nothing determined: fewer than four sizes P ≥ 4 d at one T ≥ 30 κ"
 

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.arrays import BoolArray, FloatArray
-from analysis.estimates import Estimate, estimate_from_replicates, resampling_weights
-from analysis.fits.straightness import weighted_solver
+from analysis.estimates import resampling_weights
+from analysis.fits.power_law import Form, PowerLaw
 
 STABLE = 0.8
 """Fraction of the runs that must have fitted for a mean to be used."""
@@ -101,39 +101,15 @@ def seed_means(
     )
 
 
-@dataclass(frozen=True)
-class GrowthLaw:
-    """Weighted least squares of ln y = ln C + g ln x."""
+GROWTH = Form("C x^g", falling=False, axis="x", points="positions", needed=(2, 1.0))
 
-    exponent: Estimate
-    """g."""
-    constant: float
-    """ln C."""
+
+@dataclass(frozen=True, kw_only=True)
+class GrowthLaw(PowerLaw):
+    """y = C x^g of the means over seeds."""
+
     means: SeedMeans = field(repr=False)
     """The data in the fit."""
-    residuals: FloatArray = field(repr=False)
-    """ln y minus fit, shape (k,)."""
-    local: FloatArray = field(repr=False)
-    """Exponent between neighbouring positions, shape (k - 1,)."""
-    local_stderr: FloatArray = field(repr=False)
-    """Its standard error, shape (k - 1,)."""
-    replicates: FloatArray = field(repr=False)
-    """g of every bootstrap sample."""
-
-    @property
-    def chi2(self) -> float:
-        """Squared residuals in units of their errors."""
-        return float(((self.residuals / self.means.stderr) ** 2).sum())
-
-    @property
-    def dof(self) -> int:
-        """Degrees of freedom, k - 2."""
-        return len(self.residuals) - 2
-
-    def evaluate(self, positions: FloatArray) -> FloatArray:
-        """Return the fitted y."""
-        logs = self.constant + self.exponent.value * np.log(positions)
-        return np.asarray(np.exp(logs))
 
 
 def fit_growth(
@@ -145,22 +121,15 @@ def fit_growth(
     """
     if len(means.positions) < 2:
         return None
-    x = np.log(means.positions)
-    solver, _ = weighted_solver(x, 1 / np.sqrt(means.n), 1)
-    constant, g = (float(c) for c in solver @ means.mean)
-    resampled = means.resampled(n_bootstrap, seed)
-    replicates = np.asarray(resampled @ solver[1])
-    steps = np.diff(x)
-    n = means.n_seeds
-    correction = np.sqrt(n / (n - 1)) if n > 1 else np.nan
     return GrowthLaw(
-        exponent=estimate_from_replicates(
-            g, replicates, n, definition=definition, fit_range=fit_range
-        ),
-        constant=constant,
+        "y",
+        means.positions,
+        means.mean,
+        1 / np.sqrt(means.n),
+        means.resampled(n_bootstrap, seed),
+        means.n_seeds,
+        form=GROWTH,
+        definition=definition,
+        where=fit_range,
         means=means,
-        residuals=means.mean - constant - g * x,
-        local=np.diff(means.mean) / steps,
-        local_stderr=np.nanstd(np.diff(resampled, axis=1) / steps, axis=0, ddof=1) * correction,
-        replicates=replicates,
     )

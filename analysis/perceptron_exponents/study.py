@@ -81,9 +81,9 @@ def _headline(law: PerceptronLaws) -> str:
     assert law.sizes is not None
     theory, sizes = law.theory, law.sizes
     parts = [
-        f"gamma = {sizes.signal_to_noise.exponent} from w_1/w_perp, "
-        f"{sizes.weight_norm.exponent} from ||w|| (theory {theory.gamma:.3g})",
-        f"b = {sizes.training_time.exponent} ({theory.b:.3g})",
+        f"gamma = {sizes.signal_to_noise.slope} from w_1/w_perp, "
+        f"{sizes.weight_norm.slope} from ||w|| (theory {theory.gamma:.3g})",
+        f"b = {sizes.training_time.slope} ({theory.b:.3g})",
     ]
     if law.trajectory is not None and law.trajectory.exponent is not None:
         parts.append(f"y = {law.trajectory.exponent} ({theory.trajectory:.3g})")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.curves import mean_over_runs, stderr_over_runs
-from analysis.fits.forest import Forest, alpha_rows
+from analysis.fits.forest import Forest, rows_of_law
 from analysis.phase_diagram.diagram import PhaseDiagram
 from analysis.phase_diagram.study import PhaseResult
 from analysis.report.diagnostics import Diagnostics, joined, precision_pairs, pulls_of, spread_of
@@ -56,7 +56,7 @@ def phase_forests(diagram: PhaseDiagram) -> tuple[Forest, ...]:
     return tuple(
         Forest(r"exponent of $T_\mathrm{noise}$", rows, expected, side)
         for side, law, expected in sides
-        if (rows := alpha_rows(r"all $\alpha$", law))
+        if (rows := rows_of_law(r"all $\alpha$", r"\alpha", law)) and len(rows) > 1
     )
 
 
@@ -69,7 +69,7 @@ def phase_diagnostics(result: PhaseResult) -> Diagnostics:
         for side in ("α ≥ 10", "α ≤ 0.1")
     ]
     pulls = [
-        pulls_of(name, law.alphas, law.pulls)
+        pulls_of(name, law.x, law.pulls)
         for name, law in zip(names, laws, strict=True)
         if law.exponent is not None
     ]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analysis.claims import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED, Verdict
-from analysis.fits.alpha_law import AlphaLaw, pull_from, status_of
+from analysis.fits.alpha_law import pull_from, status_of
+from analysis.fits.power_law import PowerLaw
 from analysis.key import Key
 from analysis.phase_diagram.error_steps import MINIMUM_SEEDS, SIGNIFICANT, ErrorStep
 from analysis.table import setting_text
@@ -41,9 +42,9 @@ def judge_diagram(diagram: PhaseDiagram) -> dict[Key, Verdict]:
     return verdicts
 
 
-def _slope(claim: str, law: AlphaLaw, expected: float, tolerance: float) -> Verdict:
+def _slope(claim: str, law: PowerLaw, expected: float, tolerance: float) -> Verdict:
     if law.exponent is None:
-        return Verdict(claim, NOT_ESTABLISHED, law.remark, LITERATURE)
+        return Verdict(claim, NOT_ESTABLISHED, law.remarks[0], LITERATURE)
     exponent = law.exponent
     pull = pull_from(exponent, expected)
     reason = f"slope {exponent}, {law.fit_range}, {exponent.n} seeds"

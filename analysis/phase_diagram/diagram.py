@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.curves import Curves
 from analysis.estimates import Estimate, estimate_from_replicates
-from analysis.fits.alpha_law import AlphaLaw
+from analysis.fits.power_law import PowerLaw
 from analysis.key import Key
 from analysis.locating.located import CriticalTemperature, CriticalTemperatures
 from analysis.locating.minimum import OptimalTemperature
@@ -98,9 +98,9 @@ class PhaseDiagram:
     """c of T_lazy(c)."""
     scans: tuple[AlphaScan, ...]
     """One per alpha, in increasing order."""
-    lazy_law: AlphaLaw
+    lazy_law: PowerLaw
     """T_noise(alpha) on the lazy side."""
-    feature_law: AlphaLaw
+    feature_law: PowerLaw
     """T_noise(alpha) in the feature regime."""
 
     @property

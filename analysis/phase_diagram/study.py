@@ -17,7 +17,8 @@ from analysis.arrays import FloatArray
 from analysis.claims import Verdict
 from analysis.curves import Curves, build_curves
 from analysis.estimates import resampling_weights
-from analysis.fits.alpha_law import AlphaLaw, fit_alpha_law
+from analysis.fits.alpha_law import fit_alpha_law
+from analysis.fits.power_law import PowerLaw
 from analysis.key import Key
 from analysis.locating.minimum import locate_optimal_temperature
 from analysis.locating.threshold import locate_critical_temperatures
@@ -166,7 +167,7 @@ def _scan(
     )
 
 
-def _noise_law(scans: tuple[AlphaScan, ...], ends: tuple[float, float]) -> AlphaLaw:
+def _noise_law(scans: tuple[AlphaScan, ...], ends: tuple[float, float]) -> PowerLaw:
     slack = 1 + 1e-6
     chosen = [
         scan
@@ -179,9 +180,7 @@ def _noise_law(scans: tuple[AlphaScan, ...], ends: tuple[float, float]) -> Alpha
         [scan.alpha for scan in chosen],
         np.log([scan.noise.point.value or np.nan for scan in chosen]),
         np.array([scan.noise.point.log_stderr or 0.0 for scan in chosen]),
-        np.stack([scan.noise.log_replicates for scan in chosen], axis=1)
-        if chosen
-        else np.empty((0, 0)),
+        [scan.noise.log_replicates for scan in chosen],
         n_clusters=min((scan.noise.n_clusters for scan in chosen), default=1),
         symbol="T_noise",
     )
@@ -189,7 +188,7 @@ def _noise_law(scans: tuple[AlphaScan, ...], ends: tuple[float, float]) -> Alpha
 
 def _headline(diagram: PhaseDiagram) -> str:
     prefix = f"{diagram.label}: " if diagram.label else ""
-    laws = "; ".join(str(law) for law in (diagram.lazy_law, diagram.feature_law))
+    laws = "; ".join(law.brief for law in (diagram.lazy_law, diagram.feature_law))
     return f"{prefix}{laws}, P = {diagram.n_train}"
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.arrays import FloatArray
-from analysis.fits.power_law import PowerLawFit
+from analysis.fits.power_law import PowerLaw
 from analysis.table import SETTINGS
 
 PART_NAMES = ("pulls", "spread", "ends", "steps", "precision", "correlation")
@@ -174,8 +174,8 @@ def pulls_of(fit: str, positions: Iterable[float], pulls: FloatArray) -> pd.Data
     return pd.DataFrame({"fit": fit, "position": list(positions), "pull": pulls})
 
 
-def pulls_of_law(name: str, fit: PowerLawFit) -> pd.DataFrame:
-    return pulls_of(name, fit.sizes, fit.residuals / fit.log_stderr)
+def pulls_of_law(name: str, fit: PowerLaw) -> pd.DataFrame:
+    return pulls_of(name, fit.x, fit.pulls)
 
 
 def spread_of(

@@ -110,7 +110,7 @@ def _draw_fit(axes: Axes, each: ComparedLaw, colour: str) -> None:
     fit = each.law.fit
     if not fit.determined:
         return
-    grid = np.geomspace(fit.sizes[0] / 1.15, fit.sizes[-1] * 1.15, 40)
+    grid = np.geomspace(fit.x[0] / 1.15, fit.x[-1] * 1.15, 40)
     y, error = fit.evaluate(grid), fit.log_stderr_at(grid)
     axes.plot(grid, y, color=colour, lw=1.2, zorder=1)
     if np.isfinite(error).all():

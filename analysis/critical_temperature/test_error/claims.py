@@ -18,7 +18,7 @@ from analysis.claims import (
 )
 from analysis.critical_temperature.law import ScalingLaw
 from analysis.estimates import student_factor
-from analysis.fits.power_law import FLAT, PowerLawFit
+from analysis.fits.power_law import FLAT, PowerLaw
 from analysis.key import Key
 from analysis.locating.located import CriticalTemperatures
 
@@ -39,7 +39,7 @@ def _rise(law: ScalingLaw) -> Verdict:
     if not fit.determined or fit.exponent is None:
         return Verdict(claim, NOT_ESTABLISHED, _refusals(fit, onsets))
     a, error = fit.exponent.value, fit.exponent.stderr
-    span = math.log(fit.sizes[-1] / fit.sizes[0])
+    span = math.log(fit.x[-1] / fit.x[0])
     reason = f"{onsets.symbol}: a = {fit.exponent} over {fit.fit_range}"
     if not error:
         return Verdict(claim, NOT_ESTABLISHED, f"{reason}; no error bars", None, a)
@@ -85,5 +85,5 @@ def _fall(law: ScalingLaw) -> Verdict:
     return Verdict(claim, status, reason, LITERATURE, *numbers, pull)
 
 
-def _refusals(fit: PowerLawFit, onsets: CriticalTemperatures) -> str:
+def _refusals(fit: PowerLaw, onsets: CriticalTemperatures) -> str:
     return "; ".join([*fit.remarks[:1], *(p.message for p in onsets.refused if p.message)])

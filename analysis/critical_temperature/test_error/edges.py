@@ -20,7 +20,8 @@ from analysis.critical_temperature.test_error.logistic import (
 )
 from analysis.critical_temperature.test_error.onsets import ErrorOnsets
 from analysis.curves import Curves
-from analysis.fits.power_law import PowerLawFit, fit_power_law
+from analysis.fits.power_law import PowerLaw
+from analysis.locating.located import fit_power_law
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class EdgeCheck:
 
     window: Window
     """Lowest and highest temperature of the reference."""
-    fit: PowerLawFit
+    fit: PowerLaw
     """Power law of T_test,down."""
     law: LogisticLaw | None
     """The logistic law, without error bars."""
@@ -54,21 +55,21 @@ def check_edges(
     )
 
 
-def fall_systematic(fit: PowerLawFit, checks: Sequence[EdgeCheck]) -> float | None:
+def fall_systematic(fit: PowerLaw, checks: Sequence[EdgeCheck]) -> float | None:
     """Return half the spread of a of T_test,down; None unless two references determine it."""
     found = [each for each in (fit, *(check.fit for check in checks)) if each.determined]
     values = [each.exponent.value for each in found if each.exponent is not None]
     return (max(values) - min(values)) / 2 if fit.determined and len(values) > 1 else None
 
 
-def with_edge_remark(fit: PowerLawFit, checks: Sequence[EdgeCheck]) -> PowerLawFit:
+def with_edge_remark(fit: PowerLaw, checks: Sequence[EdgeCheck]) -> PowerLaw:
     """Return the fit of T_test,down with a sentence on what the edge of its reference does."""
     systematic = fall_systematic(fit, checks)
     if systematic is None:
         return fit
     listed = ", ".join(_exponent_text(check) for check in checks)
     remark = f"systematic ±{systematic:.3f} from the edge of its reference ({listed})"
-    return replace(fit, remarks=(*fit.remarks, remark))
+    return replace(fit, more_remarks=(remark,))
 
 
 def _exponent_text(check: EdgeCheck) -> str:

@@ -13,7 +13,7 @@ import pytest
 from analysis import MeasurementTable, fit_power_law, locate_critical_temperatures
 from analysis.critical_temperature.adaptive_location import locate_by_posterior
 from analysis.curves import build_curves
-from analysis.fits.power_law import PowerLawFit, fit_log_log
+from analysis.fits.power_law import PowerLaw, fit_power
 from analysis.locating.posterior import MeasuredCurve, is_located, propose
 
 Maker = Callable[..., pd.DataFrame]
@@ -44,16 +44,16 @@ def crossing_table(
     return frame if shared else frame.drop(columns="seed")
 
 
-def fit(frame: pd.DataFrame, threshold: float = 0.1, n_bootstrap: int = 200) -> PowerLawFit:
+def fit(frame: pd.DataFrame, threshold: float = 0.1, n_bootstrap: int = 200) -> PowerLaw:
     table = MeasurementTable.from_frame(frame)
     return fit_power_law(
         locate_critical_temperatures(table, threshold=threshold, n_bootstrap=n_bootstrap)
     )
 
 
-def exact(sizes: list[int], log_values: np.ndarray, **others: object) -> PowerLawFit:
+def exact(sizes: list[int], log_values: np.ndarray, **others: object) -> PowerLaw:
     n = len(sizes)
-    return fit_log_log(sizes, log_values, np.zeros(n), np.empty((0, n)), n_clusters=1, **others)
+    return fit_power(sizes, log_values, np.zeros(n), np.empty((0, n)), n_clusters=1, **others)
 
 
 def coverage(sizes: tuple[int, ...], n_seeds: int, n_tables: int, shared: bool = True) -> float:
@@ -189,7 +189,7 @@ def test_weights_are_inverse_squares_with_a_floor() -> None:
     sizes = np.array([64, 128, 256, 512])
     y = np.array([0.3, 0.0, -0.1, -0.5])
     s = np.array([0.001, 0.05, 0.03, 0.02])
-    result = fit_log_log(list(sizes), y, s, np.empty((0, 4)), n_clusters=10**6)
+    result = fit_power(list(sizes), y, s, np.empty((0, 4)), n_clusters=10**6)
     w = np.array([0.02, 0.05, 0.03, 0.02]) ** -2.0
     x = np.log(sizes)
     mean_x, mean_y = np.average(x, weights=w), np.average(y, weights=w)
@@ -205,7 +205,7 @@ def test_weights_are_inverse_squares_with_a_floor() -> None:
 def test_errors_of_few_seeds_are_pooled() -> None:
     s = np.array([0.02, 0.20, 0.10, 0.06])
     few, many = (
-        fit_log_log([64, 128, 256, 512], np.zeros(4), s, np.empty((0, 4)), n_clusters=n)
+        fit_power([64, 128, 256, 512], np.zeros(4), s, np.empty((0, 4)), n_clusters=n)
         for n in (2, 200)
     )
     spread = [f.log_stderr.max() / f.log_stderr.min() for f in (few, many)]
@@ -239,7 +239,7 @@ def test_refused_sizes_are_listed_and_not_fitted() -> None:
     frame.loc[frame["n_train"] == 64, "relative_weight_change"] *= 1e-3
     result = fit(frame)
     assert result.refused == (64,)
-    assert list(result.sizes) == [128, 256, 512, 1024]
+    assert list(result.x) == [128, 256, 512, 1024]
     assert "not in the fit: P = 64" in result.remarks
 
 
@@ -279,8 +279,8 @@ def test_ladder_of_smallest_sizes_follows_a_drift() -> None:
     sizes = [64, 128, 256, 512, 1024]
     x = np.log(sizes)
     result = exact(sizes, -0.3 * x - 0.05 * (x - x.mean()) ** 2)
-    assert list(result.from_size) == [64, 128, 256]
-    values = [estimate.value for estimate in result.from_size.values()]
+    assert list(result.from_each) == [64, 128, 256]
+    values = [estimate.value for estimate in result.from_each.values()]
     assert values == sorted(values)
     assert result.exponent is not None
     assert values[0] == pytest.approx(result.exponent.value)

@@ -13,7 +13,7 @@ from analysis.critical_temperature.checks import scaling_diagnostics, scaling_fo
 from analysis.critical_temperature.report import scaling_content
 from analysis.effective_temperature.laws import fit_log_law
 from analysis.fits.alpha_law import fit_alpha_law
-from analysis.fits.forest import Forest, ForestRow, forest_data, negated, rows_of_subsets
+from analysis.fits.forest import Forest, ForestRow, forest_data, rows_of_subsets
 from analysis.report.checks import diagnostics_figures, forest_figures
 from analysis.report.diagnostics import (
     Diagnostics,
@@ -133,21 +133,21 @@ def test_forest_of_the_scaling_study(result) -> None:
 def test_subsets_of_an_exact_law_give_its_exponent() -> None:
     alphas = [0.001, 0.01, 0.1, 1.0]
     law = fit_alpha_law(
-        alphas, 0.5 * np.log(alphas), np.zeros(4), np.empty((0, 4)), n_clusters=1, symbol="T"
+        alphas, 0.5 * np.log(alphas), np.zeros(4), [np.empty(0)] * 4, n_clusters=1, symbol="T"
     )
-    rows = list(rows_of_subsets("x", alphas, lambda keep: law.part(keep).exponent))
+    rows = list(rows_of_subsets("x", law))
     assert [row.choice for row in rows][:2] == ["without $x = 0.001$", "without $x = 0.01$"]
     assert [row.estimate.value for row in rows] == pytest.approx([0.5] * len(rows))
     assert law.pulls == pytest.approx(0)
     # Three points leave no fit that says anything.
-    assert list(rows_of_subsets("x", alphas[:3], lambda keep: law.part(keep).exponent)) == []
+    assert list(rows_of_subsets("x", law.subset(law.x < 1))) == []
 
 
 def test_a_bent_law_shows_in_its_forest() -> None:
     x = np.array([1.0, 2.0, 4.0, 8.0])
     y = np.array([1.0, 2.0, 4.0, 16.0])
     law = fit_log_law(x, y, [1.1 * y, y / 1.1], definition="", fit_range="")
-    rows = list(rows_of_subsets("x", list(x), lambda keep: law.part(np.flatnonzero(keep)).slope))
+    rows = list(rows_of_subsets("x", law))
     without_last = next(row for row in rows if row.choice == "without $x = 8$")
     assert without_last.estimate.value == pytest.approx(1)
     assert law.slope.value > 1.2
@@ -155,11 +155,11 @@ def test_a_bent_law_shows_in_its_forest() -> None:
 
 def test_forest_data_is_plain_text(result) -> None:
     exponent = result.laws[0].fit.exponent
-    forest = Forest(r"exponent  $\gamma$", (ForestRow(r"$P \geq 64$", negated(exponent)),), 1.0)
+    forest = Forest(r"exponent  $\gamma$", (ForestRow(r"$P \geq 64$", exponent),), 1.0)
     row = forest_data([forest]).iloc[0]
     assert (row["exponent"], row["choice"]) == ("exponent gamma", "P >= 64")
-    assert row["value"] == -exponent.value
-    assert row["low95"] == -exponent.interval95[1]
+    assert row["value"] == exponent.value
+    assert row["low95"] == exponent.interval95[0]
 
 
 def test_pulls_stand_beside_their_positions() -> None:

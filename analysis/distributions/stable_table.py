@@ -1,22 +1,15 @@
-"""The density table of the symmetric stable law: built once, kept in a file, queried fast.
+"""The density table of the symmetric stable law, shipped in ``stable_table.npz``, queried fast.
 
 A likelihood needs a million densities per second; from the Fourier integral there are a
-thousand. The file is replaced atomically and checked when it is read, so that two processes may
-need it at once and a truncated file is only a reason to build it again.
+thousand. ``python -m analysis.distributions.stable_table FILE`` writes the file anew.
 """
 
 from __future__ import annotations
 
-import fcntl
 import functools
-import hashlib
-import os
-import tempfile
-import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import sys
 from dataclasses import dataclass, field
-from pathlib import Path
+from importlib import resources
 
 import numpy as np
 import numpy.typing as npt
@@ -34,9 +27,6 @@ LOWEST = 0.5
 FARTHEST = 1e4
 """Largest |x| / scale of the table; beyond it the leading power continues it."""
 N_COLUMNS = 1201
-VERSION = 2
-CACHE_VARIABLE = "SGD_THERMOMETER_CACHE"
-"""Environment variable that names the folder of the table's file."""
 
 _STEP = float(np.arcsinh(FARTHEST) / (N_COLUMNS - 1))
 
@@ -120,7 +110,7 @@ def _log_mean(low: FloatArray, high: FloatArray, share: FloatArray) -> FloatArra
 
 
 def build_stable_table() -> StableTable:
-    """Compute the table, which takes a few seconds; :func:`stable_table` keeps it."""
+    """Compute the table, which takes a few seconds."""
     x = np.sinh(np.arange(N_COLUMNS) * _STEP)
     rows = [density_row(float(tail_index), x) for tail_index in TAIL_INDICES]
     return StableTable(np.array([row[0] for row in rows]), np.array([row[1] for row in rows]))
@@ -128,76 +118,11 @@ def build_stable_table() -> StableTable:
 
 @functools.cache
 def stable_table() -> StableTable:
-    """Return the table from its file, building the file if it is missing or damaged."""
-    return load_stable_table(cache_folder())
+    """Return the table of the package."""
+    kept = resources.files("analysis.distributions").joinpath("stable_table.npz")
+    with kept.open("rb") as file, np.load(file) as arrays:
+        return StableTable(arrays["log_density"], arrays["log_tail"])
 
 
-def cache_folder() -> Path:
-    """Return the folder of the table's file: SGD_THERMOMETER_CACHE, else the user's cache."""
-    named = os.environ.get(CACHE_VARIABLE)
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sgd-thermometer"
-
-
-def load_stable_table(folder: Path) -> StableTable:
-    """Return the table kept in `folder`; where nothing can be written it is only computed.
-
-    A process that finds another one building waits for it.
-    """
-    path = folder / f"stable-table-{VERSION}.npz"
-    table = _read(path)
-    if table is not None:
-        return table
-    try:
-        with _locked(folder / f"stable-table-{VERSION}.lock"):
-            table = _read(path)
-            if table is None:
-                table = build_stable_table()
-                _write(path, table)
-    except OSError:
-        table = build_stable_table()
-    return table
-
-
-def _read(path: Path) -> StableTable | None:
-    """Return a complete table of this version, or None."""
-    shape = (TAIL_INDICES.size, N_COLUMNS)
-    damage = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
-    with suppress(*damage), path.open("rb") as file, np.load(file) as kept:
-        table = StableTable(kept["log_density"], kept["log_tail"])
-        complete = table.log_density.shape == table.log_tail.shape == shape
-        if complete and str(kept["digest"]) == _digest(table):
-            return table
-    return None
-
-
-def _write(path: Path, table: StableTable) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".npz")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(
-                file,
-                log_density=table.log_density,
-                log_tail=table.log_tail,
-                digest=np.array(_digest(table)),
-            )
-        os.replace(name, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
-        raise
-
-
-def _digest(table: StableTable) -> str:
-    content = table.log_density.tobytes() + table.log_tail.tobytes()
-    return hashlib.sha256(content).hexdigest()
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock that the kernel releases when the process ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+if __name__ == "__main__":
+    np.savez_compressed(sys.argv[1], **vars(build_stable_table()))

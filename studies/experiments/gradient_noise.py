@@ -195,11 +195,9 @@ class GradientNoise(GridExperiment):
         return "torch"
 
     def prepare(self, spec: Scanned, backend: str) -> None:
-        """Build the density table and compile the streams once, not in every worker."""
-        from analysis.distributions.stable_table import stable_table
+        """Compile the streams once, not in every worker."""
         from trainers.batches.fixed_size import batch_indices
 
-        stable_table()
         batch_indices(0, 0, 1, 2, 1, "without_replacement")
 
     def measure(

@@ -1,13 +1,9 @@
 """The stable law: table, estimators, decision rule, degenerate columns, cache."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from scipy import special, stats
 
-from analysis.distributions import stable_table as stable_law_table
 from analysis.distributions.comparison import compare_laws
 from analysis.distributions.controls import (
     compare_batch_sizes,
@@ -24,7 +20,7 @@ from analysis.distributions.stable import (
     fit_stable,
 )
 from analysis.distributions.stable_density import density_row, jump_constant
-from analysis.distributions.stable_table import load_stable_table, stable_table
+from analysis.distributions.stable_table import _STEP, N_COLUMNS, TAIL_INDICES, stable_table
 from analysis.distributions.student import fit_student
 
 
@@ -220,53 +216,10 @@ def test_rank_correlation_ignores_what_is_missing():
     assert np.isnan(rank_correlation(a, np.ones(5)))
 
 
-def test_a_truncated_or_forged_table_is_built_again(tmp_path, monkeypatch):
-    built = []
-
-    def build():
-        built.append(True)
-        return stable_table()
-
-    monkeypatch.setattr(stable_law_table, "build_stable_table", build)
-    table = load_stable_table(tmp_path)
-    path = next(tmp_path.glob("*.npz"))
-    content = path.read_bytes()
-    assert load_stable_table(tmp_path).log_density.tobytes() == table.log_density.tobytes()
-    assert len(built) == 1
-    for damaged in (content[: len(content) // 2], b"", b"not a table", _flip(content)):
-        path.write_bytes(damaged)
-        loaded = load_stable_table(tmp_path)
-        assert loaded.log_tail.tobytes() == table.log_tail.tobytes()
-        assert path.read_bytes()[:2] == b"PK"
-    assert len(built) == 5
-    assert len(list(tmp_path.glob("*.npz"))) == 1
-
-
-def _flip(content: bytes) -> bytes:
-    middle = len(content) // 2
-    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
-
-
-def test_a_folder_that_cannot_be_written_still_gives_a_table(tmp_path, monkeypatch):
-    monkeypatch.setattr(stable_law_table, "build_stable_table", stable_table)
-    (tmp_path / "file").write_text("")
-    assert load_stable_table(tmp_path / "file" / "below").log_tail.shape[1] == 1201
-
-
-def test_two_processes_at_once_build_one_table(tmp_path):
-    code = (
-        "import sys; from pathlib import Path\n"
-        "from analysis.distributions import stable_table as s\n"
-        "build = s.build_stable_table\n"
-        "def slow():\n    open(sys.argv[1] + '/built', 'a').write('x'); return build()\n"
-        "s.build_stable_table = slow; s.TAIL_INDICES = s.TAIL_INDICES[-3:]\n"
-        "print(s.load_stable_table(Path(sys.argv[1])).log_tail.sum())"
-    )
-    running = [
-        subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
-        for _ in range(2)
-    ]
-    outputs = [process.communicate()[0] for process in running]
-    assert [process.returncode for process in running] == [0, 0]
-    assert outputs[0] == outputs[1]
-    assert (tmp_path / "built").read_text() == "x"
+def test_the_shipped_table_is_what_its_rows_compute():
+    table, x = stable_table(), np.sinh(np.arange(N_COLUMNS) * _STEP)
+    assert table.log_density.shape == table.log_tail.shape == (TAIL_INDICES.size, N_COLUMNS)
+    for row in (0, 25, 60, TAIL_INDICES.size - 2):
+        log_density, log_tail = density_row(float(TAIL_INDICES[row]), x)
+        np.testing.assert_allclose(table.log_density[row], log_density, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(table.log_tail[row], log_tail, rtol=1e-9, atol=1e-9)

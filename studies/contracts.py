@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from studies.registry import load_object
 
 if TYPE_CHECKING:
-    from analysis.report.content import ReportContent
-    from analysis.report.page import ReportContext
+    from analysis.report.content import ReportContent, ReportContext
 
 
 class Configuration(Protocol):
@@ -216,7 +215,7 @@ class Kind:
     """Takes what the experiment's `read_table` gives, returns a :class:`Result`. With `options`,
     it takes the study's spec (or None) and the thresholds that replace the spec's (or None)."""
     report: str
-    """Takes the result and an `analysis.report.page.ReportContext`, returns the content."""
+    """Takes the result and an `analysis.report.content.ReportContext`, returns the content."""
     tables: tuple[str, ...] = ()
     """Names of the CSV files that its report writes beside the page."""
     compare: str = ""

@@ -14,9 +14,14 @@ from analysis.batch_regimes.plane import BatchCell, BatchPlane
 from analysis.batch_regimes.study import BatchResult, headline_of
 from analysis.estimates import Estimate, format_value, interval_text
 from analysis.report.checks import diagnostics_figures, forest_figures
-from analysis.report.content import Answer, PlannedFigure, ReportContent, ReportTable
+from analysis.report.content import (
+    Answer,
+    PlannedFigure,
+    ReportContent,
+    ReportContext,
+    ReportTable,
+)
 from analysis.report.methods import TRAINING_CONVENTIONS, bootstrap_sentence, training_methods
-from analysis.report.page import ReportContext
 from analysis.report.tables import counts_table, verdict_table
 
 MOST_PLANES_DRAWN = 3

@@ -18,10 +18,16 @@ from analysis.critical_temperature.study import ScalingResult
 from analysis.critical_temperature.tables import exponent_table, model_table, temperature_tables
 from analysis.estimates import interval_text
 from analysis.report.checks import diagnostics_figures
-from analysis.report.content import Answer, PlannedFigure, ReportContent, ReportTable
+from analysis.report.content import (
+    Answer,
+    PlannedFigure,
+    ReportContent,
+    ReportContext,
+    ReportTable,
+)
 from analysis.report.forest_figure import plot_forests
 from analysis.report.methods import TRAINING_CONVENTIONS, training_methods
-from analysis.report.page import ReportContext, write_report
+from analysis.report.page import write_report
 from analysis.report.tables import counts_table, verdict_table
 
 CITED = ("sclocchi2023dissecting", "sclocchi2024regimes", "chizat2019lazy", "jacot2018ntk")

@@ -11,9 +11,14 @@ from analysis.effective_temperature.table import ReplicaCell, TemperatureCell
 from analysis.estimates import Estimate
 from analysis.key import Key
 from analysis.report.checks import diagnostics_figures, forest_figures
-from analysis.report.content import Answer, PlannedFigure, ReportContent, ReportTable
+from analysis.report.content import (
+    Answer,
+    PlannedFigure,
+    ReportContent,
+    ReportContext,
+    ReportTable,
+)
 from analysis.report.methods import paragraphs, seeds_of, shown
-from analysis.report.page import ReportContext
 from analysis.report.tables import verdict_table
 
 CONVENTIONS = (

@@ -12,9 +12,8 @@ from matplotlib.figure import Figure
 from analysis.distributions.levy_escape import RELIABLE_WIDTH
 from analysis.escape_times.power_law import log_escape
 from analysis.estimates import format_value
-from analysis.report.content import PlannedFigure, ReportContent, ReportTable
+from analysis.report.content import PlannedFigure, ReportContent, ReportContext, ReportTable
 from analysis.report.methods import paragraphs, seeds_of, shown
-from analysis.report.page import ReportContext
 from analysis.report.style import GREY, MARKERS
 from analysis.report.tables import claim_answer, claim_sections
 from analysis.result import ClaimResult, cells

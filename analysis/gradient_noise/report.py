@@ -10,9 +10,8 @@ from matplotlib.figure import Figure
 
 from analysis.arrays import FloatArray
 from analysis.gradient_noise.study import numbers
-from analysis.report.content import PlannedFigure, ReportContent, ReportTable
+from analysis.report.content import PlannedFigure, ReportContent, ReportContext, ReportTable
 from analysis.report.methods import networks_of, paragraphs, seeds_of, shown
-from analysis.report.page import ReportContext
 from analysis.report.style import GREY, MARKERS, size_colours
 from analysis.report.tables import claim_answer, claim_sections
 from analysis.result import ClaimResult, cells

@@ -14,9 +14,8 @@ from matplotlib.figure import Figure
 from analysis.claims import Verdict
 from analysis.estimates import format_value
 from analysis.key import Key
-from analysis.report.content import PlannedFigure, ReportContent, ReportTable
+from analysis.report.content import PlannedFigure, ReportContent, ReportContext, ReportTable
 from analysis.report.methods import networks_of, paragraphs, seeds_of, shown
-from analysis.report.page import ReportContext
 from analysis.report.style import GREY, MARKERS
 from analysis.report.tables import claim_answer, claim_sections
 from analysis.result import ClaimResult

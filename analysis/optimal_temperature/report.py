@@ -11,9 +11,14 @@ from analysis.optimal_temperature import checks, figures
 from analysis.optimal_temperature.checks import optimal_diagnostics, optimal_forests
 from analysis.optimal_temperature.study import OptimalLaw, OptimalResult
 from analysis.report.checks import diagnostics_figures, forest_figures
-from analysis.report.content import Answer, PlannedFigure, ReportContent, ReportTable
+from analysis.report.content import (
+    Answer,
+    PlannedFigure,
+    ReportContent,
+    ReportContext,
+    ReportTable,
+)
 from analysis.report.methods import TRAINING_CONVENTIONS, bootstrap_sentence, training_methods
-from analysis.report.page import ReportContext
 from analysis.report.tables import counts_table, verdict_table
 from analysis.table import setting_text
 

@@ -17,9 +17,14 @@ from analysis.perceptron_exponents.laws import PerceptronLaws
 from analysis.perceptron_exponents.seed_means import GrowthLaw
 from analysis.perceptron_exponents.study import PerceptronResult
 from analysis.report.checks import diagnostics_figures, forest_figures
-from analysis.report.content import Answer, PlannedFigure, ReportContent, ReportTable
+from analysis.report.content import (
+    Answer,
+    PlannedFigure,
+    ReportContent,
+    ReportContext,
+    ReportTable,
+)
 from analysis.report.methods import bootstrap_sentence, training_methods
-from analysis.report.page import ReportContext
 from analysis.report.tables import counts_table, estimate_table, verdict_table
 
 

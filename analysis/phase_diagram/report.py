@@ -12,9 +12,14 @@ from analysis.phase_diagram.claims import judge_diagram
 from analysis.phase_diagram.diagram import AlphaScan, PhaseDiagram
 from analysis.phase_diagram.study import PhaseResult
 from analysis.report.checks import diagnostics_figures, forest_figures
-from analysis.report.content import Answer, PlannedFigure, ReportContent, ReportTable
+from analysis.report.content import (
+    Answer,
+    PlannedFigure,
+    ReportContent,
+    ReportContext,
+    ReportTable,
+)
 from analysis.report.methods import TRAINING_CONVENTIONS, bootstrap_sentence, training_methods
-from analysis.report.page import ReportContext
 from analysis.report.tables import counts_table, estimate_table, verdict_table
 from analysis.table import setting_text
 

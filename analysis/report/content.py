@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from analysis.claims import Light, Verdict
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -93,3 +95,41 @@ class ReportContent:
     """Works the result rests on, keys of :data:`analysis.report.citations.WORKS`."""
     figures_remark: str = ""
     """A sentence above the figures, e.g. on what is not drawn."""
+
+
+@dataclass(frozen=True)
+class ReportContext:
+    """What the table cannot know about itself; everything is optional."""
+
+    study: str = "critical temperature"
+    """Name of the study."""
+    question: str = ""
+    """The question in one sentence."""
+    command: str = ""
+    """The command that makes the same study again."""
+    spec_hash: str = ""
+    """Identity of the study's specification."""
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    """The specification, for the table of fixed parameters."""
+    counts_planned: int | None = None
+    """Runs that were planned."""
+    counts_failed: int | None = None
+    """Runs that raised an error and left no row."""
+    planned_by_size: Mapping[int, int] = field(default_factory=dict)
+    """Planned runs of each P, where known."""
+    failed_by_size: Mapping[int, int] = field(default_factory=dict)
+    """Failed runs of each P, where known."""
+    data_sentence: str = "the data in this table"
+    """What the intervals are conditional on, e.g. ``these 1797 images``."""
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    """Host, device, versions, wall time."""
+    date: str = ""
+    """When the study was run."""
+    commit: str = ""
+    """Version of the code, with a mark if it was changed."""
+    citations: tuple[str, ...] = ()
+    """Data and software that the study used, keys of :data:`analysis.report.citations.WORKS`."""
+    files: tuple[str, ...] = ()
+    """Files beside the page that it should link to, e.g. ``table.csv``."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Texts and addresses of further pages."""

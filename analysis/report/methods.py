@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.report.page import ReportContext
+from analysis.report.content import ReportContext
 from analysis.table import MeasurementTable, count_runs, plain, setting_text
 
 TRAINING_CONVENTIONS = (

@@ -12,8 +12,7 @@ import os
 import platform
 import re
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -28,55 +27,16 @@ from matplotlib.figure import Figure
 
 from analysis.report import style as figure_style
 from analysis.report.citations import SOFTWARE, bibtex, works
-from analysis.report.content import PlannedFigure, ReportContent
+from analysis.report.content import PlannedFigure, ReportContent, ReportContext
 from analysis.report.typeset import key, typeset
 
 _TALL = 0.75
 """Height over width of a drawing beyond which a third of a page makes its letters too small."""
-_DATA = "the data in this table"
 _VERSIONS = ("numpy", "scipy", "pandas", "matplotlib")
 
 
 class WriteReportError(OSError):
     """A report that cannot be written; the message is one sentence meant for the user."""
-
-
-@dataclass(frozen=True)
-class ReportContext:
-    """What the table cannot know about itself; everything is optional."""
-
-    study: str = "critical temperature"
-    """Name of the study."""
-    question: str = ""
-    """The question in one sentence."""
-    command: str = ""
-    """The command that makes the same study again."""
-    spec_hash: str = ""
-    """Identity of the study's specification."""
-    spec: Mapping[str, Any] = field(default_factory=dict)
-    """The specification, for the table of fixed parameters."""
-    counts_planned: int | None = None
-    """Runs that were planned."""
-    counts_failed: int | None = None
-    """Runs that raised an error and left no row."""
-    planned_by_size: Mapping[int, int] = field(default_factory=dict)
-    """Planned runs of each P, where known."""
-    failed_by_size: Mapping[int, int] = field(default_factory=dict)
-    """Failed runs of each P, where known."""
-    data_sentence: str = _DATA
-    """What the intervals are conditional on, e.g. ``these 1797 images``."""
-    environment: Mapping[str, Any] = field(default_factory=dict)
-    """Host, device, versions, wall time."""
-    date: str = ""
-    """When the study was run."""
-    commit: str = ""
-    """Version of the code, with a mark if it was changed."""
-    citations: tuple[str, ...] = ()
-    """Data and software that the study used, keys of :data:`analysis.report.citations.WORKS`."""
-    files: tuple[str, ...] = ()
-    """Files beside the page that it should link to, e.g. ``table.csv``."""
-    links: Mapping[str, str] = field(default_factory=dict)
-    """Texts and addresses of further pages."""
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,8 @@ def _write(
         from studies.study import Study
 
         return Study.open(source).report()
-    from analysis.report.page import ReportContext, write_report
+    from analysis.report.content import ReportContext
+    from analysis.report.page import write_report
     from studies.kinds import KINDS
     from studies.specs.yaml_files import load_recipe, recipe_names
 

@@ -33,7 +33,8 @@ def write_comparison(results: Mapping[str, Any], output: Path, command: str) -> 
         compare_scalings,
     )
     from analysis.critical_temperature.study import ScalingResult
-    from analysis.report.page import ReportContext, write_report
+    from analysis.report.content import ReportContext
+    from analysis.report.page import write_report
 
     for name, result in results.items():
         if not isinstance(result, ScalingResult):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from analysis.report.citations import WORKS
-from analysis.report.page import ReportContext
+from analysis.report.content import ReportContext
 from studies import provenance
 from studies.ledger.base import Block, Ledger
 from studies.plans.counts import trainings_asked_for, trainings_by_size

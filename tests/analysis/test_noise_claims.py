@@ -7,7 +7,8 @@ import pytest
 from analysis.escape_times.study import analyse_escapes
 from analysis.gradient_noise.study import analyse_gradient_noise, parameter_frame
 from analysis.large_batch_noise.study import analyse_large_batches
-from analysis.report.page import ReportContext, write_report
+from analysis.report.content import ReportContext
+from analysis.report.page import write_report
 from analysis.result import AnalyseTableError, mean_over_seeds
 
 

@@ -9,7 +9,8 @@ from analysis.batch_regimes.plane import BEYOND, FIRST_STEP, GRADIENT_DESCENT
 from analysis.batch_regimes.report import batch_content
 from analysis.batch_regimes.study import analyse_batch_regimes
 from analysis.locating.window import Window
-from analysis.report.page import ReportContext, write_report
+from analysis.report.content import ReportContext
+from analysis.report.page import write_report
 
 SIZES = (64, 256, 1024, 4096)
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)

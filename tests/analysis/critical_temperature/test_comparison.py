@@ -12,7 +12,8 @@ import pytest
 from analysis import MeasurementTable, analyse_scaling
 from analysis.critical_temperature.comparison.report import comparison_content
 from analysis.critical_temperature.comparison.study import CompareStudiesError, compare_scalings
-from analysis.report.page import ReportContext, write_report
+from analysis.report.content import ReportContext
+from analysis.report.page import write_report
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from analysis.critical_temperature.test_error.edges import check_edges, with_edg
 from analysis.critical_temperature.test_error.logistic import LogisticLaw, fit_error_law
 from analysis.critical_temperature.test_error.onsets import ErrorOnsets, locate_error_onsets
 from analysis.curves import single_law
-from analysis.report.page import ReportContext
+from analysis.report.content import ReportContext
 
 Maker = Callable[..., pd.DataFrame]
 T_NOISE = 0.0049

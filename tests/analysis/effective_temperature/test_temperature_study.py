@@ -11,7 +11,8 @@ from analysis.claims import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED
 from analysis.effective_temperature.report import temperature_content
 from analysis.effective_temperature.study import analyse_temperatures
 from analysis.effective_temperature.table import TemperatureTable
-from analysis.report.page import ReportContext, draw_figures
+from analysis.report.content import ReportContext
+from analysis.report.page import draw_figures
 from analysis.table import ReadTableError
 
 LENGTH = 40

@@ -10,7 +10,7 @@ import pytest
 
 from analysis import MeasurementTable, analyse_scaling
 from analysis.critical_temperature.report import scaling_content
-from analysis.report.page import ReportContext
+from analysis.report.content import ReportContext
 
 Maker = Callable[..., pd.DataFrame]
 Change = Callable[[pd.DataFrame], pd.DataFrame]

@@ -9,7 +9,8 @@ from analysis.curves import build_curves
 from analysis.locating.minimum import locate_optimal_temperature
 from analysis.optimal_temperature.report import optimal_content
 from analysis.optimal_temperature.study import analyse_optimal_temperature
-from analysis.report.page import ReportContext, write_report
+from analysis.report.content import ReportContext
+from analysis.report.page import write_report
 
 K, AMPLITUDE = 0.7, 0.3
 DEPTH_OF_MINIMUM = 0.001

@@ -16,7 +16,8 @@ from analysis.perceptron_exponents.seed_means import SeedMeans, fit_growth, seed
 from analysis.perceptron_exponents.study import PerceptronResult, analyse_perceptron
 from analysis.perceptron_exponents.temperatures import fit_additive_law
 from analysis.perceptron_exponents.theory import PerceptronTheory
-from analysis.report.page import ReportContext, write_report
+from analysis.report.content import ReportContext
+from analysis.report.page import write_report
 from analysis.table import ReadTableError
 
 DIMENSION = 32

@@ -10,7 +10,8 @@ from analysis import MeasurementTable
 from analysis.locating.window import Window
 from analysis.phase_diagram.report import phase_content
 from analysis.phase_diagram.study import analyse_phase_diagram
-from analysis.report.page import ReportContext, write_report
+from analysis.report.content import ReportContext
+from analysis.report.page import write_report
 
 ALPHAS = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 EDGE = 3.0

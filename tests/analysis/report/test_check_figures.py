@@ -15,6 +15,7 @@ from analysis.effective_temperature.laws import fit_log_law
 from analysis.fits.alpha_law import fit_alpha_law
 from analysis.fits.forest import Forest, ForestRow, forest_data, rows_of_subsets
 from analysis.report.checks import diagnostics_figures, forest_figures
+from analysis.report.content import ReportContext
 from analysis.report.diagnostics import (
     Diagnostics,
     ends_of_runs,
@@ -23,7 +24,6 @@ from analysis.report.diagnostics import (
     spread_over_seeds,
     step_size_pairs,
 )
-from analysis.report.page import ReportContext
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,8 @@ import pytest
 
 from analysis import MeasurementTable, analyse_scaling
 from analysis.critical_temperature.report import scaling_content, write_scaling_report
-from analysis.report.page import ReportContext, WriteReportError, render_page
+from analysis.report.content import ReportContext
+from analysis.report.page import WriteReportError, render_page
 
 HOSTILE = "<script>alert('1')</script>"
 

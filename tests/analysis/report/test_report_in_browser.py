@@ -11,7 +11,7 @@ from page_checks import OVERFLOWING, TABLES_CUT, TEXT_OUTSIDE_DRAWING
 
 from analysis import MeasurementTable, analyse_scaling
 from analysis.critical_temperature.report import write_scaling_report
-from analysis.report.page import ReportContext
+from analysis.report.content import ReportContext
 
 HOSTILE = "<img src=x onerror=\"document.title='hacked'\"> ü ∂ </script> & 'quoted'"
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis import MeasurementTable
-from analysis.report.page import ReportContext
+from analysis.report.content import ReportContext
 from studies.kinds import KINDS as REGISTRY
 
 KINDS = ("phase-diagram", "batch-regimes", "optimal-temperature")

@@ -21,7 +21,8 @@ from page_checks import (
     TEXT_OUTSIDE_DRAWING,
 )
 
-from analysis.report.page import ReportContext, write_report
+from analysis.report.content import ReportContext
+from analysis.report.page import write_report
 from studies.experiments import load_experiment
 from studies.kinds import KINDS
 

@@ -2,24 +2,75 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from analysis.critical_temperature.adaptive_location import locate_by_posterior
-from analysis.critical_temperature.companion_laws import CompanionLaws
 from analysis.critical_temperature.comparison.batches import BatchComparison
-from analysis.critical_temperature.law import ADAPTIVE, ADAPTIVE_ONLY, ScalingLaw
-from analysis.critical_temperature.noise_onset import NoiseOnset
-from analysis.critical_temperature.test_error.onsets import DOWN, FRACTION, UP, ErrorOnsets
+from analysis.critical_temperature.law import ScalingLaw
+from analysis.critical_temperature.test_error.onsets import DOWN, FRACTION, UP
 from analysis.curves import Curves
+from analysis.fits.power_law import PowerLaw
+from analysis.key import Key
 from analysis.locating.located import (
     NOT_MEASURED,
     CriticalTemperature,
     CriticalTemperatures,
     fit_power_law,
 )
+
+ADAPTIVE = "adaptive"
+ADAPTIVE_ONLY = f"{NOT_MEASURED}: the adaptive design measures T_lazy(c) only"
+
+
+@dataclass(frozen=True)
+class AdaptiveLaw(ScalingLaw):
+    """T_lazy at the headline c from trainings with temperatures and seeds of their own.
+
+    Its `n_seeds` are the trainings close to the crossings.
+    """
+
+    @property
+    def is_adaptive(self) -> bool:
+        """True."""
+        return True
+
+    @property
+    def replicas(self) -> str:
+        """``58 trainings``, each with its own seed."""
+        return f"{len(self.curves.frame)} trainings"
+
+    def unmeasured(self) -> dict[Key, str]:
+        """Return that the companion laws, a_test and the collapse were not measured."""
+        keys = [self.key(name) for name in ("gamma", "delta", "b")]
+        keys += [self.key("a", name) for name in ("test", "collapse")]
+        return dict.fromkeys(keys, ADAPTIVE_ONLY)
+
+    def other_laws(self) -> list[tuple[CriticalTemperatures, PowerLaw]]:
+        """Return that T_noise and T_test were not measured, size by size."""
+        observable = self.lazy[self.headline].observable
+        names = (("noise", observable), (UP, "test_error"), (DOWN, "test_error"))
+        none = [self._unmeasured(*each) for each in names]
+        return [(each, replace(fit_power_law(each), shortage=ADAPTIVE_ONLY)) for each in none]
+
+    def _unmeasured(self, name: str, observable: str) -> CriticalTemperatures:
+        points = tuple(
+            CriticalTemperature.refuse(
+                self.curves, p, NOT_MEASURED, (None, None), "", n_replicas=0
+            )
+            for p in range(len(self.curves.sizes))
+        )
+        return CriticalTemperatures(
+            name=name,
+            observable=observable,
+            threshold=FRACTION if name in (UP, DOWN) else None,
+            definition=ADAPTIVE_ONLY,
+            points=points,
+            log_replicates=np.empty((0, len(points))),
+            n_clusters=1,
+        )
 
 
 def analyse_adaptive_law(
@@ -32,65 +83,17 @@ def analyse_adaptive_law(
     tolerance: float,
     n_bootstrap: int,
     seed: int,
-) -> ScalingLaw:
+) -> AdaptiveLaw:
     """Measure what an adaptive design holds: T_lazy at one c, and its power law."""
     lazy = locate_by_posterior(
         curves, threshold, tolerance=tolerance, n_samples=n_bootstrap, seed=seed
     )
-    none = [
-        _unmeasured(curves, name, observable, n_bootstrap)
-        for name, observable in (
-            ("noise", lazy.observable),
-            (UP, "test_error"),
-            (DOWN, "test_error"),
-        )
-    ]
-    fits = [replace(fit_power_law(each), shortage=ADAPTIVE_ONLY) for each in none]
-    return ScalingLaw(
+    return AdaptiveLaw(
         settings=settings,
         batch_size=batch_size,
         curves=curves,
         thresholds=(threshold,),
         lazy={threshold: lazy},
         fits={threshold: fit_power_law(lazy)},
-        noise=NoiseOnset(none[0], np.full((len(curves.sizes), 3), np.nan)),
-        noise_fit=fits[0],
-        companions=CompanionLaws(
-            None, None, None, np.full(n_bootstrap, np.nan), None, ADAPTIVE_ONLY
-        ),
         batches=batches,
-        onsets=ErrorOnsets(none[1], none[2], None),
-        onset_fits=dict(zip((UP, DOWN), fits[1:], strict=True)),
-        error_law=None,
-        collapse=None,
-        design=ADAPTIVE,
-    )
-
-
-def _unmeasured(
-    curves: Curves, name: str, observable: str, n_bootstrap: int
-) -> CriticalTemperatures:
-    points = tuple(
-        CriticalTemperature(
-            n_train=int(size),
-            value=None,
-            log_stderr=None,
-            bracket=(None, None),
-            n_replicas=0,
-            n_temperatures=int((curves.n_runs[p] > 0).sum()),
-            n_censored=int(curves.n_censored[p].sum()),
-            n_diverged=int(curves.n_diverged[p].sum()),
-            status=NOT_MEASURED,
-            message="",
-        )
-        for p, size in enumerate(curves.sizes)
-    )
-    return CriticalTemperatures(
-        name=name,
-        observable=observable,
-        threshold=FRACTION if name in (UP, DOWN) else None,
-        definition=ADAPTIVE_ONLY,
-        points=points,
-        log_replicates=np.full((n_bootstrap, len(points)), np.nan),
-        n_clusters=1,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from analysis.critical_temperature.grid_law import GridLaw
 from analysis.critical_temperature.law import ScalingLaw
 
 _ERRORS = "error bars are standard errors over {n} seeds, where larger than the symbol"
@@ -36,7 +37,7 @@ def critical_temperature_caption(law: ScalingLaw) -> str:
     )
 
 
-def collapse_caption(law: ScalingLaw) -> str:
+def collapse_caption(law: GridLaw) -> str:
     """Caption of the data collapse."""
     fit = law.collapse
     where = fit.a.fit_range if fit is not None and fit.a is not None else ""
@@ -70,7 +71,7 @@ def stability_caption(law: ScalingLaw) -> str:
     )
 
 
-def companion_caption(law: ScalingLaw) -> str:
+def companion_caption(law: GridLaw) -> str:
     """Caption of the companion laws."""
     fit = law.companions.weight_change
     where = fit.size_exponent.fit_range if fit is not None else ""

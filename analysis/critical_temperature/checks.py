@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from analysis.critical_temperature.grid_law import GridLaw
 from analysis.critical_temperature.law import ScalingLaw
 from analysis.estimates import Estimate
 from analysis.fits.forest import Forest, ForestRow, rows_of_subsets
@@ -22,7 +23,7 @@ from analysis.table import MeasurementTable
 def scaling_forests(law: ScalingLaw) -> tuple[Forest, ...]:
     """Return the choices of T_lazy and, apart, the exponents of the other temperatures."""
     main = Forest(r"exponent  $a$", _lazy_rows(law), systematic=law.systematic)
-    onsets = _onset_rows(law)
+    onsets = _onset_rows(law) if isinstance(law, GridLaw) else ()
     return (main, Forest(r"exponent  $a$", onsets, theory=0.0)) if onsets else (main,)
 
 
@@ -35,12 +36,12 @@ def _lazy_rows(law: ScalingLaw) -> tuple[ForestRow, ...]:
             name = rf"$T_\mathrm{{lazy}}({threshold:g})$"
             rows.append(ForestRow(name, exponent, threshold == law.headline))
     rows += rows_of_subsets("P", law.fit, f"{c} ", fewest=3)
-    if law.companions.predicted_exponent is not None:
-        rows.append(ForestRow(r"$\gamma/\delta$  ($c \to 0$)", law.companions.predicted_exponent))
-    return (*rows, *_collapse_rows(law))
+    if law.predicted_exponent is not None:
+        rows.append(ForestRow(r"$\gamma/\delta$  ($c \to 0$)", law.predicted_exponent))
+    return (*rows, *(_collapse_rows(law) if isinstance(law, GridLaw) else ()))
 
 
-def _onset_rows(law: ScalingLaw) -> tuple[ForestRow, ...]:
+def _onset_rows(law: GridLaw) -> tuple[ForestRow, ...]:
     """Exponents of the other temperatures, which need not share that of T_lazy."""
     fits = {
         r"$T_\mathrm{noise}$": law.noise_fit,
@@ -61,7 +62,7 @@ def _onset_rows(law: ScalingLaw) -> tuple[ForestRow, ...]:
     return tuple(rows)
 
 
-def _collapse_rows(law: ScalingLaw) -> tuple[ForestRow, ...]:
+def _collapse_rows(law: GridLaw) -> tuple[ForestRow, ...]:
     fit = law.collapse
     if fit is None or fit.a is None or not fit.determined:
         return ()

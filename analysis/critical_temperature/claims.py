@@ -8,6 +8,7 @@ its own beside it.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -19,8 +20,10 @@ from analysis.claims import (
     Light,
     Verdict,
 )
+from analysis.critical_temperature.adaptive_law import ADAPTIVE_ONLY
+from analysis.critical_temperature.grid_law import GridLaw
 from analysis.critical_temperature.law import ScalingLaw
-from analysis.critical_temperature.test_error.claims import error_claims
+from analysis.critical_temperature.test_error.claims import judge_fall, judge_rise
 from analysis.estimates import format_value, student_factor
 from analysis.fits.collapse import LARGEST_QUALITY
 from analysis.fits.collapse_quality import MINIMUM_OVERLAP
@@ -48,7 +51,7 @@ def lights(law: ScalingLaw) -> tuple[Light, ...]:
 
 def judge(law: ScalingLaw) -> dict[Key, Verdict]:
     """Return the verdicts of one law by key."""
-    return {
+    verdicts = {
         law.key("power_law"): _power_law(law),
         law.key("only_T_matters"): Verdict(
             f"The weight change depends on eta and B through T = eta/B alone{_where(law)}.",
@@ -57,12 +60,15 @@ def judge(law: ScalingLaw) -> dict[Key, Verdict]:
             LITERATURE,
             *_worst_ratio(law),
         ),
-        law.key("a_equals_gamma_over_delta"): _prediction(law),
-        law.key("T_noise_independent_of_P"): _noise_independence(law),
-        law.key("training_time_is_linear_in_T"): _training_time(law),
-        law.key("collapse"): _collapse(law),
-        **error_claims(law),
     }
+    for name, (text, source, judged) in _ON_A_GRID.items():
+        claim = f"{text.format(symbol=law.fit.symbol)}{_where(law)}."
+        verdicts[law.key(name)] = (
+            judged(claim, law)
+            if isinstance(law, GridLaw)
+            else Verdict(claim, NOT_ESTABLISHED, ADAPTIVE_ONLY, source)
+        )
+    return verdicts
 
 
 def _worst_ratio(law: ScalingLaw) -> tuple[float | None, float | None, float | None]:
@@ -76,8 +82,7 @@ def _worst_ratio(law: ScalingLaw) -> tuple[float | None, float | None, float | N
     return worst.ratio, error, math.log(worst.ratio) / worst.log_stderr
 
 
-def _training_time(law: ScalingLaw) -> Verdict:
-    claim = f"t* ~ T P^b: the presentations t*/T do not depend on T{_where(law)}."
+def _training_time(claim: str, law: GridLaw) -> Verdict:
     fit = law.companions.training_time
     if fit is None:
         reason = law.companions.refusal or "the table holds no training times"
@@ -96,8 +101,7 @@ def _training_time(law: ScalingLaw) -> Verdict:
     return Verdict(claim, NOT_ESTABLISHED, reason, LITERATURE, *numbers)
 
 
-def _collapse(law: ScalingLaw) -> Verdict:
-    claim = f"Above T_noise the weight changes of all P are one function of T P^a{_where(law)}."
+def _collapse(claim: str, law: GridLaw) -> Verdict:
     fit = law.collapse
     if fit is None or fit.a is None or fit.quality is None or not fit.overlaps:
         reason = law.unmeasured()[law.key("a", "collapse")]
@@ -207,9 +211,8 @@ def _power_law(law: ScalingLaw) -> Verdict:
     return Verdict(claim, ESTABLISHED, reason, LITERATURE, **numbers)
 
 
-def _prediction(law: ScalingLaw) -> Verdict:
+def _prediction(claim: str, law: GridLaw) -> Verdict:
     """Judge a = gamma/delta, which holds for c -> 0 and is known to fail at finite c."""
-    claim = f"a of {law.fit.symbol} equals gamma/delta{_where(law)}."
     difference = law.difference_from_prediction()
     predicted = law.companions.predicted_exponent
     if difference is None or predicted is None or law.fit.exponent is None:
@@ -248,8 +251,7 @@ def _drift_with_threshold(law: ScalingLaw, predicted: float) -> str:
     return f"; a(c) {trend} it for c → 0: {listed}"
 
 
-def _noise_independence(law: ScalingLaw) -> Verdict:
-    claim = f"T_noise does not depend on P{_where(law)}."
+def _noise_independence(claim: str, law: GridLaw) -> Verdict:
     fit = law.noise_fit
     if not fit.determined or fit.exponent is None:
         refused = "; ".join(p.message for p in law.noise.temperatures.refused if p.message)
@@ -272,3 +274,30 @@ def _noise_independence(law: ScalingLaw) -> Verdict:
         "it by two standard errors; more seeds or sizes would settle it"
     )
     return Verdict(claim, NOT_ESTABLISHED, reason, LITERATURE, *values)
+
+
+_ON_A_GRID: dict[str, tuple[str, str | None, Callable[[str, GridLaw], Verdict]]] = {
+    "a_equals_gamma_over_delta": ("a of {symbol} equals gamma/delta", LITERATURE, _prediction),
+    "T_noise_independent_of_P": ("T_noise does not depend on P", LITERATURE, _noise_independence),
+    "training_time_is_linear_in_T": (
+        "t* ~ T P^b: the presentations t*/T do not depend on T",
+        LITERATURE,
+        _training_time,
+    ),
+    "collapse": (
+        "Above T_noise the weight changes of all P are one function of T P^a",
+        LITERATURE,
+        _collapse,
+    ),
+    "T_test_up_independent_of_P": (
+        "The test error first rises at a temperature that does not depend on P",
+        None,
+        judge_rise,
+    ),
+    "a_test_equals_a": (
+        "The test error falls at T_c ~ P^-a with the a of the weight change",
+        LITERATURE,
+        judge_fall,
+    ),
+}
+"""Claims that only a grid of shared temperatures and seeds can settle: text, source, judge."""

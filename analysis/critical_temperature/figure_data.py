@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.arrays import BoolArray, FloatArray
+from analysis.critical_temperature.grid_law import GridLaw
 from analysis.critical_temperature.law import ScalingLaw
 from analysis.curves import mean_over_runs, stderr_over_runs
 from analysis.estimates import Estimate
@@ -51,7 +52,7 @@ def stability_data(law: ScalingLaw) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def collapse_data(law: ScalingLaw) -> pd.DataFrame:
+def collapse_data(law: GridLaw) -> pd.DataFrame:
     """Weight change of the collapse against T and against T P^a."""
     assert law.collapse is not None
     data, a = law.collapse.data, law.collapse.a
@@ -69,7 +70,7 @@ def collapse_data(law: ScalingLaw) -> pd.DataFrame:
     )
 
 
-def companion_data(law: ScalingLaw) -> pd.DataFrame:
+def companion_data(law: GridLaw) -> pd.DataFrame:
     """Weight change and presentations t*/T at every (P, T), and what entered the fits."""
     change, time = law.companions.weight_change, law.companions.training_time
     columns: dict[str, FloatArray | BoolArray] = {

@@ -18,6 +18,7 @@ from analysis.arrays import FloatArray
 from analysis.critical_temperature.adaptive_location import measured_curve
 from analysis.critical_temperature.collapse_figure import plot_collapse
 from analysis.critical_temperature.companion_laws import PlaneFit
+from analysis.critical_temperature.grid_law import GridLaw
 from analysis.critical_temperature.law import ScalingLaw
 from analysis.curves import mean_over_runs, stderr_over_runs
 from analysis.estimates import student_factor
@@ -61,7 +62,7 @@ def plot_weight_change(law: ScalingLaw) -> Figure:
     axes.annotate(
         f"c = {c:g}", (0.01, c), xycoords=("axes fraction", "data"), va="bottom", color=GREY
     )
-    onset = law.noise.geometric_mean
+    onset = law.noise_temperature
     if onset is not None:
         axes.axvline(onset, color=GREY, lw=0.8, ls=":")
         axes.annotate(
@@ -99,14 +100,14 @@ def plot_critical_temperatures(law: ScalingLaw) -> Figure:
 
 
 @styled
-def plot_law_collapse(law: ScalingLaw) -> Figure:
+def plot_law_collapse(law: GridLaw) -> Figure:
     """Weight change against T P^a, unscaled, and the quality S(a)."""
     assert law.collapse is not None
     return plot_collapse(law.collapse)
 
 
 @styled
-def plot_companion_laws(law: ScalingLaw) -> Figure:
+def plot_companion_laws(law: GridLaw) -> Figure:
     """Weight change over P^gamma against T; presentations t*/T against P."""
     change, time = law.companions.weight_change, law.companions.training_time
     assert change is not None
@@ -309,7 +310,7 @@ def _draw_training_time(axes: Axes, law: ScalingLaw, fit: PlaneFit) -> None:
     label_sizes(axes, sizes)
 
 
-def plot_test_error(law: ScalingLaw) -> Figure:
+def plot_test_error(law: GridLaw) -> Figure:
     """Mean test error against T, one curve per P."""
     figure = Figure(figsize=(6.4, 4.3), layout="constrained")
     axes = figure.subplots()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 from analysis.critical_temperature import captions, figure_data, figures
 from analysis.critical_temperature.checks import scaling_diagnostics, scaling_forests
 from analysis.critical_temperature.figures import plot_test_error
+from analysis.critical_temperature.grid_law import GridLaw
 from analysis.critical_temperature.law import ScalingLaw
 from analysis.critical_temperature.study import ScalingResult
 from analysis.critical_temperature.tables import exponent_table, model_table, temperature_tables
@@ -70,9 +72,9 @@ def scaling_content(result: ScalingResult, context: ReportContext) -> ReportCont
     )
 
 
-_Plot = Callable[[ScalingLaw], Figure]
-_Caption = Callable[[ScalingLaw], str]
-_DATA: dict[str, Callable[[ScalingLaw], pd.DataFrame]] = {
+_Plot = Callable[[Any], Figure]
+_Caption = Callable[[Any], str]
+_DATA: dict[str, Callable[[Any], pd.DataFrame]] = {
     "weight-change": figure_data.weight_change_data,
     "critical-temperature": figure_data.critical_temperature_data,
     "stability": figure_data.stability_data,
@@ -93,19 +95,20 @@ def _figures_of(law: ScalingLaw, result: ScalingResult) -> list[PlannedFigure]:
 
     chosen = [planned("weight-change", figures.plot_weight_change, captions.weight_change_caption)]
     if any(temperatures.located for temperatures in law.lazy.values()):
-        plot = figures.plot_critical_temperatures
+        plot: _Plot = figures.plot_critical_temperatures
         chosen.append(planned("critical-temperature", plot, captions.critical_temperature_caption))
-    if law.collapse is not None and law.collapse.overlaps:
+    grid = law if isinstance(law, GridLaw) else None
+    if grid is not None and grid.collapse is not None and grid.collapse.overlaps:
         chosen.append(planned("collapse", figures.plot_law_collapse, captions.collapse_caption))
     if any(fit.determined for fit in law.fits.values()):
         chosen.append(planned("stability", _plot_stability, captions.stability_caption))
-    if law.companions.weight_change is not None:
+    if grid is not None and grid.companions.weight_change is not None:
         plot = figures.plot_companion_laws
         chosen.append(planned("companion-laws", plot, captions.companion_caption))
     if law.batches.measured:
         plot = figures.plot_batch_comparison
         chosen.append(planned("batch-sizes", plot, captions.batch_caption))
-    if law.curves.has("test_error") and not law.is_adaptive:
+    if grid is not None and law.curves.has("test_error"):
         chosen.append(planned("test-error", plot_test_error, captions.test_error_caption))
     chosen += diagnostics_figures(scaling_diagnostics(law, result.table), suffix)
     return chosen

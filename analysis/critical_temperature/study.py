@@ -10,11 +10,12 @@ from typing import Any
 import pandas as pd
 
 from analysis.claims import Light, Verdict
-from analysis.critical_temperature.adaptive_law import analyse_adaptive_law
+from analysis.critical_temperature.adaptive_law import ADAPTIVE, analyse_adaptive_law
 from analysis.critical_temperature.adaptive_location import DEFAULT_TOLERANCE, is_adaptive
 from analysis.critical_temperature.claims import judge, lights
 from analysis.critical_temperature.comparison.batches import compare_batch_sizes
-from analysis.critical_temperature.law import ADAPTIVE, ScalingLaw, analyse_law
+from analysis.critical_temperature.grid_law import analyse_law
+from analysis.critical_temperature.law import ScalingLaw
 from analysis.curves import Curves, build_curves
 from analysis.estimates import Estimate, interval_text, json_number
 from analysis.fits.power_law import MINIMUM_SIZES
@@ -207,10 +208,11 @@ def analyse_scaling(
             }
             if design == ADAPTIVE or (design is None and is_adaptive(curves)):
                 c = thresholds[0]
-                law = analyse_adaptive_law(curves, c, comparison, tolerance=tolerance, **options)
+                laws.append(
+                    analyse_adaptive_law(curves, c, comparison, tolerance=tolerance, **options)
+                )
             else:
-                law = analyse_law(curves, thresholds, comparison, **options)
-            laws.append(law)
+                laws.append(analyse_law(curves, thresholds, comparison, **options))
     return ScalingResult(table, tuple(laws), n_bootstrap)
 
 

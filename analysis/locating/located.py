@@ -122,7 +122,7 @@ class CriticalTemperature:
             n,
             *_counts(curves, p),
             status=status,
-            message=f"{status} at {where or f'P={size}'}: {reason}",
+            message=f"{status} at {where or f'P={size}'}: {reason}" if reason else "",
             crossings=crossings,
         )
 

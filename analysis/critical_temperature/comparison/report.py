@@ -124,7 +124,7 @@ def plot_exponents(comparison: ScalingComparison) -> Figure:
     """Forest plot of a and gamma/delta by study."""
     rows = []
     for k, each in enumerate(comparison.laws):
-        predicted = each.law.companions.predicted_exponent
+        predicted = each.law.predicted_exponent
         if each.label in comparison.exponents():
             rows.append((each.label, comparison.exponents()[each.label], k, True))
         if predicted is not None:

@@ -16,24 +16,14 @@ from analysis.claims import (
     NOT_ESTABLISHED,
     Verdict,
 )
-from analysis.critical_temperature.law import ScalingLaw
+from analysis.critical_temperature.grid_law import GridLaw
 from analysis.estimates import student_factor
 from analysis.fits.power_law import FLAT, PowerLaw
-from analysis.key import Key
 from analysis.locating.located import CriticalTemperatures
 
 
-def error_claims(law: ScalingLaw) -> dict[Key, Verdict]:
-    """Return the verdicts on T_test,up and on the exponent of the fall, by key."""
-    return {
-        law.key("T_test_up_independent_of_P"): _rise(law),
-        law.key("a_test_equals_a"): _fall(law),
-    }
-
-
-def _rise(law: ScalingLaw) -> Verdict:
-    where = f" at {law.label}" if law.label else ""
-    claim = f"The test error first rises at a temperature that does not depend on P{where}."
+def judge_rise(claim: str, law: GridLaw) -> Verdict:
+    """Judge whether T_test,up depends on P."""
     onsets = law.onsets.up
     fit = law.onset_fits[onsets.name]
     if not fit.determined or fit.exponent is None:
@@ -54,9 +44,8 @@ def _rise(law: ScalingLaw) -> Verdict:
     return Verdict(claim, NOT_ESTABLISHED, reason, None, *numbers)
 
 
-def _fall(law: ScalingLaw) -> Verdict:
-    where = f" at {law.label}" if law.label else ""
-    claim = f"The test error falls at T_c ~ P^-a with the a of the weight change{where}."
+def judge_fall(claim: str, law: GridLaw) -> Verdict:
+    """Judge whether the fall shares the exponent of T_lazy."""
     fit = law.error_law
     if fit is None:
         reason = law.unmeasured()[law.key("a", "test")]

@@ -29,6 +29,7 @@ KERNEL_SOURCES = (
     "fluctuations",
     "images",
     "kernels",
+    "losses.py",
     "perceptron",
     "stopping.py",
 )

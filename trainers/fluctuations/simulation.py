@@ -17,7 +17,8 @@ from search_spaces import InvalidSettingError, Seeds
 from search_spaces.perceptron_dynamics import PerceptronDynamics
 from trainers.batches.selection import advance_selection
 from trainers.batches.streams import WORD_MASK, Purpose, generator
-from trainers.fluctuations.steps import LOSS_CODES, take_step
+from trainers.fluctuations.steps import take_step
+from trainers.losses import LOSS_CODES, derivative, value
 
 _REPLICA = 1 << 32
 RUNAWAY = 1e6
@@ -148,25 +149,16 @@ def summarise_margins(
     dynamics: PerceptronDynamics, h: np.ndarray, weights: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Return averages over samples from margins (R, M) and weights (R, N), each of shape (R,)."""
-    target = dynamics.target_margin
-    loss, slope = loss_and_slope(dynamics.loss, h, target)
+    loss, target = dynamics.loss, dynamics.target_margin
     return {
-        "loss": loss.mean(axis=1),
-        "squared_slope": (slope**2).mean(axis=1),
+        "loss": value(loss, h, target).mean(axis=1),
+        "squared_slope": (derivative(loss, h, target) ** 2).mean(axis=1),
         "violated": (h < target).mean(axis=1),
         "error": (h < 0).mean(axis=1),
         "mean_margin": h.mean(axis=1),
         "norm": (weights**2).mean(axis=1),
         "alignment": weights.mean(axis=1),
     }
-
-
-def loss_and_slope(loss: str, h: np.ndarray, target: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return l(h) and l'(h)."""
-    if loss == "logistic":
-        return np.logaddexp(0.0, -h), -1.0 / (1.0 + np.exp(h))
-    slope = np.minimum(h - target, 0.0) if loss == "quadratic_hinge" else h - target
-    return 0.5 * slope**2, slope
 
 
 @dataclass(frozen=True)

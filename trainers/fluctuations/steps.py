@@ -10,18 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from trainers.compiled.compilation import compiled
-
-LOSS_CODES = {"quadratic_hinge": 0, "logistic": 1, "square": 2}
-
-
-@compiled(inline="always")
-def margin_slope(loss, h, target):
-    """Return l'(h) for a loss of LOSS_CODES."""
-    if loss == 0:
-        return h - target if h < target else 0.0
-    if loss == 1:
-        return -1.0 / (1.0 + np.exp(h))
-    return h - target
+from trainers.losses import QUADRATIC_HINGE, pull
 
 
 @compiled(fastmath=True)
@@ -40,7 +29,7 @@ def take_step(x, weights, active, stream, rate, ridge, loss, target, field, kick
     rate, ridge : float
         eta and lambda.
     loss : int
-        Of LOSS_CODES.
+        Of :data:`trainers.losses.LOSS_CODES`.
     target : float
         kappa.
     field : float64 array (R, N)
@@ -64,11 +53,12 @@ def take_step(x, weights, active, stream, rate, ridge, loss, target, field, kick
             h = 0.0
             for i in range(n):
                 h += w[i] * row[i]
-            g = weight * root * margin_slope(loss, h * root, target)
-            if g != 0.0:
+            margin = h * root
+            if loss != QUADRATIC_HINGE or margin < target:
+                g = weight * root * pull(loss, margin, target)
                 total = gradient[r]
                 for i in range(n):
-                    total[i] += g * row[i]
+                    total[i] -= g * row[i]
     for r in range(copies):
         w, total, force = weights[r], gradient[r], field[r]
         for i in range(n):

@@ -21,8 +21,8 @@ from trainers.compiled.alignment import aligned_empty
 from trainers.images.cnn import image_outputs
 from trainers.images.layout import Layout, layout_of, padded_width
 from trainers.images.sgd import run_images, run_selected_images
-from trainers.kernels.look_ahead import LOSS_CODES
 from trainers.kernels.sgd import DIVERGED, FITTED, squared_changes_by_layer
+from trainers.losses import LOSS_CODES
 from trainers.measurement import Measurement, error_fraction, margin_quantiles
 from trainers.models.cnn import check_known, initial_filters
 from trainers.models.replica import Replica, layer_scales

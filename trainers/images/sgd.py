@@ -20,9 +20,9 @@ from trainers.images.cnn import (
     image_output,
     transpose_filters,
 )
-from trainers.kernels.look_ahead import QUADRATIC_HINGE
 from trainers.kernels.selection import fill_selections, selection_buffer
 from trainers.kernels.sgd import DIVERGED, FITTED, STEP_BUDGET, squared_weight_change
+from trainers.losses import pull
 from trainers.stopping import DIVERGENCE_CHECK
 
 _BUFFERED_DRAWS = 1024
@@ -71,9 +71,7 @@ def _collect(batch, sample, network, layout, law, version, known, counters, buff
             continue
         if n == 0:
             transpose_filters(network[1], work[1])
-        slope = rate * y[p]
-        if loss == QUADRATIC_HINGE:
-            slope *= one - margin
+        slope = rate * y[p] * pull(loss, margin, one)
         add_image_gradient(slope, x, p, network, layout, trace, features, work, gradient)
         n += 1
     return n

@@ -23,7 +23,7 @@ from trainers.batches.streams import WORD_MASK
 from trainers.compiled.activations import CODES
 from trainers.kernels.every_step import run_every_step
 from trainers.kernels.jump import run_jump
-from trainers.kernels.look_ahead import LOSS_CODES, smallest_margin
+from trainers.kernels.look_ahead import smallest_margin
 from trainers.kernels.mlp import fits_tiles
 from trainers.kernels.preparation import (
     Outputs,
@@ -45,6 +45,7 @@ from trainers.kernels.sgd import (
     squared_changes_by_layer,
     squared_weight_change,
 )
+from trainers.losses import LOSS_CODES
 from trainers.measurement import Measurement, error_fraction, margin_quantiles
 from trainers.models.replica import Replica, initial_parameters, layer_scales
 from trainers.stopping import (

@@ -24,14 +24,11 @@ from trainers.kernels.mlp import (
     fixed_output,
     listed_outputs,
 )
+from trainers.losses import LOGISTIC, pull
 
 SAFE, QUEUED, INERT, CANDIDATE, VIOLATOR = 0, 1, 2, 3, 4
 VERSION = 8
 """Distance between the statuses of successive versions."""
-
-HINGE, QUADRATIC_HINGE, LOGISTIC = 0, 1, 2
-LOSS_CODES = {"hinge": HINGE, "quadratic_hinge": QUADRATIC_HINGE, "logistic": LOGISTIC}
-"""Codes by the names of :data:`search_spaces.choices.LOSSES`."""
 
 
 @compiled(counted=False)
@@ -205,12 +202,7 @@ def apply_batch(batch, sample, law, version, status, network, squares, arrays):
         if f == zero and network[3].shape[0] == 0:
             status[p] = known + INERT
             continue
-        slope = one
-        if loss == QUADRATIC_HINGE:
-            slope = one - margin
-        elif loss == LOGISTIC:
-            slope = one / (one + np.exp(margin))
-        slopes[n] = rate * y[p] * slope
+        slopes[n] = rate * y[p] * pull(loss, margin, one)
         members[n] = p
         n += 1
     for k in range(n):

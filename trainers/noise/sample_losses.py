@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from search_spaces import InvalidSettingError, Point
+from trainers.losses import value as margin_losses
 from trainers.models.cnn import check_cnn
 from trainers.models.functions import network_output
 from trainers.models.replica import GAINS, Replica
@@ -89,11 +90,11 @@ def replica_loss(replica: Replica, labels: torch.Tensor | None = None) -> Sample
     x = torch.tensor(replica.x_train, dtype=dtype)
     y = torch.tensor(replica.y_train, dtype=dtype) if labels is None else labels.to(dtype)
     f0 = predictor(replica_parameters(replica), x)
-    penalty = MARGIN_LOSSES[point.loss]
 
     def evaluate(parameters: Parameters, indices: torch.Tensor) -> torch.Tensor:
         f = predictor(parameters, x[indices])
-        return penalty(y[indices] * point.alpha * (f - f0[indices])) / point.alpha
+        margins = y[indices] * point.alpha * (f - f0[indices])
+        return margin_losses(point.loss, margins) / point.alpha
 
     return SampleLoss(replica_parameters(replica), len(replica.y_train), evaluate)
 
@@ -193,11 +194,3 @@ def module_loss(
 
     start = {name: w.detach().clone() for name, w in module.named_parameters()}
     return SampleLoss(start, len(y), evaluate)
-
-
-MARGIN_LOSSES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "hinge": lambda margin: torch.relu(1 - margin),
-    "quadratic_hinge": lambda margin: torch.relu(1 - margin) ** 2 / 2,
-    "logistic": lambda margin: torch.nn.functional.softplus(-margin),
-}
-"""l(m) by the names of :data:`search_spaces.choices.LOSSES`."""

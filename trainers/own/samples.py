@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from search_spaces import InvalidSettingError
-from trainers.noise.sample_losses import MARGIN_LOSSES
+from trainers.losses import value as margin_losses
 
 OutputLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Maps outputs (n, ...) and targets (n, ...) to losses (n,)."""
@@ -84,7 +84,7 @@ class Predictor:
         """
         if isinstance(self.loss, str):
             margins = self.margins(predictions, samples.labels)
-            return MARGIN_LOSSES[self.loss](margins) / self.scale
+            return margin_losses(self.loss, margins) / self.scale
         values = self.loss(predictions, samples.targets)
         if not isinstance(values, torch.Tensor) or values.shape != (len(samples),):
             shape = tuple(values.shape) if isinstance(values, torch.Tensor) else type(values)

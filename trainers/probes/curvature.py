@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch.nn.functional import softplus
 
 from search_spaces import Point
 from trainers.batches.streams import Purpose, generator
+from trainers.losses import derivative, second_derivative, value
 from trainers.models.functions import OutputJacobian, output
 
 _CHUNK_BYTES = 2**26
@@ -41,7 +41,7 @@ class Curvature:
         with torch.no_grad():
             self._f0 = output(start, x, point.activation)
         self._margins = y * point.alpha * (output(self._weights, x, point.activation) - self._f0)
-        loss = _loss(point.loss, self._margins).mean() / point.alpha
+        loss = value(point.loss, self._margins).mean() / point.alpha
         self._gradients = torch.autograd.grad(loss, self._weights, create_graph=True)
         self.gradient = _flat(self._gradients).detach()
 
@@ -70,7 +70,7 @@ class Curvature:
         in each of its weights, so that the second part has no diagonal.
         """
         with torch.no_grad():
-            bend = _second_derivative(self._point.loss, self._margins) * self._point.alpha
+            bend = second_derivative(self._point.loss, self._margins) * self._point.alpha
             trace = float((bend * self._tangent_diagonal()).mean())
         if self._point.activation == "relu":
             return trace
@@ -91,9 +91,7 @@ class Curvature:
 
     def _slopes(self) -> torch.Tensor:
         """Return dl/df / alpha of every training point, shape (P,)."""
-        margins = self._margins.detach().requires_grad_()
-        (slopes,) = torch.autograd.grad(_loss(self._point.loss, margins).sum(), margins)
-        return slopes * self._y
+        return derivative(self._point.loss, self._margins.detach()) * self._y
 
     def _tangent_diagonal(self) -> torch.Tensor:
         """Return |grad f|^2 of every training point, shape (P,)."""
@@ -117,19 +115,3 @@ class Curvature:
 
 def _flat(parts: Sequence[torch.Tensor]) -> torch.Tensor:
     return torch.cat([part.reshape(-1) for part in parts])
-
-
-def _loss(name: str, margins: torch.Tensor) -> torch.Tensor:
-    if name == "logistic":
-        return softplus(-margins)
-    if name == "quadratic_hinge":
-        return torch.relu(1 - margins).square() / 2
-    return torch.relu(1 - margins)
-
-
-def _second_derivative(name: str, margins: torch.Tensor) -> torch.Tensor:
-    if name == "logistic":
-        return torch.sigmoid(margins) * torch.sigmoid(-margins)
-    if name == "quadratic_hinge":
-        return (margins < 1).to(margins.dtype)
-    return torch.zeros_like(margins)

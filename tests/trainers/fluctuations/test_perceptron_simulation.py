@@ -13,10 +13,10 @@ from trainers.fluctuations.simulation import (
     PerceptronRun,
     draw_samples,
     draw_weights,
-    loss_and_slope,
     replica_seeds,
     simulate,
 )
+from trainers.losses import derivative
 
 SMALL = PerceptronDynamics(n_weights=60, load=2.0, active_fraction=0.4, ridge=0.2)
 
@@ -26,7 +26,7 @@ def textbook(d, seed, n_steps, field=0.0):
     x, w = draw_samples(d, seed).astype(float), draw_weights(d, seed)
     masks = selection_masks(seed, n_steps, d.n_samples, d.active_fraction, d.flips)
     for mask in masks:
-        _, slope = loss_and_slope(d.loss, x @ w / np.sqrt(w.size), d.target_margin)
+        slope = derivative(d.loss, x @ w / np.sqrt(w.size), d.target_margin)
         force = x.T @ (mask / d.active_fraction * slope) / np.sqrt(w.size)
         w = w - d.learning_rate * (d.ridge * w + force - field)
     return w

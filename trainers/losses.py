@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import expit
 
 from trainers.compiled.compilation import compiled
 
@@ -80,6 +79,8 @@ class _Functions(NamedTuple):
 
 def _functions_for(values: Any) -> _Functions:
     if isinstance(values, np.ndarray):
+        from scipy.special import expit
+
         return _Functions(
             lambda x: np.maximum(x, 0.0),
             lambda x: np.logaddexp(0.0, x),

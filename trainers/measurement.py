@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from trainers.stopping import StopReason
+from search_spaces import Point
+from trainers.stopping import StopReason, check_interval, presentations
 
 CURVE = "curve"
 """The one entry of a record that is no scalar; tables leave it out."""
@@ -63,6 +65,46 @@ class Measurement:
     """Columns of the point's observables (:mod:`trainers.probes.measure`)."""
     curve: tuple[tuple[float, ...], ...] | None = None
     """Entries of CURVE_COLUMNS at log-spaced times, the last one at the end."""
+
+    @classmethod
+    def of(
+        cls,
+        point: Point,
+        backend: str,
+        reason: StopReason,
+        counts: Sequence[int],
+        margins: np.ndarray,
+        **observables: Any,
+    ) -> Self:
+        """Return what a training measured.
+
+        Parameters
+        ----------
+        counts
+            Index of the last step that moved the weights, number of those that did, and number
+            of samples that pulled in them.
+        margins
+            y F of the training points.
+        observables
+            All other fields, and those that replace what `point` and `margins` tell.
+        """
+        n_steps, n_updates, n_violators = counts
+        interval = check_interval(point)
+        told = {
+            "training_time": point.learning_rate * n_steps,
+            "n_presentations": presentations(point, n_steps),
+            "margin_min": float(margins.min()),
+            "training_time_resolution": interval if interval > 1 else None,
+            **margin_quantiles(margins),
+        }
+        return cls(
+            backend=backend,
+            stop_reason=reason,
+            n_steps=n_steps,
+            n_updates=n_updates,
+            n_violators_used=n_violators,
+            **(told | observables),
+        )
 
     def to_row(self) -> dict[str, Any]:
         """Return plain Python scalars; a value that is not finite becomes None.

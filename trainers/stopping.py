@@ -31,9 +31,23 @@ class StopReason(StrEnum):
     """An output was not finite, or the weights moved further than any stable training does."""
 
 
+FITTED, STEP_BUDGET, DIVERGED = 0, 1, 2
+"""Codes that compiled loops return."""
+STOP_REASONS = {
+    FITTED: StopReason.FITTED,
+    STEP_BUDGET: StopReason.STEP_BUDGET,
+    DIVERGED: StopReason.DIVERGED,
+}
+
+
 def divergence_limit(alpha: float) -> float:
     """Return the relative weight change beyond which a training counts as diverged."""
     return 30.0 if alpha >= 1 else 300.0
+
+
+def settled_reason(reason: StopReason, alpha: float, change: float) -> StopReason:
+    """Return DIVERGED where the relative weight change is none of a stable training."""
+    return reason if change <= divergence_limit(alpha) else StopReason.DIVERGED
 
 
 def step_limit(point: Point) -> int:

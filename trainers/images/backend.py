@@ -21,12 +21,12 @@ from trainers.compiled.alignment import aligned_empty
 from trainers.images.cnn import image_outputs
 from trainers.images.layout import Layout, layout_of, padded_width
 from trainers.images.sgd import run_images, run_selected_images
-from trainers.kernels.sgd import DIVERGED, FITTED, squared_changes_by_layer
+from trainers.kernels.sgd import squared_changes_by_layer
 from trainers.losses import LOSS_CODES
-from trainers.measurement import Measurement, error_fraction, margin_quantiles
+from trainers.measurement import Measurement, error_fraction
 from trainers.models.cnn import check_known, initial_filters
 from trainers.models.replica import Replica, layer_scales
-from trainers.stopping import StopReason, divergence_limit, presentations, step_limit
+from trainers.stopping import STOP_REASONS, divergence_limit, settled_reason, step_limit
 
 Network = tuple[np.ndarray, ...]
 
@@ -104,25 +104,21 @@ def train_images(replica: Replica) -> Measurement:
     test = start.images(replica.x_test, replica.y_test)
     network = tuple(matrix.copy() for matrix in start.network)
     norms = start.squared_norms(network)
-    code, n_steps, n_updates, n_violators = _run(replica, start, train, network, norms.sum())
+    code, *counts = _run(replica, start, train, network, norms.sum())
     changes, predictor = start.squared_changes(network), start.predictor(train, network)
     relative = float(np.sqrt(changes.sum() / norms.sum()))
     with np.errstate(over="ignore", invalid="ignore"):
         margins = train.labels * train.labels.dtype.type(point.alpha) * predictor
-    return Measurement(
-        backend="numba",
-        stop_reason=_stop_reason(code, relative <= divergence_limit(point.alpha)),
+    return Measurement.of(
+        point,
+        "numba",
+        settled_reason(STOP_REASONS[code], point.alpha, relative),
+        counts,
+        margins,
         relative_weight_change=relative,
         weight_norm=float(np.sqrt(start.squared_norms(network).sum())),
-        training_time=point.learning_rate * n_steps,
-        n_steps=n_steps,
-        n_presentations=presentations(point, n_steps),
-        n_updates=n_updates,
-        n_violators_used=n_violators,
         test_error=error_fraction(test.labels, start.predictor(test, network)),
         train_error=error_fraction(train.labels, predictor),
-        margin_min=float(margins.min()),
-        **margin_quantiles(margins),
         layer_weight_change=tuple(np.sqrt(changes / norms).tolist()),
     )
 
@@ -184,9 +180,3 @@ def _run(
     seed = np.uint64(replica.batch_seed & WORD_MASK)
     draw = (seed, point.batch_size, SAMPLING_CODES[point.sampling])
     return run_images(*common, draw, limits)
-
-
-def _stop_reason(code: int, stable: bool) -> StopReason:
-    if code == DIVERGED or not stable:
-        return StopReason.DIVERGED
-    return StopReason.FITTED if code == FITTED else StopReason.STEP_BUDGET

@@ -21,9 +21,9 @@ from trainers.images.cnn import (
     transpose_filters,
 )
 from trainers.kernels.selection import fill_selections, selection_buffer
-from trainers.kernels.sgd import DIVERGED, FITTED, STEP_BUDGET, squared_weight_change
+from trainers.kernels.sgd import squared_weight_change
 from trainers.losses import pull
-from trainers.stopping import DIVERGENCE_CHECK
+from trainers.stopping import DIVERGED, DIVERGENCE_CHECK, FITTED, STEP_BUDGET
 
 _BUFFERED_DRAWS = 1024
 _UPDATES, _LAST_STEP, _VIOLATORS, _SAFE, _INERT = range(5)

@@ -36,32 +36,27 @@ from trainers.kernels.preparation import (
 from trainers.kernels.selection import run_selected, run_selected_every_step
 from trainers.kernels.sgd import (
     ADAPTIVE,
-    DIVERGED,
-    FITTED,
     FULL_CHECK,
-    STEP_BUDGET,
     rounding_unit,
     run_sgd,
     squared_changes_by_layer,
     squared_weight_change,
 )
 from trainers.losses import LOSS_CODES
-from trainers.measurement import Measurement, error_fraction, margin_quantiles
+from trainers.measurement import Measurement, error_fraction
 from trainers.models.replica import Replica, initial_parameters, layer_scales
 from trainers.stopping import (
+    FITTED,
+    STEP_BUDGET,
+    STOP_REASONS,
     StopReason,
     check_interval,
     divergence_limit,
     presentations,
     recorded_steps,
+    settled_reason,
     step_limit,
 )
-
-_STOP_REASONS = {
-    FITTED: StopReason.FITTED,
-    STEP_BUDGET: StopReason.STEP_BUDGET,
-    DIVERGED: StopReason.DIVERGED,
-}
 
 Network = tuple[np.ndarray, ...]
 
@@ -110,24 +105,24 @@ def solve(
     else:
         course = run(Course(STEP_BUDGET, 0, 0, 0), 0, step_limit(point))
     relative = _relative_change(problem, network)
-    diverged = course.code == DIVERGED or not relative <= divergence_limit(point.alpha)
-    interval = check_interval(point)
+    reason = settled_reason(STOP_REASONS[course.code], point.alpha, relative)
     # A tile computes the same f whatever its other points are; a block of a BLAS does not.
     if course.code == FITTED and fits_tiles(network[2].shape[0], network[2].itemsize):
         f_train = Outputs(latest, tolerance[1])
     else:
         f_train = outputs(problem.train[0], network, point.activation)
-    return Measurement(
-        backend="numba",
-        stop_reason=StopReason.DIVERGED if diverged else _STOP_REASONS[course.code],
+    predictor = f_train.values - problem.train[2]
+    with np.errstate(over="ignore"):
+        margins = problem.train[1] * network[2].dtype.type(point.alpha) * predictor
+    return Measurement.of(
+        point,
+        "numba",
+        reason,
+        (course.n_steps, course.n_updates, course.n_violators),
+        margins,
         relative_weight_change=relative,
-        n_steps=course.n_steps,
-        n_updates=course.n_updates,
-        n_violators_used=course.n_violators,
-        training_time=point.learning_rate * course.n_steps,
-        n_presentations=presentations(point, course.n_steps),
-        training_time_resolution=interval if interval > 1 else None,
-        requested=_requested(problem, network, course.code == FITTED and not diverged),
+        train_error=error_fraction(problem.train[1], predictor),
+        requested=_requested(problem, network, reason == StopReason.FITTED),
         curve=tuple(curve) if "curves" in point.observables else None,
         **_final(problem, network, f_train),
     )
@@ -209,26 +204,21 @@ def _relative_change(problem: Problem, network: Network) -> float:
 
 
 def _final(problem: Problem, network: Network, f_train: Outputs) -> dict[str, Any]:
-    """Return weight norm, change by layer, errors and margins at the final weights."""
+    """Return weight norm, change by layer, test error and smallest margin at the end."""
     start, activation = problem.start, problem.point.activation
-    (_, y_train, f0_train), (x_test, y_test, f0_test) = problem.train, problem.test
+    x_test, y_test, f0_test = problem.test
     alpha = network[2].dtype.type(problem.point.alpha)
     zero = tuple(np.zeros_like(matrix) for matrix in network)
     layers = squared_changes_by_layer(network, start.network, start.squares)
     f_test = outputs(x_test, network, activation)
     law = (alpha, alpha, 0, CODES[activation], problem.amplification)
     slack = rounding_unit(network, law) * np.sqrt(max(f_train.largest, problem.largest))
-    predictor = f_train.values - f0_train
-    with np.errstate(over="ignore"):
-        margins = y_train * alpha * predictor
     return {
         "weight_norm": float(np.sqrt(squared_weight_change(network, zero, start.squares))),
         "test_error": error_fraction(y_test, f_test.values - f0_test),
-        "train_error": error_fraction(y_train, predictor),
         "margin_min": smallest_margin(
             problem.train, f_train.values, alpha, slack, network, CODES[activation]
         ),
-        **margin_quantiles(margins),
         "layer_weight_change": tuple(np.sqrt(layers / start.layer_squares).tolist()),
     }
 

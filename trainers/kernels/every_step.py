@@ -12,13 +12,10 @@ from trainers.batches.fixed_size import fill_batches
 from trainers.compiled.compilation import compiled
 from trainers.kernels.look_ahead import apply_batch, classify, settle, step_arrays
 from trainers.kernels.sgd import (
-    DIVERGED,
-    FITTED,
-    STEP_BUDGET,
     rounding_unit,
     squared_weight_change,
 )
-from trainers.stopping import DIVERGENCE_CHECK
+from trainers.stopping import DIVERGED, DIVERGENCE_CHECK, FITTED, STEP_BUDGET
 
 _BUFFERED_DRAWS = 1024
 

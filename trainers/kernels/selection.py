@@ -31,14 +31,11 @@ from trainers.kernels.look_ahead import (
 )
 from trainers.kernels.mlp import overhead_rows
 from trainers.kernels.sgd import (
-    DIVERGED,
-    FITTED,
-    STEP_BUDGET,
     look_ahead_target,
     rounding_unit,
     squared_weight_change,
 )
-from trainers.stopping import DIVERGENCE_CHECK
+from trainers.stopping import DIVERGED, DIVERGENCE_CHECK, FITTED, STEP_BUDGET
 
 _BUFFERED_STEPS = 256
 _BUFFERED_DRAWS = 1024

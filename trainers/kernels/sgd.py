@@ -32,15 +32,13 @@ from trainers.kernels.look_ahead import (
 )
 from trainers.kernels.mlp import fits_tiles, overhead_rows, squared_distance
 from trainers.kernels.tile_scan import scan_tiles
-from trainers.stopping import DIVERGENCE_CHECK
+from trainers.stopping import DIVERGED, DIVERGENCE_CHECK, FITTED, STEP_BUDGET
 
 ADAPTIVE = 0
 """Look-ahead that follows the observed fraction of candidates."""
 FULL_CHECK = 0.9
 """Fraction of P known at the present weights beyond which all the others are evaluated."""
 
-FITTED, STEP_BUDGET, DIVERGED = 0, 1, 2
-"""Codes that :func:`run_sgd` returns."""
 _BUFFERED_DRAWS = 1024
 # Rounding of the block path stays below a fifth of this many units of eps (L+1) |w| |a_L|.
 _ROUNDING_FACTOR = 4.0

@@ -17,18 +17,15 @@ from search_spaces.choices import SELECTIONS
 from trainers.batches.selection import draw_of
 from trainers.batches.streams import WORD_MASK
 from trainers.data import dataset_of, signed_inputs
-from trainers.measurement import Measurement, margin_quantiles
+from trainers.measurement import Measurement
 from trainers.perceptron.events import (
-    DIVERGED,
-    FITTED,
-    STEP_BUDGET,
     TRAJECTORY,
     fill_products,
     run_perceptron,
 )
 from trainers.perceptron.selection import run_selected_perceptron
 from trainers.perceptron.sequential import run_sequential
-from trainers.stopping import StopReason, presentations, step_limit
+from trainers.stopping import STOP_REASONS, step_limit
 
 UPDATE_LIMIT = 10**9
 """Updates after which a run is censored: a quarter of an hour at least."""
@@ -36,11 +33,6 @@ _TRAINABLE = {
     "loss": ("hinge",),
     "bias": (False,),
     "observables": ((),),
-}
-_STOP_REASONS = {
-    FITTED: StopReason.FITTED,
-    STEP_BUDGET: StopReason.STEP_BUDGET,
-    DIVERGED: StopReason.DIVERGED,
 }
 
 
@@ -155,22 +147,18 @@ def train_perceptron(
         result = run_perceptron(problem.z, problem.signals, problem.radius, *law, *batches, *end)
     else:
         result = run_sequential(problem.z, *law, *batches, *end)
-    code, n_steps, n_updates, n_violators, _ = result
+    code, *counts, _ = result
     margins, margins_test = margins_of(problem.z, w), margins_of(problem.z_test, w)
-    return PerceptronMeasurement(
-        backend="numba",
-        stop_reason=_STOP_REASONS[code],
+    return PerceptronMeasurement.of(
+        point,
+        "numba",
+        STOP_REASONS[code],
+        counts,
+        point.alpha * margins,
         relative_weight_change=math.nan,  # w0 = 0
         weight_norm=float(np.linalg.norm(w)),
-        training_time=point.learning_rate * n_steps,
-        n_steps=n_steps,
-        n_presentations=presentations(point, n_steps),
-        n_updates=n_updates,
-        n_violators_used=n_violators,
         test_error=_error(margins_test),
         train_error=_error(margins),
-        margin_min=point.alpha * float(margins.min()),
-        **margin_quantiles(point.alpha * margins),
         **_signal(point, w, trajectory),
     )
 

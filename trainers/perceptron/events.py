@@ -30,9 +30,8 @@ from trainers.batches.events import (
     suspects_in_batch,
 )
 from trainers.compiled.compilation import compiled
+from trainers.stopping import DIVERGED, FITTED, STEP_BUDGET
 
-FITTED, STEP_BUDGET, DIVERGED = 0, 1, 2
-"""Codes that :func:`run_perceptron` returns."""
 STEP, LAST_STEP, UPDATES, VIOLATORS, EVALUATED = 0, 1, 2, 3, 4
 """Places of the counters: present step, last step that moved w, updates, violators, points."""
 TRAJECTORY = 48

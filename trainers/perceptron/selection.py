@@ -11,12 +11,9 @@ import numpy as np
 from trainers.batches.selection import advance_selection
 from trainers.compiled.compilation import compiled
 from trainers.perceptron.events import (
-    DIVERGED,
     EVALUATED,
-    FITTED,
     LAST_STEP,
     STEP,
-    STEP_BUDGET,
     UPDATES,
     VIOLATORS,
     move,
@@ -24,6 +21,7 @@ from trainers.perceptron.events import (
     record,
 )
 from trainers.perceptron.sequential import is_fitted
+from trainers.stopping import DIVERGED, FITTED, STEP_BUDGET
 
 
 @compiled()

@@ -11,18 +11,16 @@ import numpy as np
 from trainers.batches.fixed_size import fill_batches
 from trainers.compiled.compilation import compiled
 from trainers.perceptron.events import (
-    DIVERGED,
     EVALUATED,
-    FITTED,
     LAST_STEP,
     STEP,
-    STEP_BUDGET,
     UPDATES,
     VIOLATORS,
     move,
     product,
     record,
 )
+from trainers.stopping import DIVERGED, FITTED, STEP_BUDGET
 
 _BUFFERED_DRAWS = 1024
 

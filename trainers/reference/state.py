@@ -7,16 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from trainers.measurement import Measurement, error_fraction, margin_quantiles
+from trainers.measurement import Measurement, error_fraction
 from trainers.models.functions import network_output
 from trainers.models.replica import Replica
 from trainers.probes.measure import measure_probes
 from trainers.stopping import (
     StopReason,
-    check_interval,
     divergence_limit,
     presentations,
     recorded_steps,
+    settled_reason,
     step_limit,
 )
 
@@ -91,31 +91,26 @@ class TorchState:
         self, reason: StopReason, n_steps: int, n_updates: int, n_violators: int
     ) -> Measurement:
         """Return what the training measured, after its last step."""
-        point, interval = self.point, check_interval(self.point)
+        point = self.point
         wanted = "curves" in point.observables
         if reason == StopReason.STEP_BUDGET:
             self.record_until(step_limit(point))
         elif wanted:
             self._record(n_steps)
-        if not self.is_stable():
-            reason = StopReason.DIVERGED
+        change = self.relative_weight_change()
+        reason = settled_reason(reason, point.alpha, change)
         margins = self.margins().numpy()
         layers = layer_norms(self._moved()) / layer_norms(self.start)
-        return Measurement(
-            backend="torch",
-            stop_reason=reason,
-            relative_weight_change=self.relative_weight_change(),
+        return Measurement.of(
+            point,
+            "torch",
+            reason,
+            (n_steps, n_updates, n_violators),
+            margins,
+            relative_weight_change=change,
             weight_norm=float(np.linalg.norm(layer_norms(self.weights))),
-            training_time=point.learning_rate * n_steps,
-            n_steps=n_steps,
-            n_presentations=presentations(point, n_steps),
-            n_updates=n_updates,
-            n_violators_used=n_violators,
             **self._errors(),
-            margin_min=float(margins.min()),
-            **margin_quantiles(margins),
             layer_weight_change=tuple(layers.tolist()),
-            training_time_resolution=interval if interval > 1 else None,
             requested=self._requested(reason == StopReason.FITTED),
             curve=tuple(self._curve) if wanted else None,
         )

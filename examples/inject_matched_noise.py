@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from sklearn.datasets import load_digits
 
-from trainers.noise.matched_noise import noisy_batch_weights
+from trainers import noisy_batch_weights
 
 x, y = load_digits(return_X_y=True)
 x, y = torch.tensor(x / 16, dtype=torch.float32), torch.tensor(y)

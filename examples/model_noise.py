@@ -6,7 +6,7 @@ from analysis.distributions.levy_escape import levy_escape
 from analysis.distributions.power_law_escape import power_law_kappa
 from analysis.distributions.stable import fit_stable
 from analysis.distributions.student import fit_student
-from trainers.diffusion.models import PowerLawDynamics, simulate_levy, stable_noise
+from trainers import PowerLawDynamics, simulate_levy, stable_noise
 
 # Heavy-tailed noise for a loop of your own: 1000 particles, 200 steps, tail index 1.5.
 w, noise = np.zeros(1000), stable_noise(1.5, (1000, 200), seed=0)

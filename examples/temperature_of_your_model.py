@@ -5,8 +5,7 @@ import torch
 
 from analysis.effective_temperature.slopes import FluctuationRecord, measure_temperatures
 from search_spaces import Seeds
-from trainers.fluctuations.model_run import ModelDynamics, ModelRun
-from trainers.fluctuations.response import measure_windows
+from trainers import ModelDynamics, ModelRun, measure_windows
 
 torch.manual_seed(0)
 x = torch.randn(400, 10)

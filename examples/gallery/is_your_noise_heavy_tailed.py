@@ -14,8 +14,7 @@ from torch import nn
 
 from analysis.distributions.comparison import compare_laws
 from analysis.distributions.controls import gaussian_surrogate
-from trainers.noise.gradient_noise import choose_parameters, sample_gradient_noise
-from trainers.own.model import OwnModel
+from trainers import OwnModel, choose_parameters, sample_gradient_noise
 
 images, digits = load_digits(return_X_y=True)
 x = (images - images.mean(axis=0)) / 8

@@ -13,9 +13,7 @@ from torch import nn
 from analysis import MeasurementTable, analyse_scaling
 from analysis.critical_temperature.figures import plot_weight_change
 from analysis.effective_temperature.slopes import FluctuationRecord, measure_temperatures
-from trainers.fluctuations.model_run import ModelDynamics
-from trainers.fluctuations.response import measure_windows
-from trainers.own.model import OwnModel
+from trainers import ModelDynamics, OwnModel, measure_windows
 
 images, digits = load_digits(return_X_y=True)
 x = (images - images.mean(axis=0)) / 8

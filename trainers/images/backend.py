@@ -13,14 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from search_spaces import Point
-from search_spaces.choices import SELECTIONS
-from trainers.batches.fixed_size import SAMPLING_CODES
-from trainers.batches.selection import draw_of
-from trainers.batches.streams import WORD_MASK
+from trainers.batches.ahead import batch_draw
 from trainers.compiled.alignment import aligned_empty
 from trainers.images.cnn import image_outputs
 from trainers.images.layout import Layout, layout_of, padded_width
-from trainers.images.sgd import run_images, run_selected_images
+from trainers.images.sgd import run_images
 from trainers.kernels.sgd import squared_changes_by_layer
 from trainers.losses import LOSS_CODES
 from trainers.measurement import Measurement, error_fraction
@@ -175,8 +172,4 @@ def _run(
     limits = (0, step_limit(point), 0, divergence_limit(point.alpha) ** 2 * norm_square)
     sample = (train.pixels, train.labels, train.f0, start.trace)
     common = (sample, network, start.network, start.squares, start.layout, law)
-    if point.sampling in SELECTIONS:
-        return run_selected_images(*common, draw_of(point, replica.batch_seed), limits)
-    seed = np.uint64(replica.batch_seed & WORD_MASK)
-    draw = (seed, point.batch_size, SAMPLING_CODES[point.sampling])
-    return run_images(*common, draw, limits)
+    return run_images(*common, batch_draw(point, replica.batch_seed), limits)

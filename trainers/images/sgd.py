@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainers.batches.fixed_size import fill_batches
-from trainers.batches.selection import open_selection
+from trainers.batches.ahead import fill_ahead, open_batches
 from trainers.compiled.compilation import compiled
 from trainers.images.cnn import (
     add_image_gradient,
@@ -20,12 +19,10 @@ from trainers.images.cnn import (
     image_output,
     transpose_filters,
 )
-from trainers.kernels.selection import fill_selections, selection_buffer
 from trainers.kernels.sgd import squared_weight_change
 from trainers.losses import pull
 from trainers.stopping import DIVERGED, DIVERGENCE_CHECK, FITTED, STEP_BUDGET
 
-_BUFFERED_DRAWS = 1024
 _UPDATES, _LAST_STEP, _VIOLATORS, _SAFE, _INERT = range(5)
 """Counters of a training; the last two count points that are known at the present weights."""
 _RUNNING = -1
@@ -149,55 +146,20 @@ def run_images(sample, network, start, squares, layout, law, draw, limits):
     tuple of int
         Stop code, last step that moved the weights (0 if none did), updates, violators used.
     """
-    seed, batch_size, sampling = draw
     step, max_steps, n_updates, max_square = limits
-    n_train = sample[1].shape[0]
-    n_rows = max(1, _BUFFERED_DRAWS // batch_size)
-    batches = np.empty((n_rows, batch_size), np.int32)
-    words = np.empty(n_rows * batch_size, np.uint64)
-    stamps = np.full(n_train, -1, np.int64)
-    state = _state(sample, network, n_updates)
-    buffer_start = step - n_rows
-    while step < max_steps:
-        if step >= buffer_start + n_rows:
-            buffer_start = step
-            fill_batches(seed, step, n_train, sampling, stamps, words, batches)
-        batch = batches[step - buffer_start]
-        step += 1
-        code = _take_step(
-            batch, step, sample, network, start, squares, layout, law, max_square, state
-        )
-        if code != _RUNNING:
-            return _result(code, state[1])
-    fitted = _is_fitted(sample, network, layout, law, state)
-    return _result(FITTED if fitted else STEP_BUDGET, state[1])
-
-
-@compiled()
-def run_selected_images(sample, network, start, squares, layout, law, draw, limits):
-    """Train one replica with batches of varying size; parameters as :func:`run_images`.
-
-    Parameters
-    ----------
-    draw : tuple
-        Seed (uint64), b, P(1 -> 0) and P(0 -> 1).
-    """
-    step, max_steps, n_updates, max_square = limits
-    buffer = selection_buffer(sample[1].shape[0])
-    members, offsets = buffer[0], buffer[1]
-    open_selection(draw, step, buffer[3])
+    ahead = open_batches(draw, sample[1].shape[0], step)
     state = _state(sample, network, n_updates)
     buffer_start, n_rows = step, 0
     while step < max_steps:
         if step >= buffer_start + n_rows:
             buffer_start = step
-            n_rows = fill_selections(draw, step, max_steps, buffer)
+            n_rows = fill_ahead(draw, step, max_steps, ahead)
         row = step - buffer_start
+        batch = ahead.members[ahead.offsets[row] : ahead.offsets[row + 1]]
         step += 1
         code = _take_step(
-            members[offsets[row] : offsets[row + 1]], step, sample, network, start, squares,
-            layout, law, max_square, state,
-        )  # fmt: skip
+            batch, step, sample, network, start, squares, layout, law, max_square, state
+        )
         if code != _RUNNING:
             return _result(code, state[1])
     fitted = _is_fitted(sample, network, layout, law, state)

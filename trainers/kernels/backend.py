@@ -15,11 +15,9 @@ from typing import Any
 import numpy as np
 
 from search_spaces import Point
-from search_spaces.choices import DTYPES, SELECTIONS
+from search_spaces.choices import DTYPES
+from trainers.batches.ahead import batch_draw
 from trainers.batches.events import open_stream
-from trainers.batches.fixed_size import SAMPLING_CODES
-from trainers.batches.selection import draw_of
-from trainers.batches.streams import WORD_MASK
 from trainers.compiled.activations import CODES
 from trainers.kernels.every_step import run_every_step
 from trainers.kernels.jump import run_jump
@@ -33,7 +31,6 @@ from trainers.kernels.preparation import (
     problem_of_replica,
     workspace,
 )
-from trainers.kernels.selection import run_selected, run_selected_every_step
 from trainers.kernels.sgd import (
     ADAPTIVE,
     FULL_CHECK,
@@ -139,7 +136,6 @@ def _runner(
     point, start = problem.point, problem.start
     number = np.dtype(point.dtype).type
     limit, end = divergence_limit(point.alpha), step_limit(point)
-    seed = np.uint64(problem.batch_seed & WORD_MASK)
     law = (
         number(point.alpha),
         number(point.temperature),
@@ -147,23 +143,15 @@ def _runner(
         CODES[point.activation],
         problem.amplification,
     )
-    selects = point.sampling in SELECTIONS
-    draw: tuple = (
-        draw_of(point, problem.batch_seed)
-        if selects
-        else (seed, point.batch_size, SAMPLING_CODES[point.sampling])
-    )
+    draw = batch_draw(point, problem.batch_seed)
     common = (problem.train, network, start.network, start.squares, workspace(network), law, draw)
     interval = check_interval(point)
-    jumps = (open_stream(seed), np.zeros(1, np.int64)) if point.scheme == "jump" else ()
+    jumps = (open_stream(draw.seed), np.zeros(1, np.int64)) if point.scheme == "jump" else ()
 
     def run(before: Course, first: int, last: int) -> Course:
         limits = (first, last, before.n_updates, limit * limit * start.norm_square)
         if point.loss == "logistic":
-            every = run_selected_every_step if selects else run_every_step
-            result = every(*common, limits, record, interval, last == end)
-        elif selects:
-            result = run_selected(*common, limits, record, look_ahead, full_check)
+            result = run_every_step(*common, limits, record, interval, last == end)
         elif jumps:
             result = run_jump(*common, limits, record, *jumps)
         else:

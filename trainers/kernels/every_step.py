@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainers.batches.fixed_size import fill_batches
+from trainers.batches.ahead import fill_ahead, open_batches
 from trainers.compiled.compilation import compiled
 from trainers.kernels.look_ahead import apply_batch, classify, settle, step_arrays
 from trainers.kernels.sgd import (
@@ -16,8 +16,6 @@ from trainers.kernels.sgd import (
     squared_weight_change,
 )
 from trainers.stopping import DIVERGED, DIVERGENCE_CHECK, FITTED, STEP_BUDGET
-
-_BUFFERED_DRAWS = 1024
 
 
 @compiled(fastmath=True)
@@ -48,22 +46,19 @@ def run_every_step(
     is_last : bool
         Whether the budget ends with the last step, so that it is tested there too.
     """
-    seed, batch_size, sampling = draw
     step, max_steps, n_updates, max_square = limits
     n_train = sample[0].shape[0]
-    n_rows = max(1, _BUFFERED_DRAWS // batch_size)
-    batches = np.empty((n_rows, batch_size), np.int32)
-    words = np.empty(n_rows * batch_size, np.uint64)
-    stamps = np.full(n_train, -1, np.int64)
+    ahead = open_batches(draw, n_train, step)
     status, queue = np.full(n_train, -1, np.int64), np.arange(n_train)
-    arrays = step_arrays(sample, network, law[3], batch_size)
-    buffer_start, version = step - n_rows, 0
+    arrays = step_arrays(sample, network, law[3], draw.batch_size)
+    buffer_start, n_rows, version = step, 0, 0
     last_step, n_pulled, n_evaluated = 0, 0, 0
     while step < max_steps:
         if step >= buffer_start + n_rows:
             buffer_start = step
-            fill_batches(seed, step, n_train, sampling, stamps, words, batches)
-        batch = batches[step - buffer_start]
+            n_rows = fill_ahead(draw, step, max_steps, ahead)
+        row = step - buffer_start
+        batch = ahead.members[ahead.offsets[row] : ahead.offsets[row + 1]]
         used = apply_batch(batch, sample, law, version, status, network, squares, arrays)
         if used < 0:
             return DIVERGED, last_step, n_updates, n_pulled, n_evaluated

@@ -38,7 +38,7 @@ def run_jump(
     pending : int64 array (1,)
         The next step that holds a violator, or 0; with `stream` all that is kept between calls.
     """
-    _, batch_size, sampling = draw
+    batch_size, sampling = draw.batch_size, draw.sampling
     step, max_steps, n_updates, max_square = limits
     n_train = sample[0].shape[0]
     status = np.full(n_train, -1, np.int64)

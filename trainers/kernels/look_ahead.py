@@ -32,10 +32,11 @@ VERSION = 8
 
 
 @compiled(counted=False)
-def queue_ahead(batches, row, end, target, version, status, queue):
+def queue_ahead(members, offsets, row, end, target, version, status, queue):
     """Queue the unknown points of the next batches, at least `target` of them if possible.
 
-    Stops behind a batch that holds a known candidate, because the weights may move there.
+    Batches as in :mod:`trainers.batches.ahead`. Stops behind a batch that holds a known candidate,
+    because the weights may move there.
 
     Returns
     -------
@@ -46,8 +47,8 @@ def queue_ahead(batches, row, end, target, version, status, queue):
     known = VERSION * version
     found = False
     while row < end and n_queue < target and not found:
-        for j in range(batches.shape[1]):
-            p = batches[row, j]
+        for j in range(offsets[row], offsets[row + 1]):
+            p = members[j]
             if status[p] < known:
                 status[p] = known + QUEUED
                 queue[n_queue] = p
@@ -70,12 +71,12 @@ def queue_unknown(version, status, queue):
 
 
 @compiled(counted=False)
-def next_candidate(batches, row, end, version, status):
+def next_candidate(members, offsets, row, end, version, status):
     """Return the first row in [row, end) whose batch holds a candidate, or `end`."""
     candidate = VERSION * version + CANDIDATE
     while row < end:
-        for j in range(batches.shape[1]):
-            if status[batches[row, j]] >= candidate:
+        for j in range(offsets[row], offsets[row + 1]):
+            if status[members[j]] >= candidate:
                 return row
         row += 1
     return row

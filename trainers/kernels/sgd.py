@@ -2,7 +2,7 @@
 
 Only a few per cent of presentations meet a violator (y F < 1) and move the weights; the others
 merely find out that they do not. Batches are a pure function of the step
-(:mod:`trainers.batches.fixed_size`), so the kernel looks ahead: it evaluates the next unknown
+(:mod:`trainers.batches.ahead`), so the kernel looks ahead: it evaluates the next unknown
 points of its own stream in one matrix product, goes to the first batch that holds a violator,
 applies it, and continues behind it. A point found safe stays safe until the weights move. Once all
 P points are known at the present weights, either none is a violator and the training is fitted, or
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainers.batches.fixed_size import fill_batches
+from trainers.batches.ahead import fill_ahead, open_batches
 from trainers.compiled.activations import RELU
 from trainers.compiled.compilation import compiled
 from trainers.compiled.tiles import ROWS
@@ -39,7 +39,6 @@ ADAPTIVE = 0
 FULL_CHECK = 0.9
 """Fraction of P known at the present weights beyond which all the others are evaluated."""
 
-_BUFFERED_DRAWS = 1024
 # Rounding of the block path stays below a fifth of this many units of eps (L+1) |w| |a_L|.
 _ROUNDING_FACTOR = 4.0
 
@@ -152,8 +151,7 @@ def run_sgd(
         Squared scales; see :func:`trainers.kernels.mlp.add_gradient`.
     law : tuple
         alpha, T = eta/B, and codes of loss and activation; see :mod:`trainers.kernels.look_ahead`.
-    draw : tuple
-        Seed (uint64), batch size and code of the sampling.
+    draw : trainers.batches.ahead.Draw
     limits : tuple
         First step, number of steps behind the last one, updates before the first step, and the
         limit of ||w - w0||^2 beyond which the training counts as diverged.
@@ -172,16 +170,13 @@ def run_sgd(
         points evaluated.
     """
     x = sample[0]
-    seed, batch_size, sampling = draw
     step, max_steps, n_updates, max_square = limits
     n_train, width = x.shape[0], network[2].shape[0]
-    n_rows = max(1, _BUFFERED_DRAWS // batch_size)
-    batches = np.empty((n_rows, batch_size), np.int32)
-    words = np.empty(n_rows * batch_size, np.uint64)
-    stamps = np.full(n_train, -1, np.int64)
+    ahead = open_batches(draw, n_train, step)
+    members, offsets = ahead.members, ahead.offsets
     status = np.full(n_train, -1, np.int64)
-    queue = np.empty(max(n_train + batch_size, 2 * ROWS), np.int64)
-    arrays = step_arrays(sample, network, law[3], batch_size)
+    queue = np.empty(max(n_train, 2 * ROWS), np.int64)
+    arrays = step_arrays(sample, network, law[3], draw.batch_size)
     overhead = overhead_rows(network[0].size + network[1].size, width, x.itemsize)
     block = workspace[0].shape[0] - workspace[0].shape[0] % ROWS
     tolerance = record[1]
@@ -189,22 +184,21 @@ def run_sgd(
     in_tiles = look_ahead <= 0 and fits_tiles(width, x.itemsize)
     enough = full_check * n_train
 
-    buffer_start, last_step = step - n_rows, 0
+    buffer_start, n_rows, last_step = step, 0, 0
     version, n_known, n_certain = 0, 0, 0
     n_violators, n_evaluated = 0, 0
     seen, hit = 1.0, 1.0
     while step < max_steps:
         if step >= buffer_start + n_rows:
             buffer_start = step
-            fill_batches(seed, step, n_train, sampling, stamps, words, batches)
-        row = step - buffer_start
-        end = min(n_rows, max_steps - buffer_start)
+            n_rows = fill_ahead(draw, step, max_steps, ahead)
+        row, end = step - buffer_start, n_rows
         scans, n_queue, certain = in_tiles and n_known < enough, 0, 0
         found = False
         if scans:
             row, found, n_queue, certain = scan_tiles(
-                batches, row, end, enough - n_known, sample, law, record, version, status,
-                network, workspace, queue,
+                members, offsets, row, end, enough - n_known, sample, law, record, version,
+                status, network, workspace, queue,
             )  # fmt: skip
         elif n_known < n_train:
             if n_known >= enough:
@@ -213,7 +207,9 @@ def run_sgd(
                 target = look_ahead
                 if look_ahead <= 0:
                     target = look_ahead_target(hit / seen, overhead, block)
-                n_queue, end = queue_ahead(batches, row, end, target, version, status, queue)
+                n_queue, end = queue_ahead(
+                    members, offsets, row, end, target, version, status, queue
+                )
             candidates, certain = classify(
                 queue, n_queue, sample, law, record, version, status, network, workspace
             )
@@ -227,12 +223,13 @@ def run_sgd(
             if n_certain == 0:
                 return FITTED, last_step, n_updates, n_violators, n_evaluated
         if not scans:
-            row = next_candidate(batches, row, end, version, status)
+            row = next_candidate(members, offsets, row, end, version, status)
             found = row < end
         step = buffer_start + row
         if not found:
             continue
-        used = apply_batch(batches[row], sample, law, version, status, network, squares, arrays)
+        batch = members[offsets[row] : offsets[row + 1]]
+        used = apply_batch(batch, sample, law, version, status, network, squares, arrays)
         if used < 0:
             return DIVERGED, last_step, n_updates, n_violators, n_evaluated
         step += 1

@@ -15,7 +15,8 @@ from trainers.kernels.mlp import tile_outputs
 
 @compiled(fastmath=True, counted=False)
 def scan_tiles(
-    batches, row, end, enough, sample, law, record, version, status, network, workspace, queue
+    members, offsets, row, end, enough, sample, law, record, version, status, network, workspace,
+    queue,
 ):  # fmt: skip
     """Evaluate the unknown points of the batches from `row` on, up to a candidate.
 
@@ -23,7 +24,8 @@ def scan_tiles(
 
     Parameters
     ----------
-    batches : int32 array (n, B)
+    members, offsets : arrays
+        Batches, as in :mod:`trainers.batches.ahead`.
     enough : float
         Number of points after which the search ends, too.
     queue : int64 array (12 or more,)
@@ -36,12 +38,14 @@ def scan_tiles(
         this batch is known. Or a row before which there is none, and False. Then the numbers of
         evaluated points and of violators beyond rounding.
     """
-    outputs, size = workspace[2], batches.shape[1]
+    outputs = workspace[2]
     known = VERSION * version
-    hit, place, n, evaluated, certain = end, 0, 0, 0, 0
+    hit, place, n, evaluated, certain = end, offsets[row], 0, 0, 0
     while True:
+        while row < end and place == offsets[row + 1]:
+            row += 1
         while n < ROWS and row < end and (n > 0 or row <= hit):
-            p = batches[row, place]
+            p = members[place]
             if status[p] < known:
                 status[p] = known + QUEUED
                 queue[n] = p
@@ -50,8 +54,7 @@ def scan_tiles(
             elif status[p] >= known + CANDIDATE and row < hit:
                 hit = row
             place += 1
-            if place == size:
-                place = 0
+            while row < end and place == offsets[row + 1]:
                 row += 1
         if n == 0:
             return min(hit, row), hit < end, evaluated, certain

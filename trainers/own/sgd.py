@@ -143,10 +143,11 @@ class _VanishingRun:
             return self._look_at_the_rest(is_last=n == 0)
         batches = self._batches.rows(self._row, n)
         target = self._look_ahead.rows
-        n_queue, end = queue_ahead(batches, 0, n, target, *known, self._queue)
+        drawn = batches.ravel(), np.arange(n + 1) * self._schedule.batch_size
+        n_queue, end = queue_ahead(*drawn, 0, n, target, *known, self._queue)
         if not self._look(n_queue):
             return StopReason.DIVERGED
-        row = next_candidate(batches, 0, end, *known)
+        row = next_candidate(*drawn, 0, end, *known)
         self._row += row
         if row < end:
             return self._step(batches[row])

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from search_spaces import InvalidSettingError, Point, Seeds
-from search_spaces.choices import SELECTIONS
-from trainers.batches.selection import draw_of
-from trainers.batches.streams import WORD_MASK
+from trainers.batches.ahead import batch_draw
+from trainers.batches.fixed_size import FULL_BATCH, WITH_REPLACEMENT, WITHOUT_REPLACEMENT
 from trainers.data import dataset_of, signed_inputs
 from trainers.measurement import Measurement
 from trainers.perceptron.events import (
@@ -23,7 +22,6 @@ from trainers.perceptron.events import (
     fill_products,
     run_perceptron,
 )
-from trainers.perceptron.selection import run_selected_perceptron
 from trainers.perceptron.sequential import run_sequential
 from trainers.stopping import STOP_REASONS, step_limit
 
@@ -131,22 +129,16 @@ def train_perceptron(
     """
     point = problem.point
     w, trajectory = np.zeros(problem.z.shape[1]), np.zeros((TRAJECTORY, 2))
-    law, end = (
-        (1 / point.alpha, point.temperature),
-        (step_limit(point), max_updates, w, trajectory),
-    )
-    batches = (
-        point.batch_size,
-        point.sampling == "with_replacement",
-        np.uint64(problem.batch_seed & WORD_MASK),
-    )
-    if point.sampling in SELECTIONS:
-        draw = draw_of(point, problem.batch_seed)
-        result = run_selected_perceptron(problem.z, *law, draw, *end)
-    elif point.scheme == "jump":
+    law = 1 / point.alpha, point.temperature
+    end = step_limit(point), max_updates, w, trajectory
+    draw = batch_draw(point, problem.batch_seed)
+    if draw.sampling == FULL_BATCH:
+        draw = draw._replace(sampling=WITHOUT_REPLACEMENT)  # all P in the order of the stream
+    if point.scheme == "jump":
+        batches = draw.batch_size, draw.sampling == WITH_REPLACEMENT, draw.seed
         result = run_perceptron(problem.z, problem.signals, problem.radius, *law, *batches, *end)
     else:
-        result = run_sequential(problem.z, *law, *batches, *end)
+        result = run_sequential(problem.z, *law, draw, *end)
     code, *counts, _ = result
     margins, margins_test = margins_of(problem.z, w), margins_of(problem.z_test, w)
     return PerceptronMeasurement.of(

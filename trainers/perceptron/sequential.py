@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainers.batches.fixed_size import fill_batches
+from trainers.batches.ahead import fill_ahead, open_batches
 from trainers.compiled.compilation import compiled
 from trainers.perceptron.events import (
     EVALUATED,
@@ -22,8 +22,6 @@ from trainers.perceptron.events import (
 )
 from trainers.stopping import DIVERGED, FITTED, STEP_BUDGET
 
-_BUFFERED_DRAWS = 1024
-
 
 @compiled()
 def is_fitted(z, w, kappa):
@@ -35,33 +33,32 @@ def is_fitted(z, w, kappa):
 
 
 @compiled()
-def run_sequential(z, kappa, temperature, batch_size, replacement, seed,
-                   max_steps, max_updates, w, trajectory):  # fmt: skip
+def run_sequential(z, kappa, temperature, draw, max_steps, max_updates, w, trajectory):
     """Train from w = 0 in place; see :func:`trainers.perceptron.events.run_perceptron`.
 
     All P points are tested after max(P/2, B) presentations without a violator. The last step
-    that moved w is exact whenever the test is made.
+    that moved w is exact whenever the test is made. `draw` is a `trainers.batches.ahead.Draw`.
     """
     n_train = z.shape[0]
-    n_rows = max(1, _BUFFERED_DRAWS // batch_size)
-    batches = np.empty((n_rows, batch_size), np.int32)
-    words = np.empty(n_rows * batch_size, np.uint64)
-    stamps = np.full(n_train, -1, np.int64)
-    chosen = np.empty(batch_size, np.int64)
+    ahead = open_batches(draw, n_train, 0)
+    buffer_start, n_rows = 0, 0
+    chosen = np.empty(draw.batch_size, np.int64)
     pull = np.empty(w.shape[0])
     counters = np.zeros(5, np.int64)
     idle, code = 0, STEP_BUDGET
     while counters[STEP] < max_steps and counters[UPDATES] < max_updates:
-        row = counters[STEP] % n_rows
-        if row == 0:
-            fill_batches(seed, counters[STEP], n_train, replacement, stamps, words, batches)
+        if counters[STEP] == buffer_start + n_rows:
+            buffer_start = counters[STEP]
+            n_rows = fill_ahead(draw, buffer_start, max_steps, ahead)
+        row = counters[STEP] - buffer_start
+        batch = ahead.members[ahead.offsets[row] : ahead.offsets[row + 1]]
         counters[STEP] += 1
         used = 0
-        for j in range(batch_size):
-            if product(z[batches[row, j]], w) < kappa:
-                chosen[used] = batches[row, j]
+        for p in batch:
+            if product(z[p], w) < kappa:
+                chosen[used] = p
                 used += 1
-        counters[EVALUATED] += batch_size
+        counters[EVALUATED] += batch.size
         if used > 0:
             move(z, chosen, used, temperature, w, pull)
             record(counters, used, w, trajectory)
@@ -70,7 +67,7 @@ def run_sequential(z, kappa, temperature, batch_size, replacement, seed,
                 code = DIVERGED
                 break
         else:
-            idle += batch_size
+            idle += batch.size
         if idle > n_train // 2:
             idle = 0
             if is_fitted(z, w, kappa):

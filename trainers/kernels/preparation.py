@@ -7,13 +7,14 @@ result does not depend on what is kept.
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from cachetools import LRUCache
 
 from search_spaces import Point, Seeds
 from trainers.compiled.activations import CODES, RELU
@@ -203,35 +204,40 @@ class _Kept:
     """Values by key; those used longest ago are forgotten beyond a number of bytes."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = self._room = limit
-        self.size = 0
+        self._limit, self._lock = limit, threading.RLock()
+        self._values = LRUCache(limit, getsizeof=_bytes_of)
+
+    @property
+    def size(self) -> int:
         """Bytes kept now."""
-        self._lock = threading.RLock()
-        self._values: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        return int(self._values.currsize)
 
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """Return the value of `key`, made now unless it is kept."""
         with self._lock:
             if key in self._values:
-                self._values.move_to_end(key)
-                return self._values[key][0]
+                return self._values[key]
             value = make()
-            size = sum(part.nbytes for part in value) if isinstance(value, tuple) else value.nbytes
-            self._values[key] = value, size
-            self.size += size
-            self._forget()
+            with contextlib.suppress(ValueError):  # it is larger than all that may be kept
+                self._values[key] = value
             return value
 
     def leave(self, room: int) -> None:
         """Keep no more than `room` bytes from now on, nor more than at first."""
+        room = min(room, self._limit)
         with self._lock:
-            self._room = min(room, self._limit)
-            self._forget()
+            before = self._values
+            if room == before.maxsize:
+                return
+            self._values = LRUCache(room, getsizeof=_bytes_of)
+            while before:
+                key, value = before.popitem()
+                with contextlib.suppress(ValueError):
+                    self._values[key] = value
 
-    def _forget(self) -> None:
-        while self.size > self._room:
-            _, (_, freed) = self._values.popitem(last=False)
-            self.size -= freed
+
+def _bytes_of(value: Any) -> int:
+    return sum(part.nbytes for part in value) if isinstance(value, tuple) else value.nbytes
 
 
 _kept = _Kept(_KEPT_BYTES)

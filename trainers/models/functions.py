@@ -72,21 +72,22 @@ def _weights_and_biases(
     return parameters[:n_layers], parameters[n_layers:]
 
 
-class OutputJacobian:
-    """J = df/dw at fixed weights and rows x, as products from both sides.
+def jacobian_products(
+    parameters: Sequence[torch.Tensor], x: torch.Tensor, activation: str
+) -> tuple[
+    Callable[[torch.Tensor], list[torch.Tensor]], Callable[[Sequence[torch.Tensor]], torch.Tensor]
+]:
+    """Return the functions u -> J^T u and v -> J v of J = df/dw at rows x.
 
-    Both come from reverse mode alone: J^T u is linear in u, and its derivative by u gives J v.
+    Both by reverse mode: J^T u is linear in u, and its derivative by u gives J v.
     """
+    weights = [w.detach() for w in parameters]
 
-    def __init__(
-        self, parameters: Sequence[torch.Tensor], x: torch.Tensor, activation: str
-    ) -> None:
-        weights = [w.detach().clone().requires_grad_() for w in parameters]
-        self._u = torch.zeros(len(x), dtype=x.dtype, requires_grad=True)
-        f = output(weights, x, activation)
-        self._pulled = torch.autograd.grad(f, weights, self._u, create_graph=True)
+    def pull(u: torch.Tensor) -> list[torch.Tensor]:
+        gradients: list[torch.Tensor] = torch.func.vjp(
+            lambda w: output(w, x, activation), weights
+        )[1](u)[0]
+        return gradients
 
-    def times_parameters(self, tangents: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Return J v, shape (n,)."""
-        (product,) = torch.autograd.grad(self._pulled, self._u, tangents, retain_graph=True)
-        return product
+    _, push = torch.func.vjp(pull, x.new_zeros(len(x)))
+    return pull, lambda v: push(list(v))[0]

@@ -7,7 +7,7 @@ moves like power-law dynamics with kappa = 1 + B H / (eta c2).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +16,12 @@ import torch
 from search_spaces import InvalidSettingError
 from trainers.batches.streams import Purpose, generator
 from trainers.noise.sample_losses import Parameters, SampleLoss
+from trainers.spectrum import top_eigenpair
 
 N_POINTS = 11
 """Positions along the direction."""
+_TOLERANCE = 1e-8
+"""Relative accuracy of the eigenvalue; that of its direction is about the root of it."""
 
 
 @dataclass(frozen=True)
@@ -101,21 +104,30 @@ def local_noise(
     )
 
 
-def top_direction(
-    loss: SampleLoss, parameters: Parameters, seed: int, n_iterations: int = 40
-) -> dict[str, torch.Tensor]:
-    """Return the eigenvector of the largest |eigenvalue| of the Hessian of the mean loss."""
+def top_direction(loss: SampleLoss, parameters: Parameters, seed: int) -> dict[str, torch.Tensor]:
+    """Return the eigenvector of the largest |eigenvalue| of the Hessian of the mean loss.
+
+    Of a flat loss any direction: the random one from which the search begins.
+
+    Raises
+    ------
+    InvalidSettingError
+        If the search does not converge.
+    """
     leaves = {name: w.detach().requires_grad_() for name, w in parameters.items()}
     mean_loss = loss.evaluate(leaves, torch.arange(loss.n_samples)).mean()
     gradient = torch.autograd.grad(mean_loss, list(leaves.values()), create_graph=True)
-    vector = random_direction(parameters, seed)
-    for _ in range(n_iterations):
-        along = sum((g * v).sum() for g, v in zip(gradient, vector.values(), strict=True))
-        product = torch.autograd.grad(along, list(leaves.values()), retain_graph=True)
-        if not any(bool(part.any()) for part in product):
-            return vector  # a flat loss: every direction is as good
-        vector = _normalized(dict(zip(leaves, product, strict=True)))
-    return vector
+
+    def product(vector: np.ndarray) -> np.ndarray:
+        pieces = _unflattened(vector, parameters).values()
+        along = sum((g * v).sum() for g, v in zip(gradient, pieces, strict=True))
+        return _flattened(torch.autograd.grad(along, list(leaves.values()), retain_graph=True))
+
+    begin = _flattened(random_direction(parameters, seed).values())
+    found = top_eigenpair(product, begin, "LM", _TOLERANCE)
+    if found is None:
+        raise InvalidSettingError("no top eigenvector of the Hessian: Lanczos does not converge")
+    return _normalized(_unflattened(found[1], parameters))
 
 
 def random_direction(parameters: Parameters, seed: int) -> dict[str, torch.Tensor]:
@@ -138,6 +150,17 @@ def _slopes(
     gradients = torch.autograd.grad((u * losses).sum(), list(leaves.values()), create_graph=True)
     along = sum((g * v).sum() for g, v in zip(gradients, unit.values(), strict=True))
     return torch.autograd.grad(along, u)[0]
+
+
+def _flattened(parts: Iterable[torch.Tensor]) -> np.ndarray:
+    return torch.cat([part.double().reshape(-1) for part in parts]).numpy()
+
+
+def _unflattened(vector: np.ndarray, like: Parameters) -> dict[str, torch.Tensor]:
+    pieces = torch.from_numpy(vector.ravel().copy()).split([w.numel() for w in like.values()])
+    return {
+        name: piece.view_as(w).to(w) for (name, w), piece in zip(like.items(), pieces, strict=True)
+    }
 
 
 def _normalized(vector: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -9,7 +9,7 @@ import torch
 from search_spaces import Point
 from trainers.batches.streams import Purpose, generator
 from trainers.losses import derivative, second_derivative, value
-from trainers.models.functions import OutputJacobian, output
+from trainers.models.functions import jacobian_products, output
 
 _CHUNK_BYTES = 2**26
 _TRACE_PROBES = 32
@@ -74,13 +74,13 @@ class Curvature:
             trace = float((bend * self._tangent_diagonal()).mean())
         if self._point.activation == "relu":
             return trace
-        jacobian = OutputJacobian(self._weights, self._x, self._point.activation)
+        _, times = jacobian_products(self._weights, self._x, self._point.activation)
         sizes = [w.numel() for w in self._weights]
         draws = generator(1, Purpose.PROBE).choice([-1.0, 1.0], (_TRACE_PROBES, self._n))
         rest = 0.0
         for vector in torch.from_numpy(draws):
             pieces = zip(torch.split(vector, sizes), self._weights, strict=True)
-            slope = jacobian.times_parameters([piece.view_as(w) for piece, w in pieces])
+            slope = times([piece.view_as(w) for piece, w in pieces])
             rest += float(vector @ self.hessian_product(vector))
             rest -= float((bend * slope.square()).mean())
         return trace + rest / _TRACE_PROBES

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from search_spaces import Point
 from trainers.batches.streams import Purpose, generator
-from trainers.models.functions import OutputJacobian, hidden_activations, output
+from trainers.models.functions import hidden_activations, jacobian_products
 from trainers.probes.curvature import Curvature
+from trainers.spectrum import top_eigenpair
 
 N_PROBES = 64
 """Test points, or fewer if there are fewer, on which features and the tangent kernel are
@@ -87,15 +87,8 @@ def tangent_kernel(
     parameters: list[torch.Tensor], x: torch.Tensor, activation: str
 ) -> torch.Tensor:
     """Return K_ij = grad f(x_i) . grad f(x_j), shape (n, n), one row at a time."""
-
-    weights = [w.clone().requires_grad_() for w in parameters]
-    values = output(weights, x, activation)
-    jacobian = OutputJacobian(parameters, x, activation)
-    rows = []
-    for value in values:
-        gradient = torch.autograd.grad(value, weights, retain_graph=True)
-        rows.append(jacobian.times_parameters(gradient))
-    return torch.stack(rows)
+    pull, push = jacobian_products(parameters, x, activation)
+    return torch.stack([push(pull(unit)) for unit in torch.eye(len(x), dtype=x.dtype)])
 
 
 def _kernels(sides: Sides) -> list[torch.Tensor]:
@@ -181,23 +174,14 @@ def _noise_alignment(sides: Sides) -> dict[str, float]:
 
 
 def top_eigenvalue(curvature: Curvature) -> float:
-    """Return the largest eigenvalue of the Hessian, by Lanczos from a fixed start."""
-    n = curvature.gradient.numel()
+    """Return the largest eigenvalue of the Hessian, from a fixed start; NaN if not converged."""
 
     def product(vector: np.ndarray) -> np.ndarray:
         return curvature.hessian_product(torch.from_numpy(vector.ravel().copy())).numpy()
 
-    if n <= N_PROBES:
-        dense = np.stack([product(row) for row in np.eye(n)])
-        return float(np.linalg.eigvalsh((dense + dense.T) / 2)[-1])
-    begin = generator(0, Purpose.PROBE).standard_normal(n)
-    if not product(begin).any():
-        return 0.0
-    operator = LinearOperator((n, n), matvec=product, dtype=np.float64)
-    try:
-        return float(eigsh(operator, 1, which="LA", v0=begin, tol=1e-6)[0][0])
-    except ArpackNoConvergence:
-        return math.nan
+    begin = generator(0, Purpose.PROBE).standard_normal(curvature.gradient.numel())
+    found = top_eigenpair(product, begin)
+    return math.nan if found is None else found[0]
 
 
 def _ratio(a: float, b: float) -> float:

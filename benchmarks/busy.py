@@ -55,7 +55,7 @@ class Busy(GridExperiment):
     """The experiment; its configurations are made by :func:`configuration`."""
 
     name = NAME
-    settings = ()
+    axes = ()
     shown = ("x", "products")
     params = shown
 

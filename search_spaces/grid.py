@@ -22,9 +22,32 @@ class Setting:
     name: str
     default: Any
     """A value, or a list of values to scan."""
-    read: Callable[[str, Any], Any]
+    reader: Callable[[str, Any], Any] | None = None
     """Checks a value: takes the name and what was given, returns the value or raises
-    :class:`InvalidSettingError`."""
+    :class:`InvalidSettingError`. None: it must be one of `choices`, if there are any."""
+    meaning: str = ""
+    """What it is, in one line."""
+    choices: tuple[str, ...] | Callable[[], tuple[str, ...]] = ()
+    """The names it may be, or those that are offered where it may be more."""
+
+    def allowed(self) -> tuple[str, ...]:
+        """Return the names that are offered; empty for a number."""
+        return self.choices() if callable(self.choices) else self.choices
+
+    def read(self, raw: Any) -> Any:
+        """Return the value of what was given, or raise :class:`InvalidSettingError`."""
+        if self.reader is not None:
+            return self.reader(self.name, raw)
+        return check_name(self.name, raw, self.allowed()) if self.choices else raw
+
+
+def named(name: str, default: Any, choices: tuple[str, ...], meaning: str) -> Setting:
+    """Return a setting that is one of some names."""
+    return Setting(name, default, meaning=meaning, choices=choices)
+
+
+SEEDS = Setting("n_seeds", None, meaning="Replicas of every configuration")
+FIRST_SEED = Setting("first_seed", 0, meaning="Label of the first replica")
 
 
 class GridSpace:
@@ -115,7 +138,7 @@ def _read_values(setting: Setting, given: Any) -> tuple[Any, ...]:
     items = list(raw) if isinstance(raw, list | tuple) else [raw]
     if not items:
         raise InvalidSettingError(f"{setting.name}=[] is empty; give at least one value")
-    values = tuple(setting.read(setting.name, number_from_text(item)) for item in items)
+    values = tuple(setting.read(number_from_text(item)) for item in items)
     if len(set(values)) < len(values):
         raise InvalidSettingError(f"{setting.name}={items!r} repeats a value; give each one once")
     return values

@@ -26,6 +26,7 @@ from studies.commands.exit_codes import DONE, INTERRUPTED, USAGE
 from studies.commands.listing import list_studies
 from studies.commands.replay import replay
 from studies.commands.run import run
+from studies.commands.settings import settings
 from studies.commands.show import show
 from studies.commands.status import status
 from studies.commands.sync import sync
@@ -45,7 +46,19 @@ class _Commands(click.Group):
     """A group that names the nearest command for a mistyped one."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return ["run", "status", "show", "fit", "report", "replay", "sync", "ui", "cite", "list"]
+        return [
+            "run",
+            "status",
+            "show",
+            "fit",
+            "report",
+            "replay",
+            "sync",
+            "ui",
+            "cite",
+            "list",
+            "settings",
+        ]
 
     def invoke(self, ctx: click.Context) -> Any:
         # click itself would print an empty line before its Abort.
@@ -78,7 +91,7 @@ def cli() -> None:
     logging.basicConfig(level=logging.WARNING, format="thermometer: %(message)s")
 
 
-for _command in (run, status, show, fit, report, replay, sync, ui, cite, list_studies):
+for _command in (run, status, show, fit, report, replay, sync, ui, cite, list_studies, settings):
     cli.add_command(_command)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from search_spaces.grid import Setting
 from studies.registry import load_object
 
 if TYPE_CHECKING:
@@ -128,8 +129,13 @@ class Experiment(ABC):
 
     @property
     @abstractmethod
+    def settings(self) -> tuple[Setting, ...]:
+        """What a space takes."""
+
+    @property
     def keys(self) -> tuple[str, ...]:
-        """Settings that a space takes."""
+        """Names of the settings."""
+        return tuple(setting.name for setting in self.settings)
 
     @abstractmethod
     def space(self, **settings: Any) -> Space:

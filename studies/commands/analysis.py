@@ -19,7 +19,7 @@ def _analyse(source: Path, quantity: str | None, threshold: str | None) -> tuple
     from studies.experiments import load_experiment
     from studies.kinds import KINDS
     from studies.kinds.recognition import kind_of_table
-    from studies.specs.spec import read_thresholds
+    from studies.specs.settings import read_thresholds
 
     table, spec = source, None
     if not source.exists():

@@ -11,30 +11,43 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from search_spaces.choices import InvalidSettingError
 from studies.commands.exit_codes import DONE, FAILED, INCOMPLETE, INTERRUPTED
 from studies.commands.paths import shown_path, typed_path
 from studies.commands.plan import print_plan
+from studies.commands.settings import (
+    complete_preset,
+    complete_setting,
+    complete_study,
+    one_of,
+)
 from studies.credentials import redacted_command
 
 
-def _complete_study(
-    ctx: click.Context, parameter: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
-    from studies.specs.yaml_files import recipe_names
-
-    return [CompletionItem(name) for name in recipe_names() if name.startswith(incomplete)]
-
-
 @click.command()
-@click.argument("study", shell_complete=_complete_study)
-@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
+@click.argument("study", shell_complete=complete_study)
+@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=complete_setting)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder; runs/STUDY by default.")
-@click.option("--preset", help="Named settings of the study: quick, standard or paper.")
-@click.option("--executor", default="ray", show_default=True, help="ray or serial.")
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or any.")
+@click.option(
+    "--preset",
+    shell_complete=complete_preset,
+    help="Named settings of the study: quick, standard or paper.",
+)
+@click.option(
+    "--executor",
+    shell_complete=one_of("ray", "serial"),
+    default="ray",
+    show_default=True,
+    help="ray or serial.",
+)
+@click.option(
+    "--device",
+    shell_complete=one_of("cpu", "cuda", "any"),
+    default="cpu",
+    show_default=True,
+    help="cpu, cuda or any.",
+)
 @click.option("--workers", type=click.IntRange(min=1), help="Local cores; all by default.")
 @click.option("--address", help="A running Ray cluster, HOST:PORT.")
 @click.option("--ship-code", is_flag=True, help="Send this code to all nodes of the cluster.")
@@ -75,7 +88,7 @@ def run(
 
     KEY=VALUE overrides a setting: temperature, learning_rate, batch_size, alpha, n_train, width,
     depth, data, model and loss take a value, a list [a, b] or a range "log(low, high)". Running
-    the same command again trains only what is missing.
+    the same command again trains only what is missing. `thermometer settings STUDY` lists all.
     """
     from studies.folder import StudyFolder
     from studies.ledger.choice import choose_database, held_by_store

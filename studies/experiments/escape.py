@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from search_spaces import InvalidSettingError
+from search_spaces.choices import ACTIVATIONS
 from search_spaces.configuration import Configuration
-from search_spaces.grid import Setting
+from search_spaces.grid import Setting, named
 from search_spaces.numbers import positive_integer, positive_number
 from studies.contracts import Scanned
 from studies.experiments.escape_blocks import (
@@ -26,7 +27,7 @@ from studies.experiments.escape_blocks import (
 from studies.experiments.grid import (
     GridExperiment,
 )
-from studies.experiments.networks import one_of, read_not_negative, read_text
+from studies.experiments.networks import read_not_negative, read_text
 
 USED = {
     "levy": ("tail_index", "mean_time", "dt"),
@@ -49,25 +50,32 @@ def _tail_index(name: str, raw: Any) -> float:
 
 
 SETTINGS = (
-    Setting("dynamics", "levy", one_of(*USED)),
-    Setting("n_paths", 500, positive_integer),
-    Setting("tail_index", 1.5, _tail_index),
-    Setting("mean_time", 400.0, positive_number),
-    Setting("box", "four", one_of(*BOXES)),
-    Setting("schedule", "constant", one_of(*SCHEDULES)),
-    Setting("n_steps", 4000, positive_integer),
-    Setting("convention", "ito", one_of("ito", "stratonovich", "paper")),
-    Setting("sigma_h", 8.0, read_not_negative),
-    Setting("barrier", 0.1, positive_number),
-    Setting("curvature", 0.1, positive_number),
-    Setting("learning_rate", 0.1, positive_number),
-    Setting("batch_size", 1, positive_integer),
-    Setting("share", 1.0, positive_number),
-    Setting("activation", "relu", read_text),
-    Setting("epoch", 30, positive_integer),
-    Setting("direction", "top", one_of(*DIRECTIONS)),
-    Setting("width_factor", 1.0, positive_number),
-    Setting("dt", 0.01, positive_number),
+    named("dynamics", "levy", tuple(USED), "What is simulated"),
+    Setting("n_paths", 500, positive_integer, "Paths per seed"),
+    Setting("tail_index", 1.5, _tail_index, "Index of the stable jumps, below 2"),
+    Setting("mean_time", 400.0, positive_number, "Mean escape time that the noise is scaled to"),
+    named("box", "four", tuple(BOXES), "Box with one tail index per coordinate"),
+    named("schedule", "constant", SCHEDULES, "How eta and noise change over a run"),
+    Setting("n_steps", 4000, positive_integer, "Steps of a schedule"),
+    named(
+        "convention",
+        "ito",
+        ("ito", "stratonovich", "paper"),
+        "How noise that depends on the place is read",
+    ),
+    Setting(
+        "sigma_h", 8.0, read_not_negative, "Noise that grows with the distance from the minimum"
+    ),
+    Setting("barrier", 0.1, positive_number, "Height of the well"),
+    Setting("curvature", 0.1, positive_number, "Mean of the random curvature"),
+    Setting("learning_rate", 0.1, positive_number, "eta of random_curvature and regression"),
+    Setting("batch_size", 1, positive_integer, "B of the regression"),
+    Setting("share", 1.0, positive_number, "Probability that an input of the regression is not 0"),
+    Setting("activation", "relu", read_text, "Activation of the network", ACTIVATIONS),
+    Setting("epoch", 30, positive_integer, "Epochs after which the network's noise is measured"),
+    named("direction", "top", DIRECTIONS, "Direction in weight space that is followed"),
+    Setting("width_factor", 1.0, positive_number, "Half width in units of the stationary width"),
+    Setting("dt", 0.01, positive_number, "Time step"),
 )
 
 
@@ -75,7 +83,7 @@ class Escape(GridExperiment):
     """Simulated blocks of paths of one kind of dynamics, or of several."""
 
     name = "escape"
-    settings = SETTINGS
+    axes = SETTINGS
     shown = ("dynamics", "tail_index", "sigma_h")
     params = tuple(setting.name for setting in SETTINGS)
 

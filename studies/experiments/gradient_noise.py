@@ -37,14 +37,14 @@ def _count(name: str, raw: Any) -> int:
 
 SETTINGS = (
     *network_settings(width=32, depth=2, n_train=1024),
-    Setting("learning_rate", 0.5, positive_number),
-    Setting("train_batch_size", 16, positive_integer),
-    Setting("n_batches", 2000, positive_integer),
-    Setting("per_layer", 100, positive_integer),
-    Setting("n_resamples", 0, _count),
-    Setting("epoch", [0, 2, 30], _epoch),
-    Setting("batch_size", [4, 16, 64], positive_integer),
-    Setting("layer", [1, 2, 3], positive_integer),
+    Setting("learning_rate", 0.5, positive_number, "eta of the training before the samples"),
+    Setting("train_batch_size", 16, positive_integer, "Batch size of that training"),
+    Setting("n_batches", 2000, positive_integer, "Minibatches sampled at a checkpoint"),
+    Setting("per_layer", 100, positive_integer, "Parameters sampled per layer"),
+    Setting("n_resamples", 0, _count, "Bootstrap resamples of every tail index; 0 for none"),
+    Setting("epoch", [0, 2, 30], _epoch, "Checkpoints, in epochs"),
+    Setting("batch_size", [4, 16, 64], positive_integer, "B of the sampled noise"),
+    Setting("layer", [1, 2, 3], positive_integer, "Layer, from 1; the last one is the read-out"),
 )
 
 
@@ -169,7 +169,7 @@ class GradientNoise(GridExperiment):
     """The grid over checkpoints, batch sizes and layers."""
 
     name = "gradient-noise"
-    settings = SETTINGS
+    axes = SETTINGS
     shown = ("loss", "epoch", "batch_size", "layer")
     params = ("loss", "epoch", "batch_size", "layer", "width", "depth", "learning_rate", "data")
 

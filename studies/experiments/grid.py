@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from search_spaces.configuration import Configuration
-from search_spaces.grid import GridSpace, Setting
+from search_spaces.grid import FIRST_SEED, SEEDS, GridSpace, Setting
 from studies.contracts import Experiment
 
 
@@ -17,17 +17,17 @@ class GridExperiment(Experiment):
 
     name: str
     """As the registry of experiments has it."""
-    settings: tuple[Setting, ...]
+    axes: tuple[Setting, ...]
     """Control parameters in the order in which the grid runs, the last one fastest."""
 
     @property
-    def keys(self) -> tuple[str, ...]:
-        """Settings that a space takes."""
-        return (*(setting.name for setting in self.settings), "n_seeds", "first_seed")
+    def settings(self) -> tuple[Setting, ...]:
+        """What a space takes: the control parameters, and the seeds."""
+        return (*self.axes, SEEDS, FIRST_SEED)
 
     def space(self, **settings: Any) -> GridSpace:
         """Return the grid of these settings."""
-        return GridSpace(self.name, self.settings, self.build, **settings)
+        return GridSpace(self.name, self.axes, self.build, **settings)
 
     def build(self, values: dict[str, Any]) -> Mapping[str, Any]:
         """Return the settings of one configuration; raise for a combination without meaning."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from search_spaces import Point
 from search_spaces.configuration import Configuration
-from search_spaces.grid import Setting
+from search_spaces.grid import Setting, named
 from search_spaces.numbers import positive_integer, positive_number
 from studies.contracts import Scanned
 from studies.experiments.grid import (
@@ -20,7 +20,6 @@ from studies.experiments.networks import (
     data_of,
     network_point,
     network_settings,
-    one_of,
     read_not_negative,
     settle_network,
 )
@@ -30,16 +29,18 @@ ARMS = ("large", "small", "gaussian", "sign", "isotropic", "scaled_rate")
 
 SETTINGS = (
     *network_settings(width=32, depth=1, n_train=500),
-    Setting("n_test", 700, positive_integer),
-    Setting("n_validation", 100, positive_integer),
-    Setting("large", 256, positive_integer),
-    Setting("small", 8, positive_integer),
-    Setting("rate_factor", 4.0, positive_number),
-    Setting("label_noise", 0.2, read_not_negative),
-    Setting("learning_rate", 1.0, positive_number),
-    Setting("schedule", "constant", one_of("constant", "cosine")),
-    Setting("n_steps", 1500, positive_integer),
-    Setting("arm", list(ARMS), one_of(*ARMS)),
+    Setting("n_test", 700, positive_integer, "Test points"),
+    Setting(
+        "n_validation", 100, positive_integer, "Points, of the test set, that choose when to stop"
+    ),
+    Setting("large", 256, positive_integer, "The large batch size"),
+    Setting("small", 8, positive_integer, "The small batch size whose noise is injected"),
+    Setting("rate_factor", 4.0, positive_number, "Factor of eta in the arm scaled_rate"),
+    Setting("label_noise", 0.2, read_not_negative, "Share of training labels that are flipped"),
+    Setting("learning_rate", 1.0, positive_number, "eta"),
+    named("schedule", "constant", ("constant", "cosine"), "How eta changes over a run"),
+    Setting("n_steps", 1500, positive_integer, "Updates of a run"),
+    named("arm", list(ARMS), ARMS, "Which noise is injected"),
 )
 
 
@@ -59,7 +60,7 @@ class LargeBatchNoise(GridExperiment):
     """The grid over arms and settings."""
 
     name = "large-batch-noise"
-    settings = SETTINGS
+    axes = SETTINGS
     shown = ("label_noise", "learning_rate", "schedule", "n_steps", "arm")
     params = (*shown, "large", "small", "n_train", "data", "model", "loss")
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from search_spaces import Point
-from search_spaces.choices import check_name
+from search_spaces.choices import ACTIVATIONS, DATA, LOSSES, MODELS
 from search_spaces.defaults import MODEL_DEFAULTS
 from search_spaces.grid import Setting
 from search_spaces.numbers import positive_integer, positive_number
 
 _HIDDEN = ("activation", "width", "depth")
-
-
-def one_of(*allowed: str) -> Callable[[str, Any], str]:
-    """Return the reader of a name that must be one of `allowed`."""
-    return lambda name, raw: check_name(name, raw, allowed)
 
 
 def read_text(name: str, raw: Any) -> str:
@@ -32,14 +27,14 @@ def read_not_negative(name: str, raw: Any) -> float:
 def network_settings(width: int, depth: int, n_train: int) -> tuple[Setting, ...]:
     """Return the settings of a network and its data, with these defaults."""
     return (
-        Setting("data", "digits", read_text),
-        Setting("model", "mlp", read_text),
-        Setting("activation", "relu", read_text),
-        Setting("loss", "logistic", read_text),
-        Setting("width", width, positive_integer),
-        Setting("depth", depth, positive_integer),
-        Setting("alpha", 1.0, positive_number),
-        Setting("n_train", n_train, positive_integer),
+        Setting("data", "digits", read_text, "Data set", DATA),
+        Setting("model", "mlp", read_text, "Network", MODELS),
+        Setting("activation", "relu", read_text, "Activation of the hidden layers", ACTIVATIONS),
+        Setting("loss", "logistic", read_text, "Loss", LOSSES),
+        Setting("width", width, positive_integer, "Units of a hidden layer"),
+        Setting("depth", depth, positive_integer, "Hidden layers"),
+        Setting("alpha", 1.0, positive_number, "Initialization scale"),
+        Setting("n_train", n_train, positive_integer, "P, the training images"),
     )
 
 

@@ -20,7 +20,7 @@ from analysis.mean_field.solver import MEMORY_LIMIT, check_memory
 from search_spaces import InvalidSettingError
 from search_spaces.choices import check_name
 from search_spaces.configuration import Configuration
-from search_spaces.grid import Setting
+from search_spaces.grid import Setting, named
 from search_spaces.numbers import positive_integer, positive_number
 from search_spaces.perceptron_dynamics import (
     MARGIN_LOSSES,
@@ -53,10 +53,6 @@ BACKENDS = ("numba", "torch")
 """Of simulations; `torch` runs all seeds of a unit at once, on a GPU if there is one."""
 
 
-def _one_of(allowed: tuple[str, ...]) -> Any:
-    return lambda name, value: check_name(name, value, allowed)
-
-
 def _number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise InvalidSettingError(f"{name}={value!r} is not a finite number")
@@ -68,28 +64,34 @@ def _optional(name: str, value: object) -> float | None:
 
 
 SETTINGS = (
-    Setting("method", "simulation", _one_of(METHODS)),
-    Setting("quantity", "temperature", _one_of(QUANTITIES)),
-    Setting("load", 4.0, positive_number),
-    Setting("learning_rate", 0.05, positive_number),
-    Setting("active_fraction", 0.5, _number),
-    Setting("persistence_time", None, _optional),
-    Setting("persistence_convention", "active", _one_of(PERSISTENCE_CONVENTIONS)),
-    Setting("loss", "quadratic_hinge", _one_of(MARGIN_LOSSES)),
-    Setting("target_margin", 1.0, _number),
-    Setting("ridge", 0.0, _number),
-    Setting("langevin_temperature", 0.0, _number),
-    Setting("initial_scale", 1.0, positive_number),
-    Setting("task", "random", _one_of(TASKS)),
-    Setting("separation", 1.0, _number),
-    Setting("burn_in_time", 6.0, positive_number),
-    Setting("window_time", 4.0, positive_number),
-    Setting("n_windows", 6, positive_integer),
-    Setting("field_strength", 0.1, positive_number),
-    Setting("duration", 30.0, positive_number),
-    Setting("n_weights", 500, positive_integer),
-    Setting("n_copies", 3000, positive_integer),
-    Setting("memory", MEMORY_LIMIT, positive_number),
+    named("method", "simulation", METHODS, "Simulation, or mean-field theory"),
+    named(
+        "quantity", "temperature", QUANTITIES, "Temperatures, or distances of replicas and widths"
+    ),
+    Setting("load", 4.0, positive_number, "Samples per weight"),
+    Setting("learning_rate", 0.05, positive_number, "eta"),
+    Setting("active_fraction", 0.5, _number, "b, the mean fraction of samples in use"),
+    Setting(
+        "persistence_time", None, _optional, "tau of the selection; null for a new one per step"
+    ),
+    named(
+        "persistence_convention", "active", PERSISTENCE_CONVENTIONS, "What tau is the mean time of"
+    ),
+    named("loss", "quadratic_hinge", MARGIN_LOSSES, "Loss of a margin"),
+    Setting("target_margin", 1.0, _number, "Margin at which a sample is fitted"),
+    Setting("ridge", 0.0, _number, "Strength of the quadratic penalty"),
+    Setting("langevin_temperature", 0.0, _number, "Temperature of added white noise"),
+    Setting("initial_scale", 1.0, positive_number, "Standard deviation of the initial weights"),
+    named("task", "random", TASKS, "Labels"),
+    Setting("separation", 1.0, _number, "Distance of the clusters of a mixture"),
+    Setting("burn_in_time", 6.0, positive_number, "eta t before anything is measured"),
+    Setting("window_time", 4.0, positive_number, "eta t over which a response is followed"),
+    Setting("n_windows", 6, positive_integer, "Windows per run"),
+    Setting("field_strength", 0.1, positive_number, "Field that twins differ by"),
+    Setting("duration", 30.0, positive_number, "eta t after which replicas are compared"),
+    Setting("n_weights", 500, positive_integer, "Weights of a simulation"),
+    Setting("n_copies", 3000, positive_integer, "Monte Carlo copies of the theory"),
+    Setting("memory", MEMORY_LIMIT, positive_number, "Gigabytes that a worker may use"),
 )
 _ONLY = {
     "temperature": ("burn_in_time", "window_time", "n_windows"),
@@ -143,7 +145,7 @@ class FluctuationRuns(GridExperiment):
     """Simulations and solutions over settings of the dynamics."""
 
     name = "perceptron-dynamics"
-    settings = SETTINGS
+    axes = SETTINGS
     shown = ("method", "quantity", "load", "learning_rate", "active_fraction", "persistence_time")
     params = (*shown, "loss", "ridge", "langevin_temperature", "task", "n_weights")
 

@@ -9,8 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from search_spaces import Point, SearchSpace, Seeds
 from search_spaces.axes import AXES, LogAxis, parse_axis
-from search_spaces.choices import SELECTIONS
+from search_spaces.choices import (
+    ACTIVATIONS,
+    DATA,
+    DTYPES,
+    LOSSES,
+    MODELS,
+    OBSERVABLES,
+    SAMPLINGS,
+    SCHEMES,
+    SELECTIONS,
+)
 from search_spaces.curves import curves_of
+from search_spaces.grid import FIRST_SEED, SEEDS, Setting, named
+from search_spaces.selection import PERSISTENCE_CONVENTIONS
 from search_spaces.windows import expected_presentations, onset_temperature, read_window
 from studies.contracts import Experiment, Scanned
 
@@ -58,24 +70,57 @@ def _perceptron_seconds(point: Point) -> float:
     return 1e-3 + 1.5e-6 * point.n_train + updates
 
 
+SETTINGS = (
+    Setting("n_train", None, meaning="P, the training samples"),
+    Setting("batch_size", None, meaning="B"),
+    Setting("width", None, meaning="Units of a hidden layer, or channels"),
+    Setting("depth", None, meaning="Hidden layers, or convolutions"),
+    Setting("input_dim", None, meaning="Dimension of data drawn from a law"),
+    Setting(
+        "temperature", None, meaning="T = eta/B; window for the stable window of each network"
+    ),
+    Setting("learning_rate", None, meaning="eta, in place of T or B"),
+    Setting("alpha", None, meaning="Initialization scale; large is lazy"),
+    Setting("cluster_distance", None, meaning="Distance of the clusters of data=mixture"),
+    Setting("persistence_time", None, meaning="tau of sampling=persistent"),
+    Setting("chi", None, meaning="Exponent of the margins of data=perceptron"),
+    Setting(
+        "active_fraction",
+        None,
+        meaning="b = B/P of sampling=bernoulli and persistent, in place of B",
+    ),
+    named("data", None, DATA, "Data set, or the law that data are drawn from"),
+    named("model", None, MODELS, "What is trained"),
+    named("loss", None, LOSSES, "Loss of a margin"),
+    named("activation", None, ACTIVATIONS, "Activation of the hidden layers"),
+    Setting("n_test", None, meaning="Test samples"),
+    named("sampling", None, SAMPLINGS, "How minibatches are drawn"),
+    named("dtype", None, DTYPES, "Precision of the arithmetic"),
+    Setting(
+        "max_presentations",
+        None,
+        meaning="Budget of a training; null for twenty times what it should need",
+    ),
+    Setting("bias", None, meaning="Whether hidden layers have biases"),
+    named("scheme", None, SCHEMES, "Whether idle batches are looked at; null for the model's own"),
+    named("observables", None, OBSERVABLES, "What is measured beside the usual columns"),
+    named("persistence_convention", None, PERSISTENCE_CONVENTIONS, "What tau is the mean time of"),
+    Setting(
+        "kernel_diagonal", None, meaning="Measured K of a network without a calibrated window"
+    ),
+    Setting("stable_learning_rate", None, meaning="Measured eta_max of such a network"),
+    SEEDS,
+    FIRST_SEED,
+)
+"""What a training can be told: the axes in their order, then fixed settings.
+
+:class:`search_spaces.SearchSpace` reads them, with defaults that depend on the model."""
+
+
 class Training(Experiment):
     """One replica per seed, trained until all data are fitted."""
 
-    keys = (
-        *AXES,
-        "n_test",
-        "sampling",
-        "dtype",
-        "max_presentations",
-        "bias",
-        "scheme",
-        "observables",
-        "persistence_convention",
-        "kernel_diagonal",
-        "stable_learning_rate",
-        "n_seeds",
-        "first_seed",
-    )
+    settings = SETTINGS
     devices = ("cpu", "cuda")
     shown = ("alpha", "n_train", "temperature", "batch_size", "learning_rate")
     params = (

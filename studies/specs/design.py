@@ -7,6 +7,7 @@ from typing import Any
 
 from search_spaces import InvalidSettingError, LogAxis, SearchSpace
 from search_spaces.choices import check_name
+from studies.kinds import KINDS
 
 GRID, ADAPTIVE = "grid", "adaptive"
 
@@ -17,9 +18,10 @@ def read_design(values: Mapping[str, Any], space: SearchSpace) -> str:
     Glyphs and convolutional networks cost seconds per training, so their curves are located with
     as few as possible, unless temperatures are listed, or scans or a sampler choose them.
     """
-    if values["design"] is not None:
-        return check_name("design", values["design"], (GRID, ADAPTIVE))
-    if values["kind"] != "critical-temperature":
+    asked = values["design"]
+    if asked is not None:
+        return check_name("design", asked, (GRID, ADAPTIVE))
+    if "design" not in KINDS.load(values["kind"]).options:
         return GRID
     costly = "glyphs" in space.axes["data"].values() or "cnn" in space.axes["model"].values()
     chosen = values["scans"] is not None or values["sampler"] != "grid"
@@ -34,7 +36,7 @@ def check_adaptive(kind: str, space: SearchSpace, chosen_otherwise: bool) -> Non
     InvalidSettingError
         Saying what it needs.
     """
-    if kind != "critical-temperature":
+    if "design" not in KINDS.load(kind).options:
         raise InvalidSettingError(
             f"design=adaptive locates T_lazy(c); kind={kind} needs design=grid"
         )

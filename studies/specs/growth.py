@@ -7,6 +7,7 @@ from typing import Any
 from search_spaces import InvalidSettingError
 from search_spaces.axes import AXES
 from search_spaces.windows import read_window
+from studies.specs.settings import STUDY_SETTINGS, at_least
 from studies.specs.spec import StudySpec
 
 
@@ -35,36 +36,13 @@ def check_growth(before: StudySpec, after: StudySpec, place: str = "the folder")
 
 
 def _grows(key: str, old: Any, new: Any, before: StudySpec, after: StudySpec) -> bool:
-    if key == "thresholds":
-        # An adaptive curve was measured where it crosses the headline.
-        return not before.is_adaptive or old[0] == new[0]
-    if key == "backend" and new in ("auto", "any"):
-        return True
-    if key == "objective":
-        return before.is_planned
-    if key == "scans":
-        return old is not None and new is not None and _scans_grow(before, after)
-    if key == "tolerance":
-        return not before.is_adaptive or new <= old
-    if key == "extension":
-        return old is None
-    if before.is_adaptive and key == "temperature":
+    if key in STUDY_SETTINGS:
+        return STUDY_SETTINGS[key].grows(before, after, old, new)
+    if key == "n_seeds":
+        return at_least(before, after, old, new)
+    if key == "temperature" and before.is_adaptive:
         return False
-    if key in ("n_seeds", "n_trials"):
-        return isinstance(new, int) and new >= (old or 0)
-    if key.startswith("comparison_"):
-        return old is None or (new is not None and before.experiment.grows(key[11:], old, new))
-    return key in before.experiment.keys and before.experiment.grows(key, old, new)
-
-
-def _scans_grow(before: StudySpec, after: StudySpec) -> bool:
-    """Whether every scan is still there with all its configurations and seeds."""
-    return all(
-        name in after.scans
-        and {p.identity for p in scan.points()} <= {p.identity for p in after.scans[name].points()}
-        and set(scan.seeds) <= set(after.scans[name].seeds)
-        for name, scan in before.scans.items()
-    )
+    return before.experiment.grows(key, old, new)
 
 
 def _remedy(key: str, old: Any, new: Any) -> str:

@@ -10,11 +10,11 @@ import yaml
 
 from search_spaces import InvalidSettingError
 from search_spaces.choices import check_name
-from studies.experiments import load_experiment
-from studies.kinds import KINDS
 from studies.specs.growth import check_growth
+from studies.specs.listing import setting_rows
 from studies.specs.scans import override_noise
-from studies.specs.spec import STUDY_KEYS, TEXT_KEYS, StudySpec, read_study_name
+from studies.specs.settings import TEXT_KEYS
+from studies.specs.spec import StudySpec, read_study_name
 from studies.specs.yaml_files import load_recipe, read_yaml
 
 SCAN_PREFIX = "scans."
@@ -56,7 +56,7 @@ def resolve_spec(
         If a setting is invalid, or if `held` belongs to another study or cannot grow into the
         settings asked for.
     """
-    plain = _load_source(source)
+    plain = load_source(source)
     presets = plain.pop("presets", None) or {}
     if not isinstance(presets, dict) or not all(isinstance(p, dict) for p in presets.values()):
         raise InvalidSettingError(f"presets={presets!r} must map names to settings")
@@ -96,26 +96,21 @@ def _measurable(plain: dict[str, Any]) -> dict[str, Any]:
 
 def study_name_of(source: str) -> str:
     """Return the name of the study that a recipe or YAML file describes."""
-    return read_study_name(_load_source(source).get("study", source))
+    return read_study_name(load_source(source).get("study", source))
 
 
-def _load_source(source: str) -> dict[str, Any]:
+def load_source(source: str) -> dict[str, Any]:
+    """Return what a recipe or a YAML file holds."""
     path = Path(source)
     if path.suffix in (".yaml", ".yml"):
         return {"study": path.stem, **read_yaml(path)}
     return load_recipe(source)
 
 
-def option_keys(kind: str | None) -> tuple[str, ...]:
-    """Return the settings of a kind of study; of the main one if `kind` is None."""
-    name = KINDS.load(kind or "critical-temperature").experiment
-    return (*load_experiment(name).keys, *STUDY_KEYS)
-
-
 def apply_overrides(plain: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Apply overrides; ``scans.NAME.KEY`` is a setting of one scan."""
     own = {key: value for key, value in overrides.items() if not key.startswith(SCAN_PREFIX)}
-    known = option_keys(own.get("kind", plain.get("kind")))
+    known = setting_rows(own.get("kind", plain.get("kind")))
     for key in own:
         check_name("option", key, known)
     merged = override_noise(plain, own)

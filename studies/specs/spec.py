@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,6 @@ import yaml
 from search_spaces import InvalidSettingError, SearchSpace
 from search_spaces.axes import AXES, ListAxis
 from search_spaces.choices import check_name
-from search_spaces.numbers import number_from_text, positive_integer, positive_number
 from search_spaces.space import NOISE_AXES
 from studies.contracts import Experiment, Space
 from studies.experiments import load_experiment
@@ -23,44 +22,7 @@ from studies.kinds import KINDS
 from studies.specs.design import ADAPTIVE, check_adaptive, is_range, read_design
 from studies.specs.extension_entries import extension_points, read_extension
 from studies.specs.scans import read_scans
-
-STUDY_KEYS = (
-    "kind",
-    "scans",
-    "comparison_batch_size",
-    "comparison_temperature",
-    "thresholds",
-    "backend",
-    "design",
-    "tolerance",
-    "extension",
-    "sampler",
-    "n_trials",
-    "search_each",
-    "objective",
-    "sampler_seed",
-)
-TEXT_KEYS = ("study", "title", "measures", "question")
-
-OBJECTIVES = ("test_error", "relative_weight_change", "training_time", "train_error")
-SAMPLERS = ("grid", "sobol", "random", "tpe")
-
-_STUDY_DEFAULTS: dict[str, Any] = {
-    "kind": "critical-temperature",
-    "scans": None,
-    "comparison_batch_size": None,
-    "comparison_temperature": None,
-    "thresholds": [0.1, 0.02, 0.05, 0.2],
-    "backend": "auto",
-    "design": None,
-    "tolerance": 0.05,
-    "extension": None,
-    "sampler": "grid",
-    "n_trials": None,
-    "search_each": None,
-    "objective": "test_error",
-    "sampler_seed": 0,
-}
+from studies.specs.settings import STUDY_SETTINGS, TEXT_KEYS
 
 
 @dataclass(frozen=True)
@@ -107,31 +69,26 @@ class StudySpec:
         InvalidSettingError
             For an unknown key or a value that is not allowed.
         """
-        kind = KINDS.load(plain.get("kind", _STUDY_DEFAULTS["kind"]))
+        kind = KINDS.load(plain.get("kind", STUDY_SETTINGS["kind"].default))
         experiment = load_experiment(kind.experiment)
         for key in plain:
-            check_name("option", key, (*TEXT_KEYS, *experiment.keys, *STUDY_KEYS))
-        values = {**_STUDY_DEFAULTS, **plain}
+            check_name("option", key, (*TEXT_KEYS, *experiment.keys, *STUDY_SETTINGS))
+        values = {name: row.default for name, row in STUDY_SETTINGS.items()} | dict(plain)
         shared = {key: values[key] for key in experiment.keys if key in values}
         space = experiment.space(**shared)
         design = read_design(values, space)
+        alone = ("thresholds", "tolerance", "backend", "sampler", "n_trials", "objective")
         spec = cls(
             study=read_study_name(values.get("study", "study")),
             kind=values["kind"],
             space=space,
             scans=read_scans(values["scans"], shared, experiment),
             comparison=None if design == ADAPTIVE else _comparison_space(values, space),
-            thresholds=read_thresholds(values["thresholds"]),
             design=design,
-            tolerance=positive_number("tolerance", number_from_text(values["tolerance"])),
             extension=read_extension(values["extension"], design),
-            backend=str(values["backend"]),
-            sampler=_sampler_name(values["sampler"]),
-            n_trials=_optional_count("n_trials", values["n_trials"]),
             search_each=_search_axis(values["search_each"], space),
-            objective=check_name("objective", values["objective"], OBJECTIVES),
-            sampler_seed=_sampler_seed(values["sampler_seed"]),
             texts={key: str(values[key]) for key in TEXT_KEYS[1:] if key in values},
+            **{name: STUDY_SETTINGS[name].read(values[name]) for name in (*alone, "sampler_seed")},
         )
         spec._check_search()
         return spec
@@ -144,7 +101,7 @@ class StudySpec:
     @property
     def keys(self) -> tuple[str, ...]:
         """Settings that a spec of this kind may hold, its texts left out."""
-        return (*self.experiment.keys, *STUDY_KEYS)
+        return (*self.experiment.keys, *STUDY_SETTINGS)
 
     @property
     def is_planned(self) -> bool:
@@ -167,8 +124,8 @@ class StudySpec:
     @property
     def may_extend(self) -> bool:
         """Whether a range that does not bracket T_c is still to be extended."""
-        ours = self.kind == "critical-temperature" and self.is_planned and not self.scans
-        return ours and self.extension is None and is_range(self.space)
+        ours = "extension" in KINDS.load(self.kind).options and self.is_planned
+        return ours and not self.scans and self.extension is None and is_range(self.space)
 
     @property
     def lacks_window(self) -> bool:
@@ -238,48 +195,29 @@ class StudySpec:
 
     def to_plain(self) -> dict[str, Any]:
         """Return the spec with every default written out."""
-        comparison = self.comparison
-        plain = {
+        compared = {} if self.comparison is None else self.comparison.axes
+        own = [field.name for field in fields(self)[5:] if field.name in STUDY_SETTINGS]
+        return {
             "study": self.study,
             "kind": self.kind,
             **self.texts,
             **self.space.to_plain(),
             "scans": {name: _own_settings(scan, self.space) for name, scan in self.scans.items()}
             or None,
-            "comparison_batch_size": None,
-            "comparison_temperature": None,
-            "thresholds": list(self.thresholds),
-            "design": self.design,
-            "tolerance": self.tolerance,
-            "extension": None if self.extension is None else [dict(e) for e in self.extension],
-            "backend": self.backend,
-            "sampler": self.sampler,
-            "n_trials": self.n_trials,
-            "search_each": self.search_each,
-            "objective": self.objective,
-            "sampler_seed": self.sampler_seed,
+            **{
+                f"comparison_{name}": compared[name].to_plain() if compared else None
+                for name in ("batch_size", "temperature")
+            },
+            **{name: _plain(getattr(self, name)) for name in own},
         }
-        if comparison is not None:
-            plain["comparison_batch_size"] = comparison.axes["batch_size"].to_plain()
-            plain["comparison_temperature"] = comparison.axes["temperature"].to_plain()
-        return plain
 
     def to_shown(self) -> dict[str, Any]:
         """Return the settings that matter here, ranges as ``log(LOW, HIGH, PER_DECADE)``."""
-        plain = self.to_plain()
-        unused = set(TEXT_KEYS)
-        if self.kind not in ("critical-temperature", "phase-diagram"):
-            unused |= {"thresholds"}
-        if self.kind != "critical-temperature":
-            unused |= {"design", "extension"}
-        if not self.is_adaptive:
-            unused |= {"tolerance"}
-        if self.sampler == "grid":
-            unused |= {"objective", "sampler_seed"}
+        unused = {name for name, row in STUDY_SETTINGS.items() if not row.matters(self)}
         return {
             key: _shown(value)
-            for key, value in plain.items()
-            if value is not None and key not in unused
+            for key, value in self.to_plain().items()
+            if value is not None and key not in unused and key not in TEXT_KEYS
         }
 
     @property
@@ -321,6 +259,11 @@ def _own_settings(scan: Space, shared: Space) -> dict[str, Any]:
     return {key: own.get(key) for key in keys if own.get(key) != common.get(key)}
 
 
+def _plain(value: Any) -> Any:
+    """Return a value as YAML holds it."""
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
 def _shown(value: Any) -> Any:
     """Return a setting as a reader writes it: ranges as log(...), scans as key=value."""
     if not isinstance(value, Mapping):
@@ -349,32 +292,10 @@ def _comparison_space(values: Mapping[str, Any], space: SearchSpace) -> SearchSp
     return SearchSpace(**plain, batch_size=batch_size, temperature=temperature)
 
 
-def read_thresholds(raw: Any) -> tuple[float, ...]:
-    """Return the weight changes c that define T_lazy(c), the headline first.
-
-    Raises
-    ------
-    InvalidSettingError
-        If there is none, one is not a positive number, or one is repeated.
-    """
-    values = raw if isinstance(raw, list | tuple) else [raw]
-    if not values:
-        raise InvalidSettingError("thresholds=[] is empty; give at least one weight change c")
-    read = tuple(positive_number("threshold", number_from_text(value)) for value in values)
-    if len(set(read)) < len(read):
-        raise InvalidSettingError(f"thresholds={list(read)} repeats a value; give each one once")
-    return read
-
-
 def read_study_name(raw: Any) -> str:
     if not isinstance(raw, str) or not raw.strip() or not raw.isprintable():
         raise InvalidSettingError(f"study={raw!r} is not a name; it must be one line of text")
     return raw
-
-
-def _sampler_name(raw: Any) -> str:
-    name = str(raw)
-    return name if "." in name else check_name("sampler", name, (*SAMPLERS, "DOTTED.PATH"))
 
 
 def _search_axis(raw: Any, space: Any) -> str | None:
@@ -386,13 +307,3 @@ def _search_axis(raw: Any, space: Any) -> str | None:
             f"search_each={name} needs values of {name}; give a value or a list [a, b]"
         )
     return name
-
-
-def _optional_count(name: str, raw: Any) -> int | None:
-    return None if raw is None else positive_integer(name, raw)
-
-
-def _sampler_seed(raw: Any) -> int:
-    if isinstance(raw, bool) or not isinstance(raw, int) or raw < 0:
-        raise InvalidSettingError(f"sampler_seed={raw!r} must be a whole number >= 0")
-    return raw

@@ -10,25 +10,29 @@ import yaml
 
 from search_spaces import InvalidSettingError
 from search_spaces.choices import check_name
+from studies.registry import offered
+
+_OURS = resources.files("studies") / "recipes"
 
 
 def recipe_names() -> tuple[str, ...]:
-    """Return the names of the studies that come with the package."""
-    folder = resources.files("studies") / "recipes"
-    return tuple(
-        sorted(
-            entry.name.removesuffix(".yaml")
-            for entry in folder.iterdir()
-            if entry.name.endswith(".yaml")
-        )
-    )
+    """Return the names of the studies of this package and of a user's installed ones."""
+    ours = (e.name.removesuffix(".yaml") for e in _OURS.iterdir() if e.name.endswith(".yaml"))
+    return tuple(sorted({*ours, *offered("recipes")}))
 
 
 def load_recipe(name: str) -> dict[str, Any]:
-    """Return the plain recipe of a study that comes with the package."""
-    check_name("study", name, recipe_names())
-    text = (resources.files("studies") / "recipes" / f"{name}.yaml").read_text(encoding="utf-8")
-    plain: dict[str, Any] = yaml.safe_load(text)
+    """Return the plain recipe of a study that comes with a package.
+
+    An entry point of the group ``sgd_thermometer.recipes`` names the package in which
+    ``NAME.yaml`` lies.
+    """
+    file = _OURS / f"{name}.yaml"
+    if "/" in name or not file.is_file():
+        found = offered("recipes").get(check_name("study", name, recipe_names()))
+        assert found is not None
+        file = resources.files(found.value) / f"{name}.yaml"
+    plain: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
     return plain
 
 

@@ -16,6 +16,7 @@ from scipy import optimize
 from analysis.arrays import FloatArray
 from analysis.curves import Curves
 from analysis.estimates import bootstrap_stderr
+from analysis.fits.least_squares import BatchFit
 from analysis.locating.located import NO_PLATEAU, CriticalTemperature, CriticalTemperatures
 
 LARGEST_CHANGE = 0.2
@@ -115,25 +116,23 @@ def _fit_plateau(log_t: FloatArray, y: FloatArray) -> FloatArray | None:
 
 
 def _refit(log_t: FloatArray, samples: FloatArray, start: FloatArray) -> FloatArray:
-    """Gauss-Newton on all bootstrap samples at once, shape (n_bootstrap, 3).
+    """Parameters of all bootstrap samples, shape (n_bootstrap, 3).
 
     Samples lie close to the fitted curve, so a few steps from its parameters converge.
     """
-    q = np.repeat(start[None, :], len(samples), axis=0)
-    known = np.isfinite(samples)
-    data = np.where(known, samples, 0.0)
-    for _ in range(_ITERATIONS):
-        residual = np.where(known, data - plateau_curve(q, log_t), 0.0)
+
+    def jacobian(q: FloatArray) -> FloatArray:
         above = 1.0 / (1.0 + np.exp(q[:, 1:2] - log_t))
         softplus = np.logaddexp(0.0, log_t - q[:, 1:2])
-        jacobian = np.stack([np.ones_like(above), -q[:, 2:3] * above, softplus], axis=-1)
-        jacobian *= known[..., None]
-        normal = np.einsum("bti,btj->bij", jacobian, jacobian) + 1e-9 * np.eye(3)
-        gradient = np.einsum("bti,bt->bi", jacobian, residual)
-        step = np.linalg.solve(normal, gradient[..., None])[..., 0]
-        q = q + np.clip(step, -0.5, 0.5)
-        q[:, 2] = np.clip(q[:, 2], *DELTA_BOUNDS)
-    return q
+        return np.stack([np.ones_like(above), -q[:, 2:3] * above, softplus], axis=-1)
+
+    def bounded(q: FloatArray) -> FloatArray:
+        return np.column_stack([q[:, :2], np.clip(q[:, 2], *DELTA_BOUNDS)])
+
+    fit = BatchFit(
+        lambda q: plateau_curve(q, log_t), (0, 1, 2), jacobian, bounded=bounded, largest_step=0.5
+    )
+    return fit.gauss_newton(np.repeat(start[None, :], len(samples), axis=0), samples, _ITERATIONS)
 
 
 def _refusal(log_t: FloatArray, fitted: FloatArray | None) -> str:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from analysis.arrays import FloatArray
 from analysis.estimates import Estimate, estimate_from_replicates
+from analysis.fits.least_squares import BatchFit
 from analysis.perceptron_exponents.seed_means import GrowthLaw, SeedMeans, fit_growth, seed_means
 
 NOISE_DOMINATED = 30.0
@@ -106,14 +107,13 @@ def fit_additive_law(temperatures: FloatArray, log_norms: FloatArray) -> FloatAr
     [[3.0, 2.0]]
     """
     log_t = np.log(temperatures)
-    parameters = np.stack([log_norms[:, 0], log_norms[:, -1] - log_t[-1]], axis=1)
-    for _ in range(50):
-        cold, hot = parameters[:, :1], parameters[:, 1:] + log_t
-        model = np.logaddexp(cold, hot)
-        first = np.exp(cold - model)
-        jacobian = np.stack([first, 1 - first], axis=2)
-        normal = np.einsum("nki,nkj->nij", jacobian, jacobian)
-        right = np.einsum("nki,nk->ni", jacobian, log_norms - model)
-        step = np.linalg.solve(normal + 1e-12 * np.eye(2), right[:, :, None])[:, :, 0]
-        parameters = parameters + np.clip(step, -1.0, 1.0)
-    return np.asarray(parameters)
+
+    def model(parameters: FloatArray) -> FloatArray:
+        return np.logaddexp(parameters[:, :1], parameters[:, 1:] + log_t)
+
+    def jacobian(parameters: FloatArray) -> FloatArray:
+        cold = np.exp(parameters[:, :1] - model(parameters))
+        return np.stack([cold, 1 - cold], axis=2)
+
+    start = np.stack([log_norms[:, 0], log_norms[:, -1] - log_t[-1]], axis=1)
+    return BatchFit(model, (0, 1), jacobian).gauss_newton(start, log_norms, 50)

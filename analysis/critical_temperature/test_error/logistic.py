@@ -17,6 +17,7 @@ from analysis.critical_temperature.test_error.onsets import KERNEL_PLATEAU
 from analysis.critical_temperature.test_error.ratios import ErrorRatios
 from analysis.curves import Curves
 from analysis.estimates import Estimate, estimate_from_replicates, format_value
+from analysis.fits.least_squares import BatchFit
 from analysis.fits.power_law import size_range
 
 NOT_IDENTIFIABLE = "not identifiable"
@@ -106,44 +107,6 @@ class _Cells:
         z = (self.log_t - centre + a * self.log_p) / np.exp(log_w)
         return np.asarray(1 - amplitude / (1 + np.exp(-np.clip(z, -50, 50))))
 
-    def chi2(self, theta: FloatArray, r: FloatArray) -> FloatArray:
-        return np.asarray((((r - self.model(theta)) / self.s) ** 2).sum(axis=1))
-
-    def fit(
-        self, start: FloatArray, r: FloatArray, free: tuple[int, ...], n_steps: int = _STEPS
-    ) -> FloatArray:
-        """Levenberg-Marquardt on n data sets at once: r of shape (n, cells)."""
-        theta = start.copy()
-        damping = np.full(len(theta), 1e-2)
-        best = self.chi2(theta, r)
-        for _ in range(n_steps):
-            step = self._step(theta, r, free, damping)
-            trial = self._bounded(theta + step)
-            value = self.chi2(trial, r)
-            better = value < best
-            theta = np.where(better[:, None], trial, theta)
-            best = np.where(better, value, best)
-            damping = np.where(better, damping / 3, np.minimum(damping * 4, 1e8))
-        return theta
-
-    def _step(
-        self, theta: FloatArray, r: FloatArray, free: tuple[int, ...], damping: FloatArray
-    ) -> FloatArray:
-        here = self.model(theta)
-        columns = []
-        for k in free:
-            shifted = theta.copy()
-            shifted[:, k] += 1e-5
-            columns.append((self.model(shifted) - here) / 1e-5 / self.s)
-        jacobian = np.stack(columns, axis=-1)
-        normal = np.einsum("nci,ncj->nij", jacobian, jacobian)
-        gradient = np.einsum("nci,nc->ni", jacobian, (r - here) / self.s)
-        diagonal = np.einsum("nii->ni", normal) + 1e-9
-        normal = normal + np.eye(len(free)) * (damping[:, None] * diagonal + 1e-9)[:, None, :]
-        step = np.zeros_like(theta)
-        step[:, free] = np.linalg.solve(normal, gradient[..., None])[..., 0]
-        return np.asarray(np.clip(step, -1.0, 1.0))
-
     def _bounded(self, theta: FloatArray) -> FloatArray:
         theta = theta.copy()
         theta[:, 0] = np.clip(theta[:, 0], *_BOUNDS["A"])
@@ -153,12 +116,17 @@ class _Cells:
         theta[:, 4] = np.clip(theta[:, 4], *_BOUNDS["a"])
         return theta
 
+    def fit_of(self, free: tuple[int, ...]) -> BatchFit:
+        return BatchFit(self.model, free, errors=self.s, bounded=self._bounded)
+
     def refit(self, start: FloatArray, r: FloatArray, free: tuple[int, ...]) -> FloatArray:
         """Fit resampled ratios from the best parameters; NaN where a ratio is missing."""
         complete = np.isfinite(r).all(axis=1)
         theta = np.full((len(r), start.shape[1]), np.nan)
         n = int(complete.sum())
-        theta[complete] = self.fit(np.repeat(start, n, axis=0), r[complete], free, _REFIT_STEPS)
+        theta[complete] = self.fit_of(free).levenberg_marquardt(
+            np.repeat(start, n, axis=0), r[complete], _REFIT_STEPS
+        )
         return theta
 
     def best(self, free: tuple[int, ...]) -> FloatArray:
@@ -173,8 +141,9 @@ class _Cells:
             ]
         )
         r = np.broadcast_to(self.r, (len(starts), self.r.size))
-        fitted = self.fit(starts, r, free)
-        chosen: FloatArray = fitted[np.argmin(self.chi2(fitted, r))][None, :]
+        fit = self.fit_of(free)
+        fitted = fit.levenberg_marquardt(starts, r, _STEPS)
+        chosen: FloatArray = fitted[np.argmin(fit.chi2(fitted, r))][None, :]
         return chosen
 
 
@@ -196,7 +165,7 @@ def _law(data: _Cells, samples: FloatArray, n_clusters: int, where: str) -> Logi
 
     a, q = (estimate(free, refitted[1], k, name) for k, name in ((2, "a"), (4, "q")))
     a_constant = estimate(constant, refitted[0], 2, "a at q = 0")
-    chi2 = [float(data.chi2(best, data.r[None])[0]) for best in (constant, free)]
+    chi2 = [float(data.fit_of(()).chi2(best, data.r[None])[0]) for best in (constant, free)]
     dof = data.r.size - 5
     identifiable, reason = _judge(a, q, a_constant, free, chi2[1] / max(dof, 1))
     return LogisticLaw(

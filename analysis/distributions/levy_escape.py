@@ -108,11 +108,6 @@ def schedule_survival(
     return float(np.exp(-2 * jump_constant(tail_index) / tail_index * total))
 
 
-def sgd_noise_scale(tail_index: float, learning_rate: float, noise: float) -> float:
-    """Return the continuous-time scale of SGD noise, eta^((a - 1)/a) sigma, at dt = eta."""
-    return float(learning_rate ** ((tail_index - 1) / tail_index) * noise)
-
-
 def distance_to_exponential(times: FloatArray) -> float:
     """Return sup |P(tau > t) - exp(-t/mean)| of uncensored exit times, with their own mean."""
     ordered = np.sort(np.asarray(times, dtype=float))

@@ -82,25 +82,6 @@ def sgd_variance(curvature: float, learning_rate: float, sigma_g: float, sigma_h
     return learning_rate * sigma_g / excess if excess > 0 else float("inf")
 
 
-def pearson_log_density(
-    w: FloatArray, curvature: float, learning_rate: float, c0: float, c1: float, c2: float
-) -> FloatArray:
-    """Return log p up to a constant for D = eta (c0 + c1 w + c2 w^2), 4 c0 c2 > c1^2 (Ito).
-
-    The linear term skews the law (Pearson IV) and leaves its tail exponent alone.
-    """
-    centre, sigma_g = -c1 / (2 * c2), c0 - c1**2 / (4 * c2)
-    if not (c2 > 0 and sigma_g > 0):
-        raise EscapeSettingError(f"c0={c0}, c1={c1}, c2={c2} give a variance that is not positive")
-    u = np.asarray(w, dtype=float) - centre
-    skew = 2 * curvature * centre / (learning_rate * np.sqrt(sigma_g * c2))
-    power = 1 + curvature / (learning_rate * c2)
-    result: FloatArray = -power * np.log(sigma_g + c2 * u**2) - skew * np.arctan(
-        u * np.sqrt(c2 / sigma_g)
-    )
-    return result
-
-
 @dataclass(frozen=True)
 class TailExponent:
     """The exponent nu of P(|w| > x) ~ x^-nu of SGD with random curvature."""
@@ -225,24 +206,4 @@ def log_well_escape(
         lambda w: -curvature * w,
         lambda w: learning_rate * (sigma_g + sigma_h * w**2),
         width,
-    )
-
-
-def log_wide_well_escape(
-    width: float, curvature: float, learning_rate: float, sigma_g: float, sigma_h: float
-) -> float:
-    """Return the wide-well limit of :func:`log_well_escape`, polynomial in the width.
-
-    E[tau] = (2/(eta sigma_g)) (Z/2) rho^m b^(2m+1) / (2m+1) with m = H/(eta sigma_H) and Z the
-    normalization at kappa = 1 + m.
-    """
-    m = curvature / (learning_rate * sigma_h)
-    rho = sigma_h / sigma_g
-    log_z = float(log_normalization(np.asarray(1 + m), np.asarray(rho)))
-    return float(
-        -np.log(learning_rate * sigma_g)
-        + log_z
-        + m * np.log(rho)
-        + (2 * m + 1) * np.log(width)
-        - np.log(2 * m + 1)
     )

@@ -233,8 +233,8 @@ class Training(Experiment):
 
     def average(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         """Return averages over the fitted replicas."""
-        # Loads pandas and scipy, which asking for a study need not.
-        from analysis.averages import average_replicas
+        # Loads numpy, which asking for a study need not.
+        from studies.experiments.averages import average_replicas
 
         return average_replicas(rows)
 

@@ -10,7 +10,6 @@ from analysis.distributions.levy_escape import (
     noise_scale_for,
     overshoot_probability,
     schedule_survival,
-    sgd_noise_scale,
 )
 from analysis.distributions.power_law_escape import (
     EscapeSettingError,
@@ -18,9 +17,8 @@ from analysis.distributions.power_law_escape import (
     hill_exponent,
     kesten_exponent,
     log_mean_first_passage,
+    log_normalization,
     log_well_escape,
-    log_wide_well_escape,
-    pearson_log_density,
     power_law_kappa,
     power_law_log_pdf,
     power_law_variance,
@@ -66,8 +64,7 @@ def test_only_the_product_of_step_and_noise_matters_for_survival():
         schedule_survival(1.5, eta, sigma)
     )
     # The same rate by the continuous clock dt = eta.
-    scale = sgd_noise_scale(1.5, 0.1, 0.1)
-    law = levy_escape(1.5, scale, 1.0)
+    law = levy_escape(1.5, 0.1 ** (0.5 / 1.5) * 0.1, 1.0)
     assert schedule_survival(1.5, eta, sigma) == pytest.approx(law.trapping_probability(400.0))
 
 
@@ -98,17 +95,6 @@ def test_stationary_law_is_normalized_with_the_known_variance():
     assert variance == pytest.approx(power_law_variance(1, 0.1, 1, 4), rel=1e-6)
     assert power_law_variance(1, 0.1, 1, 30) == np.inf
     assert sgd_variance(1, 0.5, 1, 2) == pytest.approx(1.0)
-
-
-def test_pearson_law_has_no_flux():
-    w = np.linspace(-1.0, 1.0, 20_001)
-    c0, c1, c2, h, eta = 1.0, 0.8, 6.0, 1.0, 0.1
-    log_p = pearson_log_density(w, h, eta, c0, c1, c2)
-    diffusion = eta * (c0 + c1 * w + c2 * w**2)
-    flux = h * w + 0.5 * np.gradient(np.log(diffusion) + log_p, w) * diffusion
-    assert np.abs(flux[5:-5]).max() < 1e-5
-    with pytest.raises(EscapeSettingError, match="not positive"):
-        pearson_log_density(w, h, eta, 1.0, 5.0, 6.0)
 
 
 def test_first_passage_has_the_published_values():
@@ -143,11 +129,31 @@ def test_first_passage_refuses_an_impossible_start(start):
         log_mean_first_passage(np.zeros_like, lambda w: 1 - w, 3.0)
 
 
+def _log_wide_well_escape(
+    width: float, curvature: float, learning_rate: float, sigma_g: float, sigma_h: float
+) -> float:
+    """Return the wide-well limit of :func:`log_well_escape`, polynomial in the width.
+
+    E[tau] = (2/(eta sigma_g)) (Z/2) rho^m b^(2m+1) / (2m+1) with m = H/(eta sigma_H) and Z the
+    normalization at kappa = 1 + m.
+    """
+    m = curvature / (learning_rate * sigma_h)
+    rho = sigma_h / sigma_g
+    log_z = float(log_normalization(np.asarray(1 + m), np.asarray(rho)))
+    return float(
+        -np.log(learning_rate * sigma_g)
+        + log_z
+        + m * np.log(rho)
+        + (2 * m + 1) * np.log(width)
+        - np.log(2 * m + 1)
+    )
+
+
 def test_wide_wells_reach_the_closed_form():
-    assert log_wide_well_escape(np.sqrt(400), 1, 0.1, 1, 5) == pytest.approx(
+    assert _log_wide_well_escape(np.sqrt(400), 1, 0.1, 1, 5) == pytest.approx(
         log_escape(200, 5.0), abs=3e-3
     )
-    assert log_wide_well_escape(np.sqrt(12.8), 1, 0.1, 1, 15) == pytest.approx(5.481, abs=1e-3)
+    assert _log_wide_well_escape(np.sqrt(12.8), 1, 0.1, 1, 15) == pytest.approx(5.481, abs=1e-3)
 
 
 def test_kesten_exponent_of_random_curvature():

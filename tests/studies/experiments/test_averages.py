@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from analysis.averages import average_replicas
+from studies.experiments.averages import average_replicas
 
 
 def row(change: float | None, error: float = 0.1, reason: str = "fitted") -> dict[str, object]:

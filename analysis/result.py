@@ -1,16 +1,11 @@
-"""What the results of studies share: the joins over their parts, the summary, the numbers.
-
-A result is made of parts, one per law, plane or diagram. A study says what its parts are, how
-one of them is judged and how its answer reads; the rest is the same for all.
-"""
+"""What every study returns: its answer, numbers, verdicts and counts, worked out once."""
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +19,56 @@ from analysis.table import MeasurementTable, ReadTableError, count_runs
 Found = tuple[dict[Key, Estimate], dict[Key, Verdict], list[dict[str, Any]]]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a study found; a study adds what is its own."""
+
+    answer: str
+    """The answer in one line, or one line per law where there are several."""
+    estimates: dict[Key, Estimate] = field(repr=False)
+    """Every number by key."""
+    verdicts: dict[Key, Verdict] = field(repr=False)
+    """Every verdict by key."""
+    counts: Mapping[str, int | None]
+    """Runs by how they ended, or rows."""
+    numbers: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    """What the study adds to report.json, as plain values."""
+    tables: Mapping[str, pd.DataFrame] = field(repr=False, default_factory=dict)
+    """Tables for scripts, by file name."""
+
+    def headline(self) -> str:
+        """Return the answer in one line, or one line per law where there are several."""
+        return self.answer
+
+    def summary(self) -> str:
+        """Return the answer, the numbers and the verdicts as text for a terminal."""
+        lines = [self.answer, ""]
+        for key, estimate in self.estimates.items():
+            ends = interval_text(estimate)
+            shown = f"95% interval {ends}" if ends else ""
+            lines.append(f"  {key:<32} {estimate!s:<14} {shown}".rstrip())
+        lines.append("")
+        lines += [f"  {key}: {v.status}: {v.reason}" for key, v in self.verdicts.items()]
+        return "\n".join([*lines, "", runs_line(self.counts)])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return headline, counts, estimates and verdicts as plain values for strict JSON."""
+        return {
+            "headline": self.answer.splitlines(),
+            "counts": dict(self.counts),
+            "estimates": {key: value.to_dict() for key, value in self.estimates.items()},
+            "verdicts": {key: value.to_dict() for key, value in self.verdicts.items()},
+            **self.numbers,
+        }
+
+
 class Part(Protocol):
     """One law, plane or diagram of a result."""
+
+    @property
+    def label(self) -> str:
+        """Settings that tell it from others; empty if there is one."""
+        ...
 
     def estimates(self) -> dict[Key, Estimate]:
         """Return its numbers by key."""
@@ -35,74 +78,50 @@ class Part(Protocol):
 P = TypeVar("P", bound=Part)
 
 
-class JoinedResult(ABC, Generic[P]):
-    """A result whose estimates, verdicts and headline are those of its parts, joined."""
+@dataclass(frozen=True, kw_only=True)
+class JoinedResult(Result, Generic[P]):
+    """A result whose numbers, verdicts and answer are those of its parts, joined."""
 
-    table: MeasurementTable
+    table: MeasurementTable = field(repr=False)
+    """The data."""
+    parts: tuple[P, ...] = field(repr=False)
+    """Laws, planes or diagrams in the order of the report."""
+    n_bootstrap: int
+    """Bootstrap samples behind every error."""
 
-    @property
-    @abstractmethod
-    def parts(self) -> Sequence[P]:
-        """Laws, planes or diagrams in the order of the report."""
+    @classmethod
+    def join(
+        cls,
+        table: MeasurementTable,
+        parts: tuple[P, ...],
+        n_bootstrap: int,
+        *,
+        judge: Callable[[P], dict[Key, Verdict]],
+        answer: Callable[[P], str],
+        unanswered: str = "",
+        **more: Any,
+    ) -> Self:
+        """Judge every part and join what they hold.
 
-    @abstractmethod
-    def judge_part(self, part: P) -> dict[Key, Verdict]:
-        """Return the verdicts on one part by key."""
-
-    @abstractmethod
-    def answer_of(self, part: P) -> str:
-        """Return the answer of one part in one line; empty if it has none."""
-
-    @property
-    def estimates(self) -> dict[Key, Estimate]:
-        """Every number by key."""
-        return {key: value for part in self.parts for key, value in part.estimates().items()}
-
-    @property
-    def verdicts(self) -> dict[Key, Verdict]:
-        """Every verdict by key."""
-        return {key: v for part in self.parts for key, v in self.judge_part(part).items()}
-
-    @property
-    def counts(self) -> dict[str, int | None]:
-        """Runs by how they ended."""
-        return count_runs(self.table.frame)
-
-    def headline(self) -> str:
-        """Return the answer in one line, or one line per part where there are several."""
-        return "\n".join(filter(None, (self.answer_of(part) for part in self.parts)))
-
-    def summary(self) -> str:
-        """Return the answer, the numbers and the verdicts as text for a terminal."""
-        return summary_text(self.headline(), self.estimates, self.verdicts, self.counts)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return headline, counts, estimates and verdicts as plain values for strict JSON."""
-        return {
-            **plain_numbers(self.headline(), self.counts, self.estimates, self.verdicts),
-            **self.more_numbers(),
-        }
-
-    def more_numbers(self) -> dict[str, Any]:
-        """Return what the study adds to these numbers, as plain values."""
-        return {}
-
-
-def summary_text(
-    headline: str,
-    estimates: Mapping[Key, Estimate],
-    verdicts: Mapping[Key, Verdict],
-    counts: Mapping[str, int | None],
-) -> str:
-    """Return headline, estimates with intervals, verdicts and counts as lines of text."""
-    lines = [headline, ""]
-    for key, estimate in estimates.items():
-        ends = interval_text(estimate)
-        shown = f"95% interval {ends}" if ends else ""
-        lines.append(f"  {key:<32} {estimate!s:<14} {shown}".rstrip())
-    lines.append("")
-    lines += [f"  {key}: {verdict.status}: {verdict.reason}" for key, verdict in verdicts.items()]
-    return "\n".join([*lines, "", runs_line(counts)])
+        Parameters
+        ----------
+        answer
+            Returns the answer of one part without its label; empty if it has none.
+        unanswered
+            The headline where no part has an answer.
+        """
+        answers = [(part.label, answer(part)) for part in parts]
+        lines = (f"{label}: {text}" if label else text for label, text in answers if text)
+        return cls(
+            answer="\n".join(lines) or unanswered,
+            estimates={key: value for part in parts for key, value in part.estimates().items()},
+            verdicts={key: verdict for part in parts for key, verdict in judge(part).items()},
+            counts=count_runs(table.frame),
+            table=table,
+            parts=parts,
+            n_bootstrap=n_bootstrap,
+            **more,
+        )
 
 
 def runs_line(counts: Mapping[str, int | None]) -> str:
@@ -114,56 +133,42 @@ def runs_line(counts: Mapping[str, int | None]) -> str:
     return "runs: " + ", ".join(f"{n} {name}" for name, n in counts.items() if n is not None)
 
 
-def plain_numbers(
-    headline: str,
-    counts: Mapping[str, int | None],
-    estimates: Mapping[Key, Estimate],
-    verdicts: Mapping[Key, Verdict],
-) -> dict[str, Any]:
-    """Return headline, counts, estimates and verdicts as plain values for strict JSON."""
-    return {
-        "headline": headline.splitlines(),
-        "counts": dict(counts),
-        "estimates": {key: value.to_dict() for key, value in estimates.items()},
-        "verdicts": {key: value.to_dict() for key, value in verdicts.items()},
-    }
-
-
 class AnalyseTableError(ReadTableError):
     """A table that lacks what an analysis needs; the message is one sentence for the user."""
 
 
-@dataclass(frozen=True)
-class ClaimResult:
-    """What a study found on a list of claims of the literature."""
+@dataclass(frozen=True, kw_only=True)
+class ClaimResult(Result):
+    """What a study found on a list of claims of the literature; the first is the headline."""
 
-    title: str
-    """The answer in one line."""
     frame: pd.DataFrame = field(repr=False)
     """One row per measured replica."""
-    estimates: dict[Key, Estimate]
-    """Numbers by key."""
-    verdicts: dict[Key, Verdict]
-    """Claims by key; the first one is the headline."""
-    tables: dict[str, pd.DataFrame] = field(repr=False, default_factory=dict)
-    """Tables for scripts, by file name."""
-
-    def headline(self) -> str:
-        """Return the answer in one line."""
-        return self.title
 
     def summary(self) -> str:
         """Return numbers and verdicts as text for a terminal."""
-        lines = [self.title, ""]
+        lines = [self.answer, ""]
         lines += [f"  {key:<44} {estimate}" for key, estimate in self.estimates.items()]
         lines += [""]
         lines += [f"  {key}: {v.status}: {v.reason}" for key, v in self.verdicts.items()]
         return "\n".join(lines)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return estimates, verdicts and counts as plain values for strict JSON."""
-        counts = {"measured": len(self.frame)}
-        return plain_numbers(self.title, counts, self.estimates, self.verdicts)
+
+def claim_result(
+    answer: str,
+    frame: pd.DataFrame,
+    estimates: dict[Key, Estimate],
+    verdicts: dict[Key, Verdict],
+    tables: dict[str, pd.DataFrame],
+) -> ClaimResult:
+    """Return the result of a study of claims; `frame` has one row per measured replica."""
+    return ClaimResult(
+        answer=answer,
+        estimates=estimates,
+        verdicts=verdicts,
+        counts={"measured": len(frame)},
+        tables=tables,
+        frame=frame,
+    )
 
 
 def mean_over_seeds(

@@ -11,7 +11,7 @@ from analysis.batch_regimes.checks import batch_diagnostics, batch_forests
 from analysis.batch_regimes.claims import judge_plane
 from analysis.batch_regimes.critical_batch import EXCESS
 from analysis.batch_regimes.plane import BatchCell, BatchPlane
-from analysis.batch_regimes.study import BatchResult, headline_of
+from analysis.batch_regimes.study import BatchResult, answer_of
 from analysis.estimates import Estimate, format_value, interval_text
 from analysis.report.checks import diagnostics_figures, forest_figures
 from analysis.report.content import (
@@ -58,7 +58,7 @@ def batch_content(result: BatchResult, context: ReportContext) -> ReportContent:
             "seeds; 95 % intervals with Student's t of S − 1 degrees of freedom.",
         ),
         fixed=result.table.fixed_settings(),
-        files={"b_star.csv": result.critical_batches()},
+        files=result.tables,
         methods=training_methods(result.table, context, _methods(result)),
     )
 
@@ -88,7 +88,7 @@ def _answer(plane: BatchPlane) -> Answer:
     located = ", ".join(f"{batch.estimate()} (P = {batch.n_train})" for batch in law.located)
     return Answer(
         status=growth.status,
-        headline=headline_of(plane).removeprefix(f"{plane.label}: "),
+        headline=answer_of(plane),
         paragraphs=(
             f"{growth.status.capitalize()}: {growth.reason}.",
             f"B* at T = {law.temperature:.3g}: {located or 'none'}.",

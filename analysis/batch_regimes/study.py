@@ -8,8 +8,7 @@ beyond the stable step and tell nothing about B*.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -37,68 +36,53 @@ from analysis.batch_regimes.plane import (
     BatchCell,
     BatchPlane,
 )
-from analysis.claims import Verdict
 from analysis.estimates import Estimate, estimate_from_error, resampled_means
-from analysis.key import Key
 from analysis.locating.window import NOISE_ONSET, Window
 from analysis.result import JoinedResult
 from analysis.table import MeasurementTable, plain
 
 
-@dataclass(frozen=True)
 class BatchResult(JoinedResult[BatchPlane]):
     """All planes of a table with their estimates and verdicts."""
 
-    table: MeasurementTable = field(repr=False)
-    """The data."""
-    planes: tuple[BatchPlane, ...]
-    """One per combination of settings."""
-    n_bootstrap: int
-    """Bootstrap samples behind every error."""
-
     @property
-    def parts(self) -> tuple[BatchPlane, ...]:
-        """The planes."""
-        return self.planes
-
-    def judge_part(self, part: BatchPlane) -> dict[Key, Verdict]:
-        """Return the verdicts on one plane by key."""
-        return judge_plane(part)
-
-    def answer_of(self, part: BatchPlane) -> str:
-        """Return B*(P) in one line."""
-        return headline_of(part)
+    def planes(self) -> tuple[BatchPlane, ...]:
+        """One per combination of settings."""
+        return self.parts
 
     def critical_batches(self) -> pd.DataFrame:
         """Return one row per plane, P and T with B* or its refusal."""
-        rows = [
-            {
-                "plane": plane.label,
-                "n_train": batch.n_train,
-                "temperature": batch.temperature,
-                "critical_batch_size": batch.value,
-                "log_stderr": batch.log_stderr,
-                "bracket_low": batch.bracket[0],
-                "bracket_high": batch.bracket[1],
-                "n_seeds": batch.n_seeds,
-                "status": batch.status,
-                "message": batch.message,
-            }
-            for plane in self.planes
-            for law in plane.laws
-            for batch in law.batches
-        ]
-        return pd.DataFrame(rows)
+        return self.tables["b_star.csv"]
 
 
-def headline_of(plane: BatchPlane) -> str:
+def _critical_batches(planes: Sequence[BatchPlane]) -> pd.DataFrame:
+    rows = [
+        {
+            "plane": plane.label,
+            "n_train": batch.n_train,
+            "temperature": batch.temperature,
+            "critical_batch_size": batch.value,
+            "log_stderr": batch.log_stderr,
+            "bracket_low": batch.bracket[0],
+            "bracket_high": batch.bracket[1],
+            "n_seeds": batch.n_seeds,
+            "status": batch.status,
+            "message": batch.message,
+        }
+        for plane in planes
+        for law in plane.laws
+        for batch in law.batches
+    ]
+    return pd.DataFrame(rows)
+
+
+def answer_of(plane: BatchPlane) -> str:
     """Return the law of B* with most sizes, or why there is no exponent."""
-    prefix = f"{plane.label}: " if plane.label else ""
     law = plane.headline_law
     if law.exponent is None or law.fit.prefactor is None:
-        return prefix + law.fit.remarks[0]
+        return law.fit.remarks[0]
     return (
-        f"{prefix}B* = {law.fit.prefactor} P^{law.exponent} at T = {law.temperature:.3g}, "
+        f"B* = {law.fit.prefactor} P^{law.exponent} at T = {law.temperature:.3g}, "
         f"{law.fit.fit_range}, {law.exponent.n} seeds"
     )
 
@@ -138,7 +122,14 @@ def analyse_batch_regimes(
                 noise_scale=noise_scales(every),
             )
         )
-    return BatchResult(table, tuple(planes), n_bootstrap)
+    return BatchResult.join(
+        table,
+        tuple(planes),
+        n_bootstrap,
+        judge=judge_plane,
+        answer=answer_of,
+        tables={"b_star.csv": _critical_batches(planes)},
+    )
 
 
 def _cells(

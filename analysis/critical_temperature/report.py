@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from analysis.critical_temperature import captions, figure_data, figures
 from analysis.critical_temperature.checks import scaling_diagnostics, scaling_forests
+from analysis.critical_temperature.claims import lights
 from analysis.critical_temperature.figures import plot_test_error
 from analysis.critical_temperature.grid_law import GridLaw
 from analysis.critical_temperature.law import ScalingLaw
@@ -66,7 +67,7 @@ def scaling_content(result: ScalingResult, context: ReportContext) -> ReportCont
         tables=_tables(result, context),
         conventions=_conventions(result),
         fixed=result.table.fixed_settings(),
-        files={"t_c.csv": result.critical_temperatures()},
+        files=result.tables,
         methods=scaling_methods(result, context),
         citations=CITED,
     )
@@ -142,7 +143,7 @@ def _answer(result: ScalingResult, law: ScalingLaw) -> Answer:
         paragraphs=tuple(paragraphs),
         note=f"{fit.symbol} is the {definition}; errors in parentheses are 68 %.",
         label=law.label,
-        lights=result.lights[law.label],
+        lights=lights(law),
         beside=tuple(
             result.verdicts[law.key(name)]
             for name in ("a_equals_gamma_over_delta", "T_noise_independent_of_P", "collapse")

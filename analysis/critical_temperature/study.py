@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
-from analysis.claims import Light, Verdict
 from analysis.critical_temperature.adaptive_law import ADAPTIVE, analyse_adaptive_law
 from analysis.critical_temperature.adaptive_location import DEFAULT_TOLERANCE, is_adaptive
 from analysis.critical_temperature.claims import judge, lights
@@ -19,60 +17,29 @@ from analysis.critical_temperature.law import ScalingLaw
 from analysis.curves import Curves, build_curves
 from analysis.estimates import Estimate, interval_text, json_number
 from analysis.fits.power_law import MINIMUM_SIZES
-from analysis.key import Key
 from analysis.result import JoinedResult, runs_line
 from analysis.table import MeasurementTable, ReadTableError, TableGroup, plain
 
 DEFAULT_THRESHOLDS = (0.1, 0.02, 0.05, 0.2)
 
 
-@dataclass(frozen=True)
 class ScalingResult(JoinedResult[ScalingLaw]):
     """All laws of a table with their estimates and verdicts."""
 
-    table: MeasurementTable = field(repr=False)
-    """The data."""
-    laws: tuple[ScalingLaw, ...] = field(repr=False)
-    """One per combination of settings (and batch size, where several were asked for)."""
-    n_bootstrap: int
-    """Bootstrap samples behind every error."""
-
     @property
-    def parts(self) -> tuple[ScalingLaw, ...]:
-        """The laws."""
-        return self.laws
-
-    def judge_part(self, part: ScalingLaw) -> dict[Key, Verdict]:
-        """Return the verdicts on one law by key, e.g. ``power_law``."""
-        return judge(part)
-
-    def answer_of(self, part: ScalingLaw) -> str:
-        """Return T_lazy(c) against P in one line."""
-        return _headline(part)
-
-    @property
-    def lights(self) -> dict[str, tuple[Light, ...]]:
-        """The conditions of each law's answer, by the law's label."""
-        return {law.label: lights(law) for law in self.laws}
+    def laws(self) -> tuple[ScalingLaw, ...]:
+        """One per combination of settings (and batch size, where several were asked for)."""
+        return self.parts
 
     def critical_temperatures(self) -> pd.DataFrame:
         """Return T_lazy(c) and T_noise of every law and size, refused ones with their reason."""
-        frames = []
-        for law in self.laws:
-            for temperatures in law.temperatures():
-                frame = temperatures.frame()
-                for position, (name, value) in enumerate(law.settings.items()):
-                    frame.insert(position, name, value)
-                if "batch_size" not in frame and law.batch_size is not None:
-                    frame.insert(len(law.settings), "batch_size", law.batch_size)
-                frames.append(frame.astype(object))
-        return pd.concat(frames, ignore_index=True)
+        return self.tables["t_c.csv"]
 
     def summary(self) -> str:
         """Return the answer, the exponents and the verdicts as text for a terminal."""
         lines = []
         for law in self.laws:
-            lines += [_headline(law), ""]
+            lines += [f"{law.label}: {_answer(law)}" if law.label else _answer(law), ""]
             lines += [f"  {point}" for point in law.lazy[law.headline].points]
             lines += [""]
             for key, estimate in law.estimates().items():
@@ -87,29 +54,29 @@ class ScalingResult(JoinedResult[ScalingLaw]):
             lines += [""]
         return "\n".join([*lines, runs_line(self.counts)])
 
-    def more_numbers(self) -> dict[str, Any]:
-        """Return the lights and the systematic of every law."""
-        return {
-            "lights": {
-                label: [vars(light) for light in lights_] for label, lights_ in self.lights.items()
-            },
-            "systematics": {
-                key: json_number(value)
-                for law in self.laws
-                for key, value in law.systematics().items()
-            },
-        }
+
+def _critical_temperatures(laws: Sequence[ScalingLaw]) -> pd.DataFrame:
+    frames = []
+    for law in laws:
+        for temperatures in law.temperatures():
+            frame = temperatures.frame()
+            for position, (name, value) in enumerate(law.settings.items()):
+                frame.insert(position, name, value)
+            if "batch_size" not in frame and law.batch_size is not None:
+                frame.insert(len(law.settings), "batch_size", law.batch_size)
+            frames.append(frame.astype(object))
+    return pd.concat(frames, ignore_index=True)
 
 
-def _headline(law: ScalingLaw) -> str:
+def _answer(law: ScalingLaw) -> str:
+    """Return T_lazy(c) against P in one line."""
     fit = law.fit
-    prefix = f"{law.label}: " if law.label else ""
     if not fit.determined or fit.exponent is None or fit.prefactor is None:
-        return prefix + fit.remarks[0]
+        return fit.remarks[0]
     negative = Estimate(-fit.exponent.value, fit.exponent.stderr, None, 0, "", "")
     interval = _interval(fit.exponent).replace("interval", "interval of a")
     return (
-        f"{prefix}{fit.symbol} = {fit.prefactor} P^{negative}"
+        f"{fit.symbol} = {fit.prefactor} P^{negative}"
         f"{', ' + interval if interval else ''}, "
         f"{fit.fit_range}, {law.replicas}"
     )
@@ -213,7 +180,20 @@ def analyse_scaling(
                 )
             else:
                 laws.append(analyse_law(curves, thresholds, comparison, **options))
-    return ScalingResult(table, tuple(laws), n_bootstrap)
+    return ScalingResult.join(
+        table,
+        tuple(laws),
+        n_bootstrap,
+        judge=judge,
+        answer=_answer,
+        numbers={
+            "lights": {law.label: [vars(light) for light in lights(law)] for law in laws},
+            "systematics": {
+                key: json_number(value) for law in laws for key, value in law.systematics().items()
+            },
+        },
+        tables={"t_c.csv": _critical_temperatures(laws)},
+    )
 
 
 def _only_checks_precision(group: TableGroup, groups: Sequence[TableGroup]) -> bool:

@@ -54,7 +54,7 @@ def temperature_content(result: TemperatureResult, context: ReportContext) -> Re
             ("Verdicts", (verdict_table(result.verdicts),)),
         ),
         conventions=CONVENTIONS,
-        files={"temperatures.csv": result.frame()},
+        files=result.tables,
         methods=temperature_methods(result.table, context),
         conditional=(
             "they hold the spread over seeds (data, start, selections), at the stated number of "

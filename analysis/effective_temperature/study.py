@@ -14,7 +14,7 @@ from analysis.effective_temperature.table import ReplicaCell, TemperatureCell, T
 from analysis.estimates import Estimate
 from analysis.fits.power_law import PowerLaw
 from analysis.key import Key
-from analysis.result import plain_numbers
+from analysis.result import Result, finite
 
 NO_SINGLE_TEMPERATURE = (
     "SGD has no single temperature: its noise resembles the Hessian, so stiff directions are "
@@ -23,8 +23,8 @@ NO_SINGLE_TEMPERATURE = (
 METHODS = ("simulation", "mean_field")
 
 
-@dataclass(frozen=True)
-class TemperatureResult:
+@dataclass(frozen=True, kw_only=True)
+class TemperatureResult(Result):
     """Everything that the report says."""
 
     temperatures: dict[str, list[TemperatureCell]]
@@ -33,48 +33,12 @@ class TemperatureResult:
     """By method."""
     laws: dict[str, PowerLaw]
     """Power laws by key, those that could be fitted."""
-    verdicts: dict[Key, Verdict]
-    n_rows: int = field(default=0)
     table: pd.DataFrame = field(repr=False, default_factory=pd.DataFrame)
     """The rows behind it."""
 
-    @property
-    def estimates(self) -> dict[Key, Estimate]:
-        """Every number with its error: slopes of the laws, temperatures, distances."""
-        found = {Key("slope", key): law.slope for key, law in self.laws.items()}
-        for method in METHODS:
-            for cell in self.temperatures[method]:
-                for name in ("long", "secant", "short"):
-                    estimate = getattr(cell.found, name)
-                    if estimate is not None:
-                        found[Key(f"T_{name}", f"{cell.control.label}, {cell.size}")] = estimate
-            for item in self.replicas[method]:
-                where = f"{item.control.label}, {item.size}"
-                found[Key("D", where)] = item.estimate("replica_distance")
-        return found
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Rows and configurations."""
-        cells = [cell for method in METHODS for cell in self.temperatures[method]]
-        return {
-            "rows": self.n_rows,
-            "temperatures": len(cells),
-            "not_stationary": len(cells) - len(judge.stationary(cells)),
-            "replicas": sum(len(self.replicas[method]) for method in METHODS),
-        }
-
-    def headline(self) -> str:
-        """Return the main law in one line."""
-        law = self.laws.get("T_sec,noise")
-        if law is None:
-            return f"T_sec against eta (1-b)/b: {self.verdicts[Key('noise_law')].reason}"
-        prefactor = float(law.evaluate(np.ones(1))[0])
-        return f"T_sec = {prefactor:.3g} (eta (1-b)/b)^{law.slope}, {law.slope.fit_range}"
-
     def summary(self) -> str:
         """Return headline, caveat, temperatures and verdicts as lines of text."""
-        lines = [self.headline(), NO_SINGLE_TEMPERATURE]
+        lines = [self.answer, NO_SINGLE_TEMPERATURE]
         for method in METHODS:
             lines += [
                 f"{cell.control.label} ({method}): {cell.found.summary()}"
@@ -83,29 +47,37 @@ class TemperatureResult:
         lines += [f"{v.status}: {v.claim} {v.reason}" for v in self.verdicts.values()]
         return "\n".join(lines)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for strict JSON."""
-        return {
-            **plain_numbers(self.headline(), self.counts, self.estimates, self.verdicts),
-            "quoted_slope": NO_SINGLE_TEMPERATURE,
-            "not_stationary": {
-                f"{cell.control.label}, {cell.size}": list(cell.found.stationarity.reasons)
-                for method in METHODS
-                for cell in self.temperatures[method]
-                if cell.found.secant is None
-            },
-            "not_at_rest": {
-                f"{cell.control.label}, {cell.size}": cell.unrest
-                for method in METHODS
-                for cell in self.replicas[method]
-                if cell.unrest
-            },
-        }
-
     def frame(self) -> pd.DataFrame:
         """Return one row per configuration and method for ``temperatures.csv``."""
-        cells = [cell for method in METHODS for cell in self.temperatures[method]]
-        return pd.DataFrame([_row(cell) for cell in cells])
+        return self.tables["temperatures.csv"]
+
+
+def _estimates(
+    temperatures: dict[str, list[TemperatureCell]],
+    replicas: dict[str, list[ReplicaCell]],
+    laws: dict[str, PowerLaw],
+) -> dict[Key, Estimate]:
+    """Every number with its error: slopes of the laws, temperatures, distances."""
+    found: dict[Key, Estimate | None] = {Key("slope", key): law.slope for key, law in laws.items()}
+    for method in METHODS:
+        for cell in temperatures[method]:
+            for name in ("long", "secant", "short"):
+                found[Key(f"T_{name}", _where(cell))] = getattr(cell.found, name)
+        for item in replicas[method]:
+            found[Key("D", _where(item))] = item.estimate("replica_distance")
+    return finite(found)
+
+
+def _where(cell: TemperatureCell | ReplicaCell) -> str:
+    return f"{cell.control.label}, {cell.size}"
+
+
+def _answer(law: PowerLaw | None, verdict: Verdict) -> str:
+    """Return the main law in one line."""
+    if law is None or law.slope is None:
+        return f"T_sec against eta (1-b)/b: {verdict.reason}"
+    prefactor = float(law.evaluate(np.ones(1))[0])
+    return f"T_sec = {prefactor:.3g} (eta (1-b)/b)^{law.slope}, {law.slope.fit_range}"
 
 
 def _row(cell: TemperatureCell) -> dict[str, Any]:
@@ -140,26 +112,46 @@ def analyse_temperatures(table: TemperatureTable) -> TemperatureResult:
     noise, rate = judge.noise_law(cells), judge.rate_law(cells)
     distance = judge.distance_law(cells, apart)
     named = {"T_sec,noise": noise, "T_sec,eta,persistent": rate, "D,T_sec": distance}
-    theory = judge.judge_theory(
-        temperatures["simulation"],
-        temperatures["mean_field"],
-        replicas["simulation"],
-        replicas["mean_field"],
-    )
+    laws = {key: law for key, law in named.items() if law is not None}
+    verdicts = {
+        Key("noise_law"): judge.judge_noise_law(noise),
+        Key("single_temperature"): judge.judge_single_temperature(cells),
+        Key("persistent_hotter"): judge.judge_persistent(cells),
+        Key("persistent_independent_of_eta"): judge.judge_rate(rate),
+        Key("distance_follows_temperature"): judge.judge_distance(distance),
+        Key("noise_widens_boundary"): judge.judge_width(apart),
+        Key("langevin_bath"): judge.judge_bath(cells),
+        Key("theory_agrees"): judge.judge_theory(
+            temperatures["simulation"],
+            temperatures["mean_field"],
+            replicas["simulation"],
+            replicas["mean_field"],
+        ),
+    }
+    every = [cell for method in METHODS for cell in temperatures[method]]
+    every_replica = [cell for method in METHODS for cell in replicas[method]]
     return TemperatureResult(
+        answer=_answer(noise, verdicts[Key("noise_law")]),
+        estimates=_estimates(temperatures, replicas, laws),
+        verdicts=verdicts,
+        counts={
+            "rows": table.n_rows,
+            "temperatures": len(every),
+            "not_stationary": len(every) - len(judge.stationary(every)),
+            "replicas": len(every_replica),
+        },
+        numbers={
+            "quoted_slope": NO_SINGLE_TEMPERATURE,
+            "not_stationary": {
+                _where(cell): list(cell.found.stationarity.reasons)
+                for cell in every
+                if cell.found.secant is None
+            },
+            "not_at_rest": {_where(cell): cell.unrest for cell in every_replica if cell.unrest},
+        },
+        tables={"temperatures.csv": pd.DataFrame([_row(cell) for cell in every])},
         temperatures=temperatures,
         replicas=replicas,
-        laws={key: law for key, law in named.items() if law is not None},
-        verdicts={
-            Key("noise_law"): judge.judge_noise_law(noise),
-            Key("single_temperature"): judge.judge_single_temperature(cells),
-            Key("persistent_hotter"): judge.judge_persistent(cells),
-            Key("persistent_independent_of_eta"): judge.judge_rate(rate),
-            Key("distance_follows_temperature"): judge.judge_distance(distance),
-            Key("noise_widens_boundary"): judge.judge_width(apart),
-            Key("langevin_bath"): judge.judge_bath(cells),
-            Key("theory_agrees"): theory,
-        },
-        n_rows=table.n_rows,
+        laws=laws,
         table=table.frame,
     )

@@ -22,7 +22,7 @@ from analysis.escape_times.power_law import (
 )
 from analysis.estimates import Estimate
 from analysis.key import Key
-from analysis.result import ClaimResult, cells, require_columns
+from analysis.result import ClaimResult, cells, claim_result, require_columns
 
 
 def analyse_escapes(frame: pd.DataFrame) -> ClaimResult:
@@ -45,9 +45,8 @@ def analyse_escapes(frame: pd.DataFrame) -> ClaimResult:
             verdicts |= judged
             theory += rows
     verdicts |= selectivity_claims()
-    return ClaimResult(
-        _headline(verdicts), frame, estimates, verdicts, {"theory.csv": _table(theory)}
-    )
+    tables = {"theory.csv": _table(theory)}
+    return claim_result(_headline(verdicts), frame, estimates, verdicts, tables)
 
 
 def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:

@@ -16,7 +16,15 @@ from analysis.claims import Verdict
 from analysis.distributions.controls import rank_correlation
 from analysis.estimates import Estimate
 from analysis.key import Key
-from analysis.result import ClaimResult, cells, finite, judge, mean_over_seeds, require_columns
+from analysis.result import (
+    ClaimResult,
+    cells,
+    claim_result,
+    finite,
+    judge,
+    mean_over_seeds,
+    require_columns,
+)
 from analysis.table import settings_label
 
 Settings = dict[str, str]
@@ -44,13 +52,8 @@ def analyse_gradient_noise(frame: pd.DataFrame) -> ClaimResult:
         found = _estimates(part, settings)
         estimates |= found
         verdicts |= _verdicts(part, settings, found)
-    return ClaimResult(
-        title=_headline(frame, verdicts),
-        frame=frame,
-        estimates=estimates,
-        verdicts=verdicts,
-        tables={"parameters.csv": parameter_frame(frame), "layers.csv": _layers(frame)},
-    )
+    tables = {"parameters.csv": parameter_frame(frame), "layers.csv": _layers(frame)}
+    return claim_result(_headline(frame, verdicts), frame, estimates, verdicts, tables)
 
 
 def _laws(frame: pd.DataFrame) -> list[tuple[Settings, pd.DataFrame]]:

@@ -15,7 +15,15 @@ import pandas as pd
 from analysis.claims import Verdict
 from analysis.estimates import Estimate, format_value
 from analysis.key import Key
-from analysis.result import ClaimResult, cells, finite, judge, mean_over_seeds, require_columns
+from analysis.result import (
+    ClaimResult,
+    cells,
+    claim_result,
+    finite,
+    judge,
+    mean_over_seeds,
+    require_columns,
+)
 
 SETTINGS = ("label_noise", "learning_rate", "schedule", "n_steps", "loss", "n_train")
 NOISY = ("gaussian", "sign")
@@ -62,7 +70,7 @@ def analyse_large_batches(frame: pd.DataFrame) -> ClaimResult:
         Key("beats_early_stopping"): _judge_stopping(frame),
         Key("rate_is_a_substitute"): _judge_rate(table),
     }
-    return ClaimResult(_headline(table), frame, found, verdicts, {"arms.csv": table})
+    return claim_result(_headline(table), frame, found, verdicts, {"arms.csv": table})
 
 
 def labelled(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

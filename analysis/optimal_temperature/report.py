@@ -63,7 +63,7 @@ def optimal_content(result: OptimalResult, context: ReportContext) -> ReportCont
             "degrees of freedom. Systematic: quadratic instead of cubic.",
         ),
         fixed=result.table.fixed_settings(),
-        files={"t_opt.csv": result.optima()},
+        files=result.tables,
         methods=training_methods(result.table, context, _methods(result)),
     )
 

@@ -7,7 +7,7 @@ matter, since T_opt comes from a fit to all of them and not from the best trial.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -108,52 +108,31 @@ class OptimalLaw:
         status = status_of(exponent, k)
         return Verdict(claim, status, reason, LITERATURE, exponent.value, exponent.stderr, pull)
 
-    def headline(self) -> str:
+    def answer(self) -> str:
         """Return k in one line, or why there is none."""
-        prefix = f"{self.label}: " if self.label else ""
         if self.law.exponent is None:
-            return prefix + self.law.remarks[0]
+            return self.law.remarks[0]
         interval = self.law.exponent.interval95
         shown = (
             "" if interval is None else f", 95% interval [{interval[0]:.2f}, {interval[1]:.2f}]"
         )
         return (
-            f"{prefix}T_opt ~ alpha^{self.law.exponent}{shown}, {self.law.fit_range}, "
+            f"T_opt ~ alpha^{self.law.exponent}{shown}, {self.law.fit_range}, "
             f"P = {self.n_train}, {self.law.exponent.n} seeds"
         )
 
 
-@dataclass(frozen=True)
 class OptimalResult(JoinedResult[OptimalLaw]):
     """All laws of a table with their estimates and verdicts."""
 
-    table: MeasurementTable = field(repr=False)
-    """The data."""
-    laws: tuple[OptimalLaw, ...]
-    """One per P and combination of other settings."""
-    n_bootstrap: int
-    """Bootstrap samples behind every error."""
-
     @property
-    def parts(self) -> tuple[OptimalLaw, ...]:
-        """The laws."""
-        return self.laws
-
-    def judge_part(self, part: OptimalLaw) -> dict[Key, Verdict]:
-        """Return the verdicts on one law by key."""
-        return part.verdicts()
-
-    def answer_of(self, part: OptimalLaw) -> str:
-        """Return k in one line."""
-        return part.headline()
+    def laws(self) -> tuple[OptimalLaw, ...]:
+        """One per P and combination of other settings."""
+        return self.parts
 
     def optima(self) -> pd.DataFrame:
         """Return one row per law and alpha with T_opt or its refusal."""
-        return pd.DataFrame([_row(law, optimum) for law in self.laws for optimum in law.optima])
-
-    def more_numbers(self) -> dict[str, Any]:
-        """Return the systematic of every k."""
-        return {"systematics": {law.key("k"): law.systematic for law in self.laws}}
+        return self.tables["t_opt.csv"]
 
 
 def analyse_optimal_temperature(
@@ -175,7 +154,16 @@ def analyse_optimal_temperature(
         for size in sizes:
             settings = {**group.settings, **({"n_train": size} if len(sizes) > 1 else {})}
             laws.append(_law(frame[frame["n_train"] == size], settings, n_bootstrap, seed))
-    return OptimalResult(table, tuple(laws), n_bootstrap)
+    rows = [_row(law, optimum) for law in laws for optimum in law.optima]
+    return OptimalResult.join(
+        table,
+        tuple(laws),
+        n_bootstrap,
+        judge=OptimalLaw.verdicts,
+        answer=OptimalLaw.answer,
+        numbers={"systematics": {law.key("k"): law.systematic for law in laws}},
+        tables={"t_opt.csv": pd.DataFrame(rows)},
+    )
 
 
 def _law(rows: pd.DataFrame, settings: dict[str, Any], n_bootstrap: int, seed: int) -> OptimalLaw:

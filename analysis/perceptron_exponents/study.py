@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
 
-from analysis.claims import Light, Verdict
-from analysis.key import Key
 from analysis.perceptron_exponents.claims import judge, lights
 from analysis.perceptron_exponents.laws import PerceptronLaws, fit_laws
 from analysis.result import JoinedResult, runs_line
@@ -20,40 +16,13 @@ COLUMNS = (
 """Columns that a table of perceptrons has beside those of every table."""
 
 
-@dataclass(frozen=True)
 class PerceptronResult(JoinedResult[PerceptronLaws]):
     """The laws of every chi and d of a table."""
 
-    table: MeasurementTable = field(repr=False)
-    """The data."""
-    laws: tuple[PerceptronLaws, ...]
-    """One per combination of settings."""
-    n_bootstrap: int
-    """Bootstrap samples behind every error."""
-
     @property
-    def parts(self) -> tuple[PerceptronLaws, ...]:
-        """The laws."""
-        return self.laws
-
-    def judge_part(self, part: PerceptronLaws) -> dict[Key, Verdict]:
-        """Return the verdicts on one chi and d by key, e.g. ``gamma_snr[chi=1]``."""
-        return judge(part)
-
-    def answer_of(self, part: PerceptronLaws) -> str:
-        """Return gamma, b and the law during training in one line."""
-        return "" if part.sizes is None else _headline(part)
-
-    @property
-    def lights(self) -> dict[str, tuple[Light, ...]]:
-        """Whether the numbers lie in their windows, by label."""
-        return {law.label: lights(law) for law in self.laws}
-
-    def headline(self) -> str:
-        """Return the answers, or why there is none."""
-        return super().headline() or (
-            "exponents not determined: no chi has four sizes P >= 4 d at one T >= 30/alpha"
-        )
+    def laws(self) -> tuple[PerceptronLaws, ...]:
+        """One per combination of settings."""
+        return self.parts
 
     def summary(self) -> str:
         """Return headline, exponents and verdicts as text for a terminal."""
@@ -68,17 +37,11 @@ class PerceptronResult(JoinedResult[PerceptronLaws]):
         lines += [f"  {key}: {verdict.status}" for key, verdict in self.verdicts.items()]
         return "\n".join([*lines, "", runs_line(self.counts)])
 
-    def more_numbers(self) -> dict[str, Any]:
-        """Return the lights of every law."""
-        return {
-            "lights": {
-                label: [vars(light) for light in lights_] for label, lights_ in self.lights.items()
-            },
-        }
 
-
-def _headline(law: PerceptronLaws) -> str:
-    assert law.sizes is not None
+def _answer(law: PerceptronLaws) -> str:
+    """Return gamma, b and the law during training in one line."""
+    if law.sizes is None:
+        return ""
     theory, sizes = law.theory, law.sizes
     parts = [
         f"gamma = {sizes.signal_to_noise.slope} from w_1/w_perp, "
@@ -87,7 +50,7 @@ def _headline(law: PerceptronLaws) -> str:
     ]
     if law.trajectory is not None and law.trajectory.exponent is not None:
         parts.append(f"y = {law.trajectory.exponent} ({theory.trajectory:.3g})")
-    return f"{law.label}: {'; '.join(parts)}"
+    return "; ".join(parts)
 
 
 def analyse_perceptron(
@@ -102,10 +65,15 @@ def analyse_perceptron(
     """
     _check_columns(table.frame.columns)
     groups = table.groups(without=("batch_size",))
-    return PerceptronResult(
+    laws = tuple(fit_laws(group, n_bootstrap=n_bootstrap, seed=seed) for group in groups)
+    return PerceptronResult.join(
         table,
-        tuple(fit_laws(group, n_bootstrap=n_bootstrap, seed=seed) for group in groups),
+        laws,
         n_bootstrap,
+        judge=judge,
+        answer=_answer,
+        unanswered="exponents not determined: no chi has four sizes P >= 4 d at one T >= 30/alpha",
+        numbers={"lights": {law.label: [vars(light) for light in lights(law)] for law in laws}},
     )
 
 

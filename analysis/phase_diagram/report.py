@@ -57,7 +57,7 @@ def phase_content(result: PhaseResult, context: ReportContext) -> ReportContent:
             "alphas; 95 % intervals with Student's t of S − 1 degrees of freedom.",
         ),
         fixed=result.table.fixed_settings(),
-        files={"phase_diagram.csv": result.lines()},
+        files=result.tables,
         methods=training_methods(result.table, context, _methods(result)),
     )
 

@@ -7,19 +7,16 @@ seeds for all, and compared with their power laws in alpha.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from analysis.arrays import FloatArray
-from analysis.claims import Verdict
 from analysis.curves import Curves, build_curves
 from analysis.estimates import resampling_weights
 from analysis.fits.alpha_law import fit_alpha_law
 from analysis.fits.power_law import PowerLaw
-from analysis.key import Key
 from analysis.locating.minimum import locate_optimal_temperature
 from analysis.locating.threshold import locate_critical_temperatures
 from analysis.locating.window import Window
@@ -38,33 +35,17 @@ from analysis.result import JoinedResult
 from analysis.table import MeasurementTable, plain
 
 
-@dataclass(frozen=True)
 class PhaseResult(JoinedResult[PhaseDiagram]):
     """All diagrams of a table with their estimates and verdicts."""
 
-    table: MeasurementTable = field(repr=False)
-    """The data."""
-    diagrams: tuple[PhaseDiagram, ...]
-    """One per P and combination of other settings."""
-    n_bootstrap: int
-    """Bootstrap samples behind every error."""
-
     @property
-    def parts(self) -> tuple[PhaseDiagram, ...]:
-        """The diagrams."""
-        return self.diagrams
-
-    def judge_part(self, part: PhaseDiagram) -> dict[Key, Verdict]:
-        """Return the verdicts on one diagram by key."""
-        return judge_diagram(part)
-
-    def answer_of(self, part: PhaseDiagram) -> str:
-        """Return the slopes of T_noise in one line."""
-        return _headline(part)
+    def diagrams(self) -> tuple[PhaseDiagram, ...]:
+        """One per P and combination of other settings."""
+        return self.parts
 
     def lines(self) -> pd.DataFrame:
         """Return one row per diagram and alpha with every temperature and its refusal."""
-        return pd.DataFrame([_row(d, scan) for d in self.diagrams for scan in d.scans])
+        return self.tables["phase_diagram.csv"]
 
 
 def analyse_phase_diagram(
@@ -96,7 +77,15 @@ def analyse_phase_diagram(
             settings = {**group.settings, **({"n_train": size} if len(sizes) > 1 else {})}
             rows = frame[frame["n_train"] == size]
             diagrams.append(_diagram(rows, settings, windows, threshold, n_bootstrap, seed))
-    return PhaseResult(table, tuple(diagrams), n_bootstrap)
+    rows = [_row(diagram, scan) for diagram in diagrams for scan in diagram.scans]
+    return PhaseResult.join(
+        table,
+        tuple(diagrams),
+        n_bootstrap,
+        judge=judge_diagram,
+        answer=_answer,
+        tables={"phase_diagram.csv": pd.DataFrame(rows)},
+    )
 
 
 def _diagram(
@@ -186,10 +175,10 @@ def _noise_law(scans: tuple[AlphaScan, ...], ends: tuple[float, float]) -> Power
     )
 
 
-def _headline(diagram: PhaseDiagram) -> str:
-    prefix = f"{diagram.label}: " if diagram.label else ""
+def _answer(diagram: PhaseDiagram) -> str:
+    """Return the slopes of T_noise in one line."""
     laws = "; ".join(law.brief for law in (diagram.lazy_law, diagram.feature_law))
-    return f"{prefix}{laws}, P = {diagram.n_train}"
+    return f"{laws}, P = {diagram.n_train}"
 
 
 def _row(diagram: PhaseDiagram, scan: AlphaScan) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def comparison_content(comparison: ScalingComparison) -> ReportContent:
             "independent. Studies that share images or seeds have positively correlated errors; "
             "their pulls are lower bounds.",
         ),
-        files={"t_c.csv": comparison.critical_temperatures(), "exponents.csv": comparison.frame()},
+        files=comparison.tables,
         citations=CITED,
         conditional="every study's intervals hold the spread over its own seeds",
     )

@@ -8,18 +8,19 @@ is then better known than stated, and the pull is a lower bound.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pandas as pd
 from scipy import special
 
-from analysis.claims import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED
+from analysis.claims import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED, Verdict
 from analysis.critical_temperature.claims import ACCEPTABLE_P_VALUE
 from analysis.critical_temperature.law import ScalingLaw
 from analysis.critical_temperature.study import ScalingResult
 from analysis.estimates import Estimate, format_value, json_number, student_factor
+from analysis.key import Key
+from analysis.result import Result
 
 EQUIVALENT = 0.05
 """Exponents count as equal if they differ by less than this with 95 % confidence."""
@@ -67,11 +68,11 @@ class Departure:
         return self.difference / self.stderr
 
 
-@dataclass(frozen=True)
-class ScalingComparison:
+@dataclass(frozen=True, kw_only=True)
+class ScalingComparison(Result):
     """Laws of several studies and what tells them apart."""
 
-    laws: tuple[ComparedLaw, ...]
+    laws: tuple[ComparedLaw, ...] = field(repr=False)
     departures: tuple[Departure, ...]
     chi2: float | None
     """Of the headline exponents about their weighted mean; None with fewer than two."""
@@ -82,91 +83,82 @@ class ScalingComparison:
     @property
     def p_value(self) -> float | None:
         """Probability of a larger chi2 if all headline exponents are equal."""
-        return None if self.chi2 is None else float(special.chdtrc(self.dof, self.chi2))
+        return _p_value(self.chi2, self.dof)
 
     def exponents(self) -> dict[str, Estimate]:
         """Return the headline exponent a of every law that has one."""
-        return {
-            each.label: each.law.fit.exponent
-            for each in self.laws
-            if each.law.fit.determined and each.law.fit.exponent is not None
-        }
+        return _exponents(self.laws)
 
     def verdict(self) -> tuple[str, str]:
         """Return whether all laws have the same exponent a, and the numbers behind it."""
-        if self.chi2 is None or self.mean is None or self.p_value is None:
-            return NOT_ESTABLISHED, "fewer than two laws have an exponent with an error"
-        test = f"χ² = {self.chi2:.1f} about the mean {self.mean}, dof {self.dof}"
-        test += f", p = {self.p_value:.2g}"
-        if self.p_value < ACCEPTABLE_P_VALUE:
-            return CONTRADICTED, f"the exponents differ: {test}"
-        largest = max(
-            abs(a.value - b.value)
-            + student_factor(max(min(a.n, b.n), 2)) * math.hypot(a.stderr or 0.0, b.stderr or 0.0)
-            for a in self.exponents().values()
-            for b in self.exponents().values()
-        )
-        if largest <= EQUIVALENT:
-            return ESTABLISHED, f"all exponents agree within {EQUIVALENT:g} (95 %): {test}"
-        return NOT_ESTABLISHED, (
-            f"no difference is seen, but one up to {largest:.2f} is not excluded: {test}; more "
-            "seeds would settle it"
-        )
-
-    def headline(self) -> str:
-        """Return the exponents in one line."""
-        found = self.exponents()
-        texts = [f"{each.label}: a = {found.get(each.label, 'none')}" for each in self.laws]
-        return "; ".join(texts)
+        verdict = self.verdicts[_EQUAL]
+        return verdict.status, verdict.reason
 
     def frame(self) -> pd.DataFrame:
         """Return one row per quantity and law."""
-        return pd.DataFrame(
-            [
-                {
-                    "quantity": each.quantity,
-                    "study": each.label,
-                    "value": each.estimate.value,
-                    "stderr": each.estimate.stderr,
-                    "reference": each.reference,
-                    "difference": each.difference,
-                    "pull": each.pull,
-                }
-                for each in self.departures
-            ]
-        )
+        return self.tables["exponents.csv"]
 
     def critical_temperatures(self) -> pd.DataFrame:
         """Return T_lazy(c) of every law at every size."""
-        frames = [
-            each.law.lazy[c].frame().assign(study=each.label)
-            for each in self.laws
-            for c in each.law.thresholds
-        ]
-        return pd.concat(frames, ignore_index=True)
+        return self.tables["t_c.csv"]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for strict JSON."""
-        status, reason = self.verdict()
-        estimates = {
-            f"{each.quantity} of {each.label}": each.estimate.to_dict() for each in self.departures
+
+_EQUAL = Key("equal_exponents")
+
+
+def _p_value(chi2: float | None, dof: int) -> float | None:
+    return None if chi2 is None else float(special.chdtrc(dof, chi2))
+
+
+def _exponents(laws: Sequence[ComparedLaw]) -> dict[str, Estimate]:
+    return {
+        each.label: each.law.fit.exponent
+        for each in laws
+        if each.law.fit.determined and each.law.fit.exponent is not None
+    }
+
+
+def _judge(
+    exponents: Sequence[Estimate], chi2: float | None, dof: int, mean: Estimate | None
+) -> Verdict:
+    claim = "All studies have the same exponent a."
+    p_value = _p_value(chi2, dof)
+    if chi2 is None or mean is None or p_value is None:
+        reason = "fewer than two laws have an exponent with an error"
+        return Verdict(claim, NOT_ESTABLISHED, reason)
+    test = f"χ² = {chi2:.1f} about the mean {mean}, dof {dof}, p = {p_value:.2g}"
+    numbers = (None, mean.value, mean.stderr)
+    if p_value < ACCEPTABLE_P_VALUE:
+        return Verdict(claim, CONTRADICTED, f"the exponents differ: {test}", *numbers)
+    largest = max(
+        abs(a.value - b.value)
+        + student_factor(max(min(a.n, b.n), 2)) * math.hypot(a.stderr or 0.0, b.stderr or 0.0)
+        for a in exponents
+        for b in exponents
+    )
+    if largest <= EQUIVALENT:
+        reason = f"all exponents agree within {EQUIVALENT:g} (95 %): {test}"
+        return Verdict(claim, ESTABLISHED, reason, *numbers)
+    reason = (
+        f"no difference is seen, but one up to {largest:.2f} is not excluded: {test}; more "
+        "seeds would settle it"
+    )
+    return Verdict(claim, NOT_ESTABLISHED, reason, *numbers)
+
+
+def _frame(departures: Sequence[Departure]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "quantity": each.quantity,
+            "study": each.label,
+            "value": each.estimate.value,
+            "stderr": each.estimate.stderr,
+            "reference": each.reference,
+            "difference": each.difference,
+            "pull": each.pull,
         }
-        pulls = {
-            f"{each.quantity} of {each.label}": json_number(each.pull) for each in self.departures
-        }
-        verdict = {
-            "claim": "All studies have the same exponent a.",
-            "status": status,
-            "reason": reason,
-        }
-        runs = sum(len(each.law.curves.frame) for each in self.laws)
-        return {
-            "headline": self.headline(),
-            "counts": {"runs": runs},
-            "estimates": estimates,
-            "pulls": pulls,
-            "verdicts": {"equal_exponents": verdict},
-        }
+        for each in departures
+    )
 
 
 def compare_scalings(results: Mapping[str, ScalingResult]) -> ScalingComparison:
@@ -186,13 +178,36 @@ def compare_scalings(results: Mapping[str, ScalingResult]) -> ScalingComparison:
         raise CompareStudiesError(
             f"{len(laws)} law in {len(results)} study; a comparison needs two"
         )
-    exponents = {
-        each.label: each.law.fit.exponent
-        for each in laws
-        if each.law.fit.determined and each.law.fit.exponent is not None
-    }
+    exponents = _exponents(laws)
     chi2, dof, mean = _common_value([e for e in exponents.values() if e.stderr])
-    return ScalingComparison(laws, _departures(laws), chi2, dof, mean)
+    departures = _departures(laws)
+    named = {Key(f"{each.quantity} of {each.label}"): each for each in departures}
+    temperatures = [
+        each.law.lazy[c].frame().assign(study=each.label)
+        for each in laws
+        for c in each.law.thresholds
+    ]
+    answer = "; ".join(f"{each.label}: a = {exponents.get(each.label, 'none')}" for each in laws)
+    return ScalingComparison(
+        answer=answer,
+        estimates={key: each.estimate for key, each in named.items()},
+        verdicts={_EQUAL: _judge(list(exponents.values()), chi2, dof, mean)},
+        counts={"runs": sum(len(each.law.curves.frame) for each in laws)},
+        # One sentence, where other results list one line per law.
+        numbers={
+            "headline": answer,
+            "pulls": {key: json_number(each.pull) for key, each in named.items()},
+        },
+        tables={
+            "t_c.csv": pd.concat(temperatures, ignore_index=True),
+            "exponents.csv": _frame(departures),
+        },
+        laws=laws,
+        departures=departures,
+        chi2=chi2,
+        dof=dof,
+        mean=mean,
+    )
 
 
 def _departures(laws: tuple[ComparedLaw, ...]) -> tuple[Departure, ...]:

@@ -98,16 +98,24 @@ class Scanned(Protocol):
 
 
 class Asked(Scanned, Protocol):
-    """What the analysis of a kind with options sees of a study."""
-
-    thresholds: tuple[float, ...]
-    design: str
-    tolerance: float
+    """What settings and analyses see of a study."""
 
     @property
-    def lists_batch_sizes(self) -> bool:
-        """Whether :meth:`batch_sizes` are known before anything is measured."""
-        ...
+    def kind(self) -> str: ...
+    @property
+    def sampler(self) -> str: ...
+    @property
+    def design(self) -> str: ...
+    @property
+    def tolerance(self) -> float: ...
+    @property
+    def thresholds(self) -> tuple[float, ...]: ...
+    @property
+    def scans(self) -> dict[str, Any]: ...
+    @property
+    def experiment(self) -> Experiment: ...
+    @property
+    def lists_batch_sizes(self) -> bool: ...
 
     def batch_sizes(self) -> tuple[int, ...]:
         """Return the batch sizes for which laws are fitted."""

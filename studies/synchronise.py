@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -147,7 +148,7 @@ def _missing(blocks: list[Block], runs: StudyRuns) -> Iterator[Callable[[], Conf
 
 
 def _result(blocks: list[Block]) -> ConfigurationResult:
-    rows = {}
+    rows: dict[int, dict[str, Any]] = {}
     for block in blocks:
         rows.update(zip(block.seeds, block.rows, strict=True))
     return configuration_result(blocks[0].point, rows)

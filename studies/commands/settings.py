@@ -69,7 +69,7 @@ def settings(study: str, schema: bool, as_json: bool) -> int:
         return 0
     spec = resolve_spec(study, {})
     values, shown = spec.to_plain(), spec.to_shown()
-    listed = [
+    listed: list[dict[str, Any]] = [
         {
             "setting": name,
             "value": values.get(name),

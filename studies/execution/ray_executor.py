@@ -178,7 +178,8 @@ def _function(task: Task) -> Task:
         return task
 
     def call(*arguments: Any) -> Results:
-        return task(*arguments)
+        results: Results = task(*arguments)
+        return results
 
     return call
 

@@ -143,8 +143,8 @@ class Escape(GridExperiment):
         elif kind == "regression":
             steps = 210 / s["learning_rate"] * s["batch_size"]
         else:
-            return 0.03 * s["epoch"]
-        return 0.05 + 1.2e-7 * paths * steps
+            return 0.03 * float(s["epoch"])
+        return 0.05 + 1.2e-7 * float(paths * steps)
 
     def conditional_on(self, spec: Scanned) -> str:
         """Return the models."""

@@ -218,7 +218,7 @@ class GradientNoise(GridExperiment):
         settings = dict(configuration.settings)
         cost = 6e-6 * settings["n_batches"] * settings["per_layer"] / 2
         steps = settings["epoch"] * settings["n_train"] / settings["train_batch_size"]
-        return 0.1 + cost + 5e-4 * steps / 6
+        return float(0.1 + cost + 5e-4 * steps / 6)
 
     def conditional_on(self, spec: Scanned) -> str:
         """Return the data."""

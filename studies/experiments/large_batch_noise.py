@@ -102,7 +102,8 @@ class LargeBatchNoise(GridExperiment):
         """Rough time of one arm."""
         settings = dict(configuration.settings)
         passes = 2 if settings["arm"] == "isotropic" else 1
-        return 0.1 + passes * settings["n_steps"] * (3e-4 + 1e-6 * settings["large"])
+        steps, large = int(settings["n_steps"]), int(settings["large"])
+        return 0.1 + passes * steps * (3e-4 + 1e-6 * large)
 
     def conditional_on(self, spec: Scanned) -> str:
         """Return the data."""

@@ -206,7 +206,7 @@ class FluctuationRuns(GridExperiment):
         if configuration["method"] == "mean_field":
             sizes = solver_sizes(configuration)
             n_steps, copies = sizes["n_steps"], sizes["n_replicas"] * sizes["n_response"]
-            tangent = copies * configuration["active_fraction"] * n_steps**3 / 6
+            tangent = copies * float(configuration["active_fraction"]) * n_steps**3 / 6
             if shares_histories(mean_field_problem(dynamics_of(configuration))):
                 tangent *= 0.5 if configuration["langevin_temperature"] > 0 else 0.02
             return 0.05 + 6e-10 * tangent + 2e-9 * sizes["n_samples"] * n_steps**2
@@ -215,14 +215,14 @@ class FluctuationRuns(GridExperiment):
         else:
             windows = configuration["n_windows"] * steps(configuration, "window_time")
             n_steps = steps(configuration, "burn_in_time") + 2 * windows
-        samples = configuration["active_fraction"] * configuration["load"]
-        return 0.01 + n_steps * (6e-5 + 8e-10 * samples * configuration["n_weights"] ** 2)
+        samples = float(configuration["active_fraction"] * configuration["load"])
+        return 0.01 + n_steps * (6e-5 + 8e-10 * samples * float(configuration["n_weights"]) ** 2)
 
     def average(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
         """Return means and standard errors of the numbers of a configuration."""
         averages: dict[str, float] = {}
         for name in rows[0]:
-            values = [row.get(name) for row in rows]
+            values: list[Any] = [row.get(name) for row in rows]
             if name in self.keys or name == "seed" or not all(_is_finite(v) for v in values):
                 continue
             averages[name] = float(np.mean(values))

@@ -62,7 +62,8 @@ def dynamics_of(configuration: Configuration) -> PerceptronDynamics:
 
 def steps(configuration: Configuration, name: str) -> int:
     """Return a time eta t as a number of steps."""
-    return max(1, round(configuration[name] / configuration["learning_rate"]))
+    time, rate = float(configuration[name]), float(configuration["learning_rate"])
+    return max(1, round(time / rate))
 
 
 def solver_sizes(configuration: Configuration) -> dict[str, int]:

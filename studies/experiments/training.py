@@ -58,7 +58,7 @@ def _expected_seconds_of_images(point: Point) -> float:
     presentations = expected_presentations(
         point.n_train, point.temperature, point.batch_size, point.alpha, point.depth
     )
-    updates = 55 * (max(point.n_train, 64) / 64) ** 0.73
+    updates: float = 55 * (max(point.n_train, 64) / 64) ** 0.73
     return 0.02 + multiply_adds * (2e-11 * presentations + 6e-11 * updates)
 
 
@@ -66,7 +66,9 @@ def _perceptron_seconds(point: Point) -> float:
     """Cost of drawing the data, and of updates ~ P^(2 gamma) that look at ever fewer points."""
     chi = 1.0 if point.chi is None else point.chi
     growth = 1 + min(1 / (1 + chi), 1.4)
-    updates = 2.5e-8 * point.n_train**growth * max(1.0, 3 / (point.temperature * point.alpha))
+    updates: float = (
+        2.5e-8 * point.n_train**growth * max(1.0, 3 / (point.temperature * point.alpha))
+    )
     return 1e-3 + 1.5e-6 * point.n_train + updates
 
 
@@ -224,7 +226,7 @@ class Training(Experiment):
             p, point.temperature, point.batch_size, point.alpha, depth
         )
         onset = 2.1 * onset_temperature(point.alpha, depth)
-        updates = 34 * (max(p, 64) / 64) ** 0.73 * max(1.0, onset / point.temperature)
+        updates: float = 34 * (max(p, 64) / 64) ** 0.73 * max(1.0, onset / point.temperature)
         return 5e-4 + n_weights * (3e-11 * presentations + 1.5e-9 * updates)
 
     def seed_columns(self, seed: int) -> dict[str, int]:

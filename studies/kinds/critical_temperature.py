@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis import MeasurementTable, analyse_scaling
-from analysis.critical_temperature.study import DEFAULT_THRESHOLDS, ScalingResult
+from analysis.critical_temperature.study import (
+    DEFAULT_THRESHOLDS,
+    ScalingResult,
+    analyse_scaling,
+)
+from analysis.table import MeasurementTable
 
 if TYPE_CHECKING:
     from studies.contracts import Asked

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis import MeasurementTable
 from analysis.batch_regimes.study import BatchResult, analyse_batch_regimes
 from analysis.locating.window import Window
 from analysis.phase_diagram.study import PhaseResult, analyse_phase_diagram
+from analysis.table import MeasurementTable
 from search_spaces.defaults import MODEL_DEFAULTS
 from search_spaces.windows import onset_temperature, stable_learning_rate
 
@@ -32,8 +32,9 @@ def windows_of(table: MeasurementTable) -> dict[float, Window]:
     """Return the scales of temperature of every alpha of a table, at its largest depth."""
     frame = table.frame
     depth = int(frame["depth"].max()) if "depth" in frame else int(MODEL_DEFAULTS["mlp"]["depth"])
-    alphas = frame["alpha"].unique() if "alpha" in frame else []
+    if "alpha" not in frame:
+        return {}
     return {
         float(alpha): Window(onset_temperature(alpha, depth), stable_learning_rate(alpha, depth))
-        for alpha in alphas
+        for alpha in frame["alpha"].unique()
     }

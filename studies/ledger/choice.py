@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from search_spaces import InvalidSettingError
 from studies.folder import StudyFolder
 from studies.ledger.base import Ledger
 from studies.specs.spec import StudySpec
-from studies.units import Work
+from studies.units import ShareableWork, Work
 
 if TYPE_CHECKING:
     from studies.ledger.connection import Database
@@ -135,6 +135,9 @@ def shared(work: Work, ledger: Ledger) -> Work:
     """Return work as it is for the only driver of a study, else what can be claimed of it."""
     if ledger.claims is None or ledger.claims.is_alone:
         return work
+    from studies.ledger.database import DatabaseLedger
     from studies.ledger.sharing import SharedWork
 
-    return SharedWork(work, ledger, ledger.claims)
+    assert isinstance(ledger, DatabaseLedger)
+    # A sampler's work, which cannot be shared, claims the whole study.
+    return SharedWork(cast(ShareableWork, work), ledger, ledger.claims)

@@ -17,7 +17,7 @@ def trainings_asked_for(spec: StudySpec, ledger: Ledger) -> int:
     """
     if spec.is_adaptive:
         return AdaptiveWork(spec, ledger).n_asked
-    return spec.n_trainings() - len(ledger.invalid()) * spec.space.n_seeds
+    return spec.n_trainings() - len(ledger.invalid()) * int(spec.space.n_seeds)
 
 
 def trainings_by_size(spec: StudySpec, ledger: Ledger) -> dict[int, int]:

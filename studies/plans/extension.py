@@ -13,13 +13,12 @@ temperatures and a given budget are left as they are.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis import MeasurementTable, locate_critical_temperatures
 from analysis.locating.located import (
     ABOVE_WINDOW,
     BELOW_WINDOW,
@@ -27,6 +26,8 @@ from analysis.locating.located import (
     LOCATED,
     CriticalTemperature,
 )
+from analysis.locating.threshold import locate_critical_temperatures
+from analysis.table import MeasurementTable
 from search_spaces import LogAxis, SearchSpace
 from search_spaces.axes import Axis
 from search_spaces.curves import Curve, curves_of, stable_window, window_temperatures
@@ -41,7 +42,7 @@ LARGER_BUDGET = 4
 
 
 def propose_extension(
-    space: SearchSpace, threshold: float, rows: Sequence[Mapping[str, Any]]
+    space: SearchSpace, threshold: float, rows: Iterable[Mapping[str, Any]]
 ) -> Extension:
     """Return what the measured curves of a range still need; empty for nothing.
 

@@ -80,7 +80,8 @@ class PackQueue:
         # The prior of one second keeps the first packs from being missized by one outlier.
         slowness = (self._observed[place] + 1.0) / (self._expected[place] + 1.0)
         room = sys.maxsize if limit is None else limit
-        left, units = PACK_SECONDS, []
+        left = PACK_SECONDS
+        units: list[Unit] = []
         while self._items and room > 0:
             point, seeds = self._items[0]
             cost = expected_seconds(point) * slowness

@@ -71,9 +71,10 @@ def asked_distributions(space: SearchSpace, sampler: str) -> dict[str, BaseDistr
         axes["temperature"] = _window_axis(space)
     distributions: dict[str, BaseDistribution] = {}
     for name, axis in axes.items():
-        if isinstance(axis, LogAxis):
-            kind = IntDistribution if axis.is_integer else FloatDistribution
-            distributions[name] = kind(axis.low, axis.high, log=True)
+        if isinstance(axis, LogAxis) and axis.is_integer:
+            distributions[name] = IntDistribution(int(axis.low), int(axis.high), log=True)
+        elif isinstance(axis, LogAxis):
+            distributions[name] = FloatDistribution(axis.low, axis.high, log=True)
         elif len(axis.values()) > 1:
             distributions[name] = CategoricalDistribution(axis.values())
     if not distributions:
@@ -124,22 +125,23 @@ def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
         return optuna.samplers.TPESampler(seed=seed)
     module_name, _, class_name = name.rpartition(".")
     try:
-        sampler_class = getattr(importlib.import_module(module_name), class_name)
+        sampler_class: Any = getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise InvalidSettingError(f"sampler={name!r} cannot be imported: {error}") from None
     if not (
         inspect.isclass(sampler_class) and issubclass(sampler_class, optuna.samplers.BaseSampler)
     ):
         raise InvalidSettingError(f"sampler={name!r} is not an optuna.samplers.BaseSampler")
-    takes_seed = "seed" in inspect.signature(sampler_class).parameters
+    given = {"seed": seed} if "seed" in inspect.signature(sampler_class).parameters else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         try:
-            return sampler_class(seed=seed) if takes_seed else sampler_class()
+            sampler: optuna.samplers.BaseSampler = sampler_class(**given)
         except TypeError as error:
             raise InvalidSettingError(
                 f"sampler={name!r} cannot be made without arguments: {error}"
             ) from None
+    return sampler
 
 
 def check_sampler(spec: StudySpec) -> None:

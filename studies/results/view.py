@@ -55,7 +55,7 @@ def configuration_frame(folder: str | Path, where: Sequence[str] = ()) -> pd.Dat
         if name not in (*settings, "point", "max_presentations") and rows[name].nunique() > 1
     ]
     records = [
-        {**group[settings].iloc[0].to_dict(), **experiment.average(group.to_dict("records"))}
+        {**group[settings].iloc[0].to_dict(), **experiment.average(_rows(group))}
         for _, group in rows.groupby("point", sort=False)
     ]
     frame = pd.DataFrame(records)
@@ -63,6 +63,10 @@ def configuration_frame(folder: str | Path, where: Sequence[str] = ()) -> pd.Dat
     for condition in where:
         frame = frame[_mask(frame, condition)]
     return frame
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def _mask(frame: pd.DataFrame, condition: str) -> Any:

@@ -9,33 +9,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from search_spaces import InvalidSettingError
 from search_spaces.axes import AXES
 from search_spaces.choices import check_name
 from search_spaces.grid import Setting
 from search_spaces.numbers import number_from_text, positive_integer, positive_number
+from studies.contracts import Asked
 from studies.kinds import KINDS
 from studies.specs.design import ADAPTIVE, GRID
-
-if TYPE_CHECKING:
-    from studies.specs.spec import StudySpec
 
 TEXT_KEYS = ("study", "title", "measures", "question")
 OBJECTIVES = ("test_error", "relative_weight_change", "training_time", "train_error")
 SAMPLERS = ("grid", "sobol", "random", "tpe")
 
-Growth = Callable[["StudySpec", "StudySpec", Any, Any], bool]
+Growth = Callable[[Asked, Asked, Any, Any], bool]
 """Whether everything that a study asked for is part of another one: takes both specs and the
 plain values of the setting, which differ."""
 
 
-def _never(before: StudySpec, after: StudySpec, old: Any, new: Any) -> bool:
+def _never(before: Asked, after: Asked, old: Any, new: Any) -> bool:
     return False
 
 
-def _always(spec: StudySpec) -> bool:
+def _always(spec: Asked) -> bool:
     return True
 
 
@@ -44,7 +42,7 @@ class StudySetting(Setting):
     """A setting that all kinds of studies have."""
 
     grows: Growth = _never
-    matters: Callable[[StudySpec], bool] = _always
+    matters: Callable[[Asked], bool] = _always
     """Whether a report shows it."""
 
 
@@ -80,7 +78,7 @@ def _read_seed(name: str, raw: Any) -> int:
     return raw
 
 
-def _scans_grow(before: StudySpec, after: StudySpec, old: Any, new: Any) -> bool:
+def _scans_grow(before: Asked, after: Asked, old: Any, new: Any) -> bool:
     """Whether every scan is still there with all its configurations and seeds."""
     return None not in (old, new) and all(
         name in after.scans
@@ -96,16 +94,16 @@ def _compared(axis: str) -> Growth:
     )
 
 
-def at_least(before: StudySpec, after: StudySpec, old: Any, new: Any) -> bool:
+def at_least(before: Asked, after: Asked, old: Any, new: Any) -> bool:
     """Whether a number has not become smaller."""
     return isinstance(new, int) and new >= (old or 0)
 
 
-def _heeded(name: str) -> Callable[[StudySpec], bool]:
+def _heeded(name: str) -> Callable[[Asked], bool]:
     return lambda spec: name in KINDS.load(spec.kind).options
 
 
-def _is_sampled(spec: StudySpec) -> bool:
+def _is_sampled(spec: Asked) -> bool:
     return spec.sampler != "grid"
 
 

@@ -75,7 +75,7 @@ class StudySpec:
             check_name("option", key, (*TEXT_KEYS, *experiment.keys, *STUDY_SETTINGS))
         values = {name: row.default for name, row in STUDY_SETTINGS.items()} | dict(plain)
         shared = {key: values[key] for key in experiment.keys if key in values}
-        space = experiment.space(**shared)
+        space: Any = experiment.space(**shared)
         design = read_design(values, space)
         alone = ("thresholds", "tolerance", "backend", "sampler", "n_trials", "objective")
         spec = cls(
@@ -177,9 +177,9 @@ class StudySpec:
     def n_trainings(self) -> int:
         """Return the number of trainings asked for; for an adaptive design, the largest one."""
         if self.is_adaptive:
-            return self.n_curves() * self.space.n_seeds
+            return self.n_curves() * int(self.space.n_seeds)
         if not self.is_planned:
-            return (self.n_trials or 0) * len(self.searches()) * self.space.n_seeds
+            return (self.n_trials or 0) * len(self.searches()) * int(self.space.n_seeds)
         return sum(len(seeds) for _, seeds in self.planned())
 
     def n_curves(self) -> int:

@@ -13,7 +13,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.arrays import BoolArray, FloatArray, IntArray
-from analysis.estimates import resampling_weights
+from analysis.estimates import (
+    mean_over_runs,
+    resampled_means,
+    resampling_weights,
+    stderr_over_runs,
+)
 from analysis.table import MeasurementTable, ReadTableError
 
 STABLE_FRACTION = 0.8
@@ -29,67 +34,84 @@ _CODES = {
 
 
 @dataclass(frozen=True)
-class Curves:
-    """Observables of one law on the grid of sizes and temperatures; see :func:`build_curves`."""
+class Runs:
+    """Runs at the positions of some axes, as arrays whose last axis is the seed."""
 
-    sizes: IntArray
-    """P, training set sizes in increasing order, shape (P,)."""
-    temperatures: FloatArray
-    """T = eta/B in increasing order, the union over sizes, shape (T,)."""
-    n_slots: int
-    """Length of the seed axis."""
-    shared_seeds: bool
-    """Whether position r of the seed axis is the same seed in every cell."""
-    seed_labels: tuple[object, ...]
-    """Seed of every position of the seed axis; positions themselves where not shared."""
-    n_clusters: int
-    """Number S of independent replicas that sets the errors."""
     status: npt.NDArray[np.int8]
-    """0 fitted, 1 censored, 2 diverged, -1 no run; shape (P, T, R)."""
+    """0 fitted, 1 censored, 2 diverged, -1 no run; shape (..., R)."""
     frame: pd.DataFrame
     """The rows behind the arrays."""
-    slots: tuple[IntArray, IntArray, IntArray]
-    """Position (P, T, R) of every row."""
+    slots: tuple[IntArray, ...]
+    """Position (..., R) of every row."""
+
+    @property
+    def n_slots(self) -> int:
+        """Length R of the seed axis."""
+        return int(self.status.shape[-1])
 
     @property
     def n_runs(self) -> IntArray:
-        """Runs per cell, shape (P, T)."""
-        return np.asarray((self.status >= 0).sum(axis=2), dtype=np.int64)
+        """Runs per cell, shape (...)."""
+        return np.asarray((self.status >= 0).sum(axis=-1), dtype=np.int64)
 
     @property
     def n_fitted(self) -> IntArray:
-        """Fitted runs per cell, shape (P, T)."""
+        """Fitted runs per cell, shape (...)."""
         return self._count(_FITTED)
 
     @property
     def n_censored(self) -> IntArray:
-        """Runs per cell that used up a budget, shape (P, T)."""
+        """Runs per cell that used up a budget, shape (...)."""
         return self._count(_CENSORED)
 
     @property
     def n_diverged(self) -> IntArray:
-        """Diverged runs per cell, shape (P, T)."""
+        """Diverged runs per cell, shape (...)."""
         return self._count(_DIVERGED)
 
     @property
     def stable(self) -> BoolArray:
-        """Cells in which at least 80 % of the runs fitted the data, shape (P, T)."""
+        """Cells in which at least 80 % of the runs fitted the data, shape (...)."""
         runs = self.n_runs
         return np.asarray((runs > 0) & (self.n_fitted >= STABLE_FRACTION * runs))
 
     def _count(self, code: int) -> IntArray:
-        return np.asarray((self.status == code).sum(axis=2), dtype=np.int64)
+        return np.asarray((self.status == code).sum(axis=-1), dtype=np.int64)
 
     def has(self, observable: str) -> bool:
         """Whether the table holds numbers for `observable`."""
         return observable in self.frame and bool(self.frame[observable].notna().any())
 
     def values(self, observable: str) -> FloatArray:
-        """Return `observable` of the fitted runs, NaN elsewhere, shape (P, T, R)."""
+        """Return `observable` of the fitted runs, NaN elsewhere, shape (..., R)."""
         array = np.full(self.status.shape, np.nan)
         array[self.slots] = self.frame[observable].to_numpy(dtype=float)
         array[self.status != _FITTED] = np.nan
         return array
+
+
+def status_of_runs(frame: pd.DataFrame, slots: tuple[IntArray, ...]) -> npt.NDArray[np.int8]:
+    """Return how the runs at these positions ended, -1 where there is none."""
+    shape = tuple(int(position.max()) + 1 for position in slots)
+    status = np.full(shape, -1, dtype=np.int8)
+    status[slots] = frame["stop_reason"].map(_CODES).to_numpy(dtype=np.int8)
+    return status
+
+
+@dataclass(frozen=True)
+class Curves(Runs):
+    """Observables of one law over (P, T, seed); see :func:`build_curves`."""
+
+    sizes: IntArray
+    """P, training set sizes in increasing order, shape (P,)."""
+    temperatures: FloatArray
+    """T = eta/B in increasing order, the union over sizes, shape (T,)."""
+    shared_seeds: bool
+    """Whether position r of the seed axis is the same seed in every cell."""
+    seed_labels: tuple[object, ...]
+    """Seed of every position of the seed axis; positions themselves where not shared."""
+    n_clusters: int
+    """Number S of independent replicas that sets the errors."""
 
     def log_values(self, observable: str) -> FloatArray:
         """Return ln `observable` of the fitted runs, NaN elsewhere, shape (P, T, R).
@@ -125,26 +147,19 @@ class Curves:
         """
         rng = np.random.default_rng(seed)
         logs = self.log_values(observable)
-        known = np.isfinite(logs)
-        filled = np.where(known, logs, 0.0)
         if not self.shared_seeds:
-            return self._resample_cells(filled, known, n_bootstrap, rng)
-        weights = resampling_weights(self.n_slots, n_bootstrap, rng)
-        shape = (n_bootstrap, len(self.sizes), len(self.temperatures))
-        sums = (weights @ filled.reshape(-1, self.n_slots).T).reshape(shape)
-        counts = (weights @ known.reshape(-1, self.n_slots).T.astype(float)).reshape(shape)
-        return _ratio(sums, counts)
+            return self._resample_cells(logs, n_bootstrap, rng)
+        return resampled_means(logs, resampling_weights(self.n_slots, n_bootstrap, rng))
 
     def _resample_cells(
-        self, filled: FloatArray, known: BoolArray, n_bootstrap: int, rng: np.random.Generator
+        self, logs: FloatArray, n_bootstrap: int, rng: np.random.Generator
     ) -> FloatArray:
-        means = np.full((n_bootstrap, *filled.shape[:2]), np.nan)
+        means = np.full((n_bootstrap, *logs.shape[:2]), np.nan)
         runs = self.n_runs
         for p, t in np.argwhere(runs > 0):
-            n = runs[p, t]
-            weights = resampling_weights(int(n), n_bootstrap, rng)
-            sums = weights @ filled[p, t, :n]
-            means[:, p, t] = _ratio(sums, weights @ known[p, t, :n].astype(float))
+            n = int(runs[p, t])
+            weights = resampling_weights(n, n_bootstrap, rng)
+            means[:, p, t] = resampled_means(logs[p, t, :n], weights)
         return means
 
 
@@ -172,12 +187,9 @@ def build_curves(rows: pd.DataFrame | MeasurementTable) -> Curves:
     seed_labels = tuple(range(n_slots)) if labels is None else tuple(labels.tolist())
     # An unfinished cell must not inflate everything, hence the median where seeds are shared.
     n_clusters = int(np.median(per_cell)) if shared else int(per_cell.min())
-    status = np.full((len(sizes), len(temperatures), n_slots), -1, dtype=np.int8)
     slots = (p.astype(np.int64), t.astype(np.int64), slot.astype(np.int64))
-    status[slots] = frame["stop_reason"].map(_CODES).to_numpy(dtype=np.int8)
-    return Curves(
-        sizes, temperatures, n_slots, shared, seed_labels, n_clusters, status, frame, slots
-    )
+    status = status_of_runs(frame, slots)
+    return Curves(status, frame, slots, sizes, temperatures, shared, seed_labels, n_clusters)
 
 
 def _seeds_are_shared(frame: pd.DataFrame, cell: IntArray) -> bool:
@@ -187,27 +199,6 @@ def _seeds_are_shared(frame: pd.DataFrame, cell: IntArray) -> bool:
     n_cells = len(np.unique(cell))
     recurs = frame.groupby("seed")["n_train"].size().max() > 1
     return bool(recurs or n_cells == 1)
-
-
-def mean_over_runs(values: FloatArray) -> FloatArray:
-    """Mean over the last axis of what is finite; NaN where nothing is."""
-    known = np.isfinite(values)
-    return _ratio(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1).astype(float))
-
-
-def stderr_over_runs(values: FloatArray) -> FloatArray:
-    """Standard error of :func:`mean_over_runs`; NaN for fewer than two values."""
-    known = np.isfinite(values)
-    n = known.sum(axis=-1).astype(float)
-    deviations = np.where(known, values - mean_over_runs(values)[..., None], 0.0)
-    variance = _ratio((deviations**2).sum(axis=-1), n - 1)
-    return np.sqrt(_ratio(variance, n))
-
-
-def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
-    result = np.full(np.shape(numerator), np.nan)
-    np.divide(numerator, denominator, out=result, where=denominator > 0)
-    return result
 
 
 def single_law(table: MeasurementTable) -> Curves:

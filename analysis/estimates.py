@@ -243,10 +243,30 @@ def jackknife_stderr(left_out: Sequence[float]) -> float | None:
 
 
 def resampled_means(values: FloatArray, weights: FloatArray) -> FloatArray:
-    """Weighted means over what is finite, shape (n_bootstrap, T); values have shape (T, seed)."""
+    """Weighted means over what is finite, shape (n_bootstrap, ...); values are (..., seed)."""
     known = np.isfinite(values)
-    sums = weights @ np.where(known, values, 0.0).T
-    counts = weights @ known.T.astype(float)
-    means = np.full(sums.shape, np.nan)
-    np.divide(sums, counts, out=means, where=counts > 0)
-    return means
+    flat = (-1, values.shape[-1])
+    sums = weights @ np.where(known, values, 0.0).reshape(flat).T
+    counts = weights @ known.reshape(flat).T.astype(float)
+    return _ratio(sums, counts).reshape(len(weights), *values.shape[:-1])
+
+
+def mean_over_runs(values: FloatArray) -> FloatArray:
+    """Mean over the last axis of what is finite; NaN where nothing is."""
+    known = np.isfinite(values)
+    return _ratio(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1).astype(float))
+
+
+def stderr_over_runs(values: FloatArray) -> FloatArray:
+    """Standard error of :func:`mean_over_runs`; NaN for fewer than two values."""
+    known = np.isfinite(values)
+    n = known.sum(axis=-1).astype(float)
+    deviations = np.where(known, values - mean_over_runs(values)[..., None], 0.0)
+    variance = _ratio((deviations**2).sum(axis=-1), n - 1)
+    return np.sqrt(_ratio(variance, n))
+
+
+def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
+    result = np.full(np.shape(numerator), np.nan)
+    np.divide(numerator, denominator, out=result, where=denominator > 0)
+    return result

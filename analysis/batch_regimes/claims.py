@@ -133,7 +133,7 @@ def _ratio_error(estimate: Estimate) -> float | None:
 
 
 def _error_tolerance(plane: BatchPlane, size: int) -> float:
-    if "test_error" not in plane.grid.observables:
+    if not plane.grid.has("test_error"):
         return math.nan
     means = plane.grid.means("test_error")[plane.grid.sizes == size]
     known = means[np.isfinite(means)]

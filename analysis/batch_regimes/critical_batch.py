@@ -19,6 +19,7 @@ from analysis.estimates import (
     Estimate,
     bootstrap_stderr,
     estimate_from_replicates,
+    mean_over_runs,
     resampled_means,
 )
 from analysis.fits.power_law import Form, PowerLaw, fit_power
@@ -107,7 +108,7 @@ def _locate(
         reason = f"{len(index)} batch sizes with eta <= {STABLE_SHARE * stable_rate:.3g}"
         return _refuse(base, status, reason)
     log_b = np.log(grid.batch_sizes[index])
-    means = resampled_means(ratios[index], np.ones((1, ratios.shape[1])))[0]
+    means = mean_over_runs(ratios[index])
     k = int(first_rise(means, _LOG_EXCESS))
     if k < 0:
         hidden = bool(measured[index[-1] + 1 :].any())

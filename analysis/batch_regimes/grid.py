@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from analysis.arrays import BoolArray, FloatArray, IntArray
-from analysis.curves import STABLE_FRACTION
-from analysis.estimates import Estimate, estimate_from_error, resampled_means, resampling_weights
+from analysis.arrays import FloatArray, IntArray
+from analysis.curves import Runs, status_of_runs
+from analysis.estimates import Estimate, estimate_from_error, mean_over_runs, resampling_weights
 from analysis.table import ReadTableError
 
 _LOGARITHMIC = ("relative_weight_change", "training_time")
 
 
 @dataclass(frozen=True)
-class BatchGrid:
-    """Observables of fitted runs on the grid of sizes, temperatures and batch sizes."""
+class BatchGrid(Runs):
+    """Observables of fitted runs over (P, T, B, seed)."""
 
     sizes: IntArray
     """P, shape (P,)."""
@@ -30,19 +30,15 @@ class BatchGrid:
     """T, shape (T,)."""
     batch_sizes: IntArray
     """B, shape (B,)."""
-    n_runs: IntArray
-    """Runs per cell, shape (P, T, B)."""
-    n_fitted: IntArray
-    """Fitted runs per cell, shape (P, T, B)."""
-    observables: dict[str, FloatArray] = field(repr=False)
-    """ln of weight change and training time, other observables as they are; (P, T, B, seed)."""
     weights: FloatArray = field(repr=False)
     """Resampled seeds, shape (n_bootstrap, seed)."""
 
-    @property
-    def stable(self) -> BoolArray:
-        """Cells in which at least 80 % of the runs fitted, shape (P, T, B)."""
-        return np.asarray((self.n_runs > 0) & (self.n_fitted >= STABLE_FRACTION * self.n_runs))
+    def observable(self, name: str) -> FloatArray:
+        """Return ln of weight change and training time, others as they are; (P, T, B, seed)."""
+        values = self.values(name)
+        if name not in _LOGARITHMIC:
+            return values
+        return np.log(np.where(values > 0, values, np.nan))
 
     @property
     def learning_rates(self) -> FloatArray:
@@ -51,17 +47,14 @@ class BatchGrid:
 
     def means(self, observable: str) -> FloatArray:
         """Mean over fitted runs, shape (P, T, B)."""
-        values = self.observables[observable]
-        flat = values.reshape(-1, values.shape[-1])
-        means = resampled_means(flat, np.ones((1, flat.shape[1])))[0]
-        return np.asarray(means.reshape(values.shape[:-1]))
+        return mean_over_runs(self.observable(observable))
 
     def paired(self, observable: str) -> FloatArray:
         """Value at B minus that at the smallest B of the same (P, T, seed), (P, T, B, seed).
 
         NaN where either run is missing or a cell has lost more than 20 % of its runs.
         """
-        values = np.where(self.stable[..., None], self.observables[observable], np.nan)
+        values = np.where(self.stable[..., None], self.observable(observable), np.nan)
         first = np.argmax(self.n_runs > 0, axis=2)
         base = np.take_along_axis(values, first[..., None, None], axis=2)
         return np.asarray(values - base)
@@ -87,27 +80,15 @@ def build_grid(frame: pd.DataFrame, *, n_bootstrap: int, seed: int) -> BatchGrid
             )
     names = ("n_train", "temperature", "batch_size", "seed")
     axes = [np.unique(frame[name].to_numpy(), return_inverse=True) for name in names]
-    shape = tuple(len(values) for values, _ in axes)
-    index = tuple(np.asarray(position).reshape(-1) for _, position in axes)
-    fitted = (frame["stop_reason"] == "fitted").to_numpy()
-    runs, done = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
-    runs[index] = True
-    done[index] = fitted
-    observables = {}
-    for name in _observables(frame):
-        kept = np.where(fitted, frame[name].to_numpy(dtype=float), np.nan)
-        if name in _LOGARITHMIC:
-            kept = np.log(np.where(kept > 0, kept, np.nan))
-        observables[name] = np.full(shape, np.nan)
-        observables[name][index] = kept
+    slots = tuple(np.asarray(position, dtype=np.int64).reshape(-1) for _, position in axes)
     return BatchGrid(
+        status=status_of_runs(frame, slots),
+        frame=frame,
+        slots=slots,
         sizes=axes[0][0].astype(np.int64),
         temperatures=axes[1][0].astype(float),
         batch_sizes=axes[2][0].astype(np.int64),
-        n_runs=runs.sum(axis=3),
-        n_fitted=done.sum(axis=3),
-        observables=observables,
-        weights=resampling_weights(shape[3], n_bootstrap, np.random.default_rng(seed)),
+        weights=resampling_weights(len(axes[3][0]), n_bootstrap, np.random.default_rng(seed)),
     )
 
 
@@ -128,11 +109,6 @@ def compared_runs(frame: pd.DataFrame) -> pd.DataFrame:
     return frame if kept.empty else kept
 
 
-def _observables(frame: pd.DataFrame) -> list[str]:
-    names = ("relative_weight_change", "training_time", "test_error", *NOISE_SCALES)
-    return [name for name in names if name in frame and bool(frame[name].notna().any())]
-
-
 @dataclass(frozen=True)
 class NoiseScale:
     """tr(Sigma)/|G|^2 at one size, the batch size below which noise dominates one step."""
@@ -151,9 +127,9 @@ def noise_scales(grid: BatchGrid) -> tuple[NoiseScale, ...]:
     """Return the gradient noise scale at the smallest B; empty if it was not measured."""
     found = []
     for name in NOISE_SCALES:
-        if name not in grid.observables:
+        if not grid.has(name):
             continue
-        values = grid.observables[name]
+        values = grid.observable(name)
         logs = np.log(np.where(values > 0, values, np.nan))
         for p, size in enumerate(grid.sizes):
             if name.endswith("start"):
@@ -168,7 +144,7 @@ def noise_scales(grid: BatchGrid) -> tuple[NoiseScale, ...]:
 
 
 def _noise_scale(logs: FloatArray, size: int, temperature: float | None) -> NoiseScale | None:
-    by_seed = resampled_means(logs.T, np.ones((1, len(logs))))[0]
+    by_seed = mean_over_runs(logs.T)
     known = by_seed[np.isfinite(by_seed)]
     if not known.size:
         return None

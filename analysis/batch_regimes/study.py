@@ -36,7 +36,7 @@ from analysis.batch_regimes.plane import (
     BatchCell,
     BatchPlane,
 )
-from analysis.estimates import Estimate, estimate_from_error, resampled_means
+from analysis.estimates import Estimate, estimate_from_error, mean_over_runs
 from analysis.locating.window import NOISE_ONSET, Window
 from analysis.result import JoinedResult
 from analysis.table import MeasurementTable, plain
@@ -139,7 +139,7 @@ def _cells(
     paired = {
         name: grid.paired(name)
         for name in ("relative_weight_change", "training_time", "test_error")
-        if name in grid.observables
+        if grid.has(name)
     }
     cells = []
     for p, t, b in np.argwhere(grid.n_runs > 0):
@@ -210,7 +210,7 @@ def _pooled(grid: BatchGrid, window: Window | None) -> dict[tuple[int, str], Est
     inside = (grid.batch_sizes[None, :] <= SMALL_BATCH) & (grid.learning_rates <= stable)
     found: dict[tuple[int, str], Estimate] = {}
     for name in ("relative_weight_change", "training_time", "test_error"):
-        if name not in grid.observables:
+        if not grid.has(name):
             continue
         differences = grid.paired(name)
         for p, size in enumerate(grid.sizes):
@@ -221,7 +221,7 @@ def _pooled(grid: BatchGrid, window: Window | None) -> dict[tuple[int, str], Est
             cells = differences[p][chosen]
             if not len(cells):
                 continue
-            by_seed = resampled_means(cells.T, np.ones((1, len(cells))))[0]
+            by_seed = mean_over_runs(cells.T)
             estimate = paired_mean(by_seed, f"P = {size}, 1 < B <= {SMALL_BATCH}, all T")
             if estimate is not None:
                 found[int(size), name] = estimate

@@ -13,8 +13,7 @@ import pandas as pd
 from analysis.arrays import BoolArray, FloatArray
 from analysis.critical_temperature.grid_law import GridLaw
 from analysis.critical_temperature.law import ScalingLaw
-from analysis.curves import mean_over_runs, stderr_over_runs
-from analysis.estimates import Estimate
+from analysis.estimates import Estimate, mean_over_runs, stderr_over_runs
 from analysis.locating.located import LOCATED
 
 

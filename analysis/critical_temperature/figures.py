@@ -20,8 +20,7 @@ from analysis.critical_temperature.collapse_figure import plot_collapse
 from analysis.critical_temperature.companion_laws import PlaneFit
 from analysis.critical_temperature.grid_law import GridLaw
 from analysis.critical_temperature.law import ScalingLaw
-from analysis.curves import mean_over_runs, stderr_over_runs
-from analysis.estimates import student_factor
+from analysis.estimates import mean_over_runs, stderr_over_runs, student_factor
 from analysis.locating.located import CriticalTemperature
 from analysis.report.style import (
     GREY,

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.arrays import BoolArray, FloatArray
-from analysis.estimates import resampling_weights
+from analysis.estimates import resampled_means, resampling_weights
 from analysis.fits.power_law import Form, PowerLaw
 
 STABLE = 0.8
@@ -62,10 +62,7 @@ class SeedMeans:
     def resampled(self, n_bootstrap: int, seed: int) -> FloatArray:
         """Return the means of resampled seeds, shape (n_bootstrap, k)."""
         weights = resampling_weights(self.logs.shape[1], n_bootstrap, np.random.default_rng(seed))
-        present = np.isfinite(self.logs)
-        total = weights @ np.where(present, self.logs, 0.0).T
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(total / (weights @ present.T.astype(float)))
+        return resampled_means(self.logs, weights)
 
     def select(self, keep: BoolArray) -> SeedMeans:
         """Return the positions where `keep` is true."""

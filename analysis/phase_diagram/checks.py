@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.curves import mean_over_runs, stderr_over_runs
+from analysis.estimates import mean_over_runs, stderr_over_runs
 from analysis.fits.forest import Forest, rows_of_law
 from analysis.phase_diagram.diagram import PhaseDiagram
 from analysis.phase_diagram.study import PhaseResult

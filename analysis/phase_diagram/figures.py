@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.arrays import FloatArray
-from analysis.curves import mean_over_runs, stderr_over_runs
+from analysis.estimates import mean_over_runs, stderr_over_runs
 from analysis.phase_diagram.diagram import AlphaScan, PhaseDiagram
 from analysis.report.style import GREY, label_decades, with_minus
 from analysis.report.tiles import draw_tiles

@@ -18,6 +18,7 @@ from analysis.estimates import (
     Estimate,
     bootstrap_stderr,
     estimate_from_replicates,
+    mean_over_runs,
     resampled_means,
 )
 from analysis.locating.first_crossing import crossing_after, crossings_of_samples, first_rise
@@ -83,7 +84,7 @@ def locate_noise_doubling(
     logs = curves.log_values(_OBSERVABLE)[p]
     index = np.flatnonzero(np.isfinite(logs).any(axis=1))
     log_t = np.log(curves.temperatures[index])
-    y = resampled_means(logs[index], np.ones((1, logs.shape[1])))[0]
+    y = mean_over_runs(logs[index])
     samples = resampled_means(logs[index], weights)
     status, reason = _refusal(curves, p, index, log_t, y)
     replicates = np.full(len(weights), np.nan)

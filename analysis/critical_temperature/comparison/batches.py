@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.curves import Curves, mean_over_runs, stderr_over_runs
-from analysis.estimates import format_value
+from analysis.curves import Curves
+from analysis.estimates import format_value, mean_over_runs, stderr_over_runs
 
 TOLERANCE = 0.10
 """Largest departure of a ratio from one that still counts as equal."""

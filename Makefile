@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/critical-temperature
 
-.PHONY: install demo figures screenshots docs axe test lint verify chaos bench bench-designs bench-sweep bench-report wheel clean
+.PHONY: install demo figures screenshots docs axe test test-all test-haswell test-lowest test-newest lint verify chaos bench bench-designs bench-sweep bench-report wheel clean
 
 install: $(VENV)/installed
 
@@ -55,12 +55,36 @@ $(VENV)/node_modules/axe-core/axe.min.js: $(VENV)/pip
 	npm install --silent --no-save --no-package-lock --prefix $(VENV) axe-core@4.14.1
 	@touch $@
 
-# The tests, and the examples in the docstrings, three files at a time, since they often wait for
-# processes. Without Chromium or axe-core, the tests of pages skip; with
-# THERMOMETER_BROWSER_TESTS=required they fail.
+# Processes that test at the same time, by default one per core.
+JOBS ?= logical
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
+EXAMPLES := --doctest-modules --ignore=studies/__main__.py search_spaces analysis trainers studies
+SECOND := cluster or outage or docs or browser or postgres
+BY_HAND := verify or chaos
+
+# The tests that a change is made with, and the examples in the docstrings: five minutes on two
+# cores.
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n 3 --dist loadfile --doctest-modules --ignore=studies/__main__.py \
-		tests search_spaces analysis trainers studies
+	$(PYTEST) -m 'not ($(SECOND) or $(BY_HAND))' tests $(EXAMPLES)
+
+# All tests: also clusters, outages, the documentation's commands, browsers and PostgreSQL. Without
+# Chromium or axe-core, the tests of pages skip; with THERMOMETER_BROWSER_TESTS=required they fail.
+test-all: $(VENV)/installed-dev
+	$(PYTEST) --durations=40 tests $(EXAMPLES)
+
+# The tests that train, compiled for a processor without AVX-512: no result may hang on the last
+# bits of the processor that is here.
+HASWELL := 64bit avx avx2 bmi bmi2 cmov crc32 cx16 cx8 f16c fma fsgsbase fxsr invpcid lzcnt mmx \
+	movbe pclmul popcnt rdrnd sahf sse sse2 sse3 sse4.1 sse4.2 ssse3 xsave xsaveopt
+EMPTY :=
+COMMA := ,
+test-haswell: export NUMBA_CPU_NAME := haswell
+test-haswell: export NUMBA_CPU_FEATURES := $(subst $(EMPTY) $(EMPTY),$(COMMA),$(HASWELL:%=+%))
+test-haswell: export OPENBLAS_CORETYPE := Haswell
+test-haswell: export NUMBA_CACHE_DIR := $(CURDIR)/$(VENV)/haswell
+test-haswell: $(VENV)/installed-dev
+	$(PYTEST) -m 'not ($(SECOND) or $(BY_HAND))' tests/trainers tests/studies/plans \
+		tests/studies/kinds tests/studies/experiments
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

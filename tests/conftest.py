@@ -10,6 +10,7 @@ import matplotlib
 import pytest
 from browser import REQUIRED, axe_source, find_browser, running_browser
 from matplotlib.figure import Figure
+from tiers import place
 
 from analysis.report.style import STYLE
 
@@ -185,6 +186,12 @@ def axe():
     if source is None:
         _miss("no axe-core; 'make axe' installs it")
     return source
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Give every test its tier before markers are selected."""
+    place(items, parallel=config.pluginmanager.hasplugin("xdist"))
 
 
 def _miss(reason):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 from postgres import REQUIRED, find_programs, running_server
 from small_study import command_environment
+
+from studies.cli import _run
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +34,21 @@ def run_thermometer():
             timeout=timeout,
             check=False,
         )
+
+    return run
+
+
+@pytest.fixture
+def thermometer(monkeypatch):
+    """Return a function that runs ``thermometer`` in this process, which saves its start."""
+
+    def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+        said, complained = io.StringIO(), io.StringIO()
+        with monkeypatch.context() as here, redirect_stdout(said), redirect_stderr(complained):
+            here.chdir(folder)
+            here.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+            code = _run(list(arguments))
+        return subprocess.CompletedProcess(arguments, code, said.getvalue(), complained.getvalue())
 
     return run
 

@@ -16,7 +16,7 @@ STUDY = "critical-temperature"
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, run_thermometer):
+def ray_study(tmp_path_factory, run_thermometer):
     """Folder of a finished study, run on Ray with two workers, and what the run printed."""
     home = tmp_path_factory.mktemp("finished")
     done = run_thermometer(home, "run", STUDY, *SMALL, "--workers", "2", "--out", "study")
@@ -24,22 +24,22 @@ def finished(tmp_path_factory, run_thermometer):
     return home, done
 
 
-def test_it_ends_with_law_report_and_ui(finished):
-    _, done = finished
+def test_it_ends_with_law_report_and_ui(ray_study):
+    _, done = ray_study
     law, report, ui = done.stdout.strip().splitlines()[-3:]
     assert law.startswith("T_lazy(0.1) = ")
     assert report == "report: study/report.html"
     assert ui == "compare in MLflow: thermometer ui study"
 
 
-def test_nothing_but_results_in_a_pipe(finished):
-    _, done = finished
+def test_nothing_but_results_in_a_pipe(ray_study):
+    _, done = ray_study
     assert "\r" not in done.stderr
     assert done.stderr == ""
 
 
-def test_table_has_one_row_per_replica(finished):
-    home, _ = finished
+def test_table_has_one_row_per_replica(ray_study):
+    home, _ = ray_study
     table = pd.read_csv(home / "study/table.csv")
     assert len(table) == N_SMALL
     assert not table.duplicated(["point", "seed"]).any()
@@ -53,8 +53,8 @@ def test_table_has_one_row_per_replica(finished):
     assert provenance.notna().all(axis=None)
 
 
-def test_optuna_opens_the_ledger(finished):
-    home, _ = finished
+def test_optuna_opens_the_ledger(ray_study):
+    home, _ = ray_study
     storage = JournalStorage(JournalFileBackend(str(home / "study/ledger.journal")))
     study = optuna.load_study(study_name=STUDY, storage=storage)
     table = pd.read_csv(home / "study/table.csv")
@@ -68,8 +68,8 @@ def test_optuna_opens_the_ledger(finished):
         assert trial.value == pytest.approx(rows["test_error"].mean())
 
 
-def test_mlflow_holds_a_run_per_configuration_and_a_parent(finished):
-    home, _ = finished
+def test_mlflow_holds_a_run_per_configuration_and_a_parent(ray_study):
+    home, _ = ray_study
     client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{home}/study/mlflow.db")
     experiment = client.get_experiment_by_name(STUDY)
     runs = client.search_runs([experiment.experiment_id])
@@ -91,8 +91,8 @@ def test_mlflow_holds_a_run_per_configuration_and_a_parent(finished):
     assert logged["delta"] == pytest.approx(estimates["delta"]["value"])
 
 
-def test_report_json_keeps_its_contract(finished):
-    home, _ = finished
+def test_report_json_keeps_its_contract(ray_study):
+    home, _ = ray_study
     report = json.loads((home / "study/report.json").read_text())
     assert report["study"] == STUDY
     assert report["counts"]["planned"] == N_SMALL
@@ -104,27 +104,27 @@ def test_report_json_keeps_its_contract(finished):
         assert verdict["reason"]
 
 
-def test_running_again_retrains_nothing(finished, run_thermometer):
-    home, _ = finished
+def test_running_again_retrains_nothing(ray_study, thermometer):
+    home, _ = ray_study
     before = {p: (home / "study" / p).read_bytes() for p in ("table.csv", "ledger.journal")}
-    done = run_thermometer(home, "run", STUDY, *SMALL, "--out", "study")
+    done = thermometer(home, "run", STUDY, *SMALL, "--out", "study")
     assert done.returncode == 0
     assert f"nothing to train: all {N_SMALL} trainings" in done.stdout
     after = {p: (home / "study" / p).read_bytes() for p in ("table.csv", "ledger.journal")}
     assert after == before
 
 
-def test_the_folder_remembers_its_settings(finished, run_thermometer):
-    home, _ = finished
-    done = run_thermometer(home, "run", STUDY, "--out", "study")
+def test_the_folder_remembers_its_settings(ray_study, thermometer):
+    home, _ = ray_study
+    done = thermometer(home, "run", STUDY, "--out", "study")
     assert done.returncode == 0
     assert "nothing to train" in done.stdout
 
 
-def test_same_table_whatever_runs_it(finished, run_thermometer, tmp_path):
-    home, _ = finished
+def test_same_table_whatever_runs_it(ray_study, thermometer, tmp_path):
+    home, _ = ray_study
     arguments = ["--executor", "serial", "--no-tracking", "--out", "study"]
-    done = run_thermometer(tmp_path, "run", STUDY, *SMALL, *arguments)
+    done = thermometer(tmp_path, "run", STUDY, *SMALL, *arguments)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "study/table.csv").read_bytes() == (home / "study/table.csv").read_bytes()
     report = json.loads((home / "study/report.json").read_text())
@@ -133,61 +133,64 @@ def test_same_table_whatever_runs_it(finished, run_thermometer, tmp_path):
     assert again["verdicts"] == report["verdicts"]
 
 
-def test_more_seeds_train_only_what_is_missing(run_thermometer, tmp_path):
+@pytest.mark.apart
+def test_more_seeds_train_only_what_is_missing(thermometer, tmp_path):
     arguments = ["--executor", "serial", "--no-tracking", "--out", "study"]
-    assert run_thermometer(tmp_path, "run", STUDY, *SMALL, *arguments).returncode == 0
+    assert thermometer(tmp_path, "run", STUDY, *SMALL, *arguments).returncode == 0
     small = pd.read_csv(tmp_path / "study/table.csv")
-    done = run_thermometer(tmp_path, "run", STUDY, "n_seeds=6", "--json", *arguments)
+    done = thermometer(tmp_path, "run", STUDY, "n_seeds=6", "--json", *arguments)
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert summary["trained"] == N_CONFIGURATIONS * 2
     large = pd.read_csv(tmp_path / "study/table.csv")
     pd.testing.assert_frame_equal(large[large["seed"] < 4].reset_index(drop=True), small)
-    fresh = run_thermometer(tmp_path, "run", STUDY, *SMALL, "n_seeds=6", *arguments[:-1], "fresh")
+    fresh = thermometer(tmp_path, "run", STUDY, *SMALL, "n_seeds=6", *arguments[:-1], "fresh")
     assert fresh.returncode == 0, fresh.stderr
     assert (tmp_path / "fresh/table.csv").read_bytes() == (
         tmp_path / "study/table.csv"
     ).read_bytes()
 
 
-def test_budget_stops_early_and_continues(run_thermometer, tmp_path):
+@pytest.mark.apart
+def test_budget_stops_early_and_continues(thermometer, tmp_path):
     arguments = ["--executor", "serial", "--no-tracking", "--out", "study"]
-    done = run_thermometer(tmp_path, "run", STUDY, *SMALL, *arguments, "--max-points", "20")
+    done = thermometer(tmp_path, "run", STUDY, *SMALL, *arguments, "--max-points", "20")
     assert done.returncode == 3
     assert "incomplete" in done.stdout
-    assert run_thermometer(tmp_path, "status", "study").returncode == 3
-    done = run_thermometer(tmp_path, "run", STUDY, *arguments)
+    assert thermometer(tmp_path, "status", "study").returncode == 3
+    done = thermometer(tmp_path, "run", STUDY, *arguments)
     assert done.returncode == 0, done.stderr
-    status = run_thermometer(tmp_path, "status", "study", "--json")
+    status = thermometer(tmp_path, "status", "study", "--json")
     assert status.returncode == 0
     assert json.loads(status.stdout)["done"] == N_SMALL
 
 
-def test_a_study_run_without_mlflow_is_logged_later(run_thermometer, tmp_path):
+@pytest.mark.apart
+def test_a_study_run_without_mlflow_is_logged_later(thermometer, tmp_path):
     arguments = ["--executor", "serial", "--out", "study"]
     settings = [*SMALL, "n_seeds=2", "n_train=[32,64]"]
-    done = run_thermometer(tmp_path, "run", STUDY, *settings, *arguments, "--no-tracking")
+    done = thermometer(tmp_path, "run", STUDY, *settings, *arguments, "--no-tracking")
     assert done.returncode == 0, done.stderr
     assert "compare in MLflow: not logged" in done.stdout
     assert not (tmp_path / "study/mlflow.db").exists()
     store = "sqlite:///elsewhere.db"
-    done = run_thermometer(tmp_path, "run", STUDY, *arguments, "--tracking-uri", store, "--json")
+    done = thermometer(tmp_path, "run", STUDY, *arguments, "--tracking-uri", store, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["trained"] == 0
     client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/elsewhere.db")
     experiment = client.get_experiment_by_name(STUDY)
     assert len(client.search_runs([experiment.experiment_id])) == 2 * 10 + 1
-    again = run_thermometer(tmp_path, "run", STUDY, *arguments)
+    again = thermometer(tmp_path, "run", STUDY, *arguments)
     assert "nothing to train" in again.stdout
 
 
-def test_deleted_results_are_made_again(finished, run_thermometer):
-    home, _ = finished
+def test_deleted_results_are_made_again(ray_study, thermometer):
+    home, _ = ray_study
     deleted = ("mlflow.db", "report.json", "t_c.csv", "table.csv")
     before = (home / "study/table.csv").read_bytes()
     for name in deleted:
         (home / "study" / name).unlink()
-    done = run_thermometer(home, "run", STUDY, "--out", "study", "--json")
+    done = thermometer(home, "run", STUDY, "--out", "study", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["trained"] == 0
     assert all((home / "study" / name).exists() for name in deleted)
@@ -195,11 +198,11 @@ def test_deleted_results_are_made_again(finished, run_thermometer):
     client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{home}/study/mlflow.db")
     experiment = client.get_experiment_by_name(STUDY)
     assert len(client.search_runs([experiment.experiment_id])) == N_CONFIGURATIONS + 1
-    assert "nothing to train" in run_thermometer(home, "run", STUDY, "--out", "study").stdout
+    assert "nothing to train" in thermometer(home, "run", STUDY, "--out", "study").stdout
 
 
-def test_a_running_ray_cluster_is_used(finished, run_thermometer, tmp_path):
-    home, _ = finished
+def test_a_running_ray_cluster_is_used(ray_study, run_thermometer, tmp_path):
+    home, _ = ray_study
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
     try:
         arguments = ["--address", cluster.address, "--no-tracking", "--out", "study"]
@@ -210,9 +213,9 @@ def test_a_running_ray_cluster_is_used(finished, run_thermometer, tmp_path):
     assert (tmp_path / "study/table.csv").read_bytes() == (home / "study/table.csv").read_bytes()
 
 
-def test_show_filters_configurations(finished, run_thermometer):
-    home, _ = finished
-    done = run_thermometer(
+def test_show_filters_configurations(ray_study, thermometer):
+    home, _ = ray_study
+    done = thermometer(
         home, "show", "study", "--format", "json",
         "--where", "n_train==64", "--where", "batch_size==1",
     )  # fmt: skip
@@ -228,13 +231,13 @@ def test_show_filters_configurations(finished, run_thermometer):
         1,
         1.7,
     ]
-    bad = run_thermometer(home, "show", "study", "--where", "ntrain==64")
+    bad = thermometer(home, "show", "study", "--where", "ntrain==64")
     assert bad.returncode == 2
     assert "did you mean 'n_train'" in bad.stderr
 
 
-def test_fit_and_report_of_a_plain_table(finished, run_thermometer, tmp_path):
-    home, _ = finished
+def test_fit_and_report_of_a_plain_table(ray_study, run_thermometer, tmp_path):
+    home, _ = ray_study
     table = pd.read_csv(home / "study/table.csv")
     needed = ["n_train", "temperature", "relative_weight_change", "stop_reason"]
     table[table["batch_size"] == 1][needed].to_csv(tmp_path / "mine.csv", index=False)
@@ -254,21 +257,22 @@ def test_fit_and_report_of_a_plain_table(finished, run_thermometer, tmp_path):
     )
 
 
-def test_report_is_rewritten_from_the_table(finished, run_thermometer):
-    home, _ = finished
+def test_report_is_rewritten_from_the_table(ray_study, thermometer):
+    home, _ = ray_study
     before = json.loads((home / "study/report.json").read_text())
     os.unlink(home / "study/report.html")
-    done = run_thermometer(home, "report", "study")
+    done = thermometer(home, "report", "study")
     assert done.returncode == 0, done.stderr
     assert (home / "study/report.html").exists()
     after = json.loads((home / "study/report.json").read_text())
     assert after["estimates"] == before["estimates"]
 
 
-def test_a_sampler_searches_a_continuous_range(run_thermometer, tmp_path):
+@pytest.mark.apart
+def test_a_sampler_searches_a_continuous_range(thermometer, tmp_path):
     arguments = ["--executor", "serial", "--out", "study"]
     settings = ["sampler=tpe", "n_trials=12", "temperature=log(0.01, 1)", "n_train=[32,64]"]
-    done = run_thermometer(tmp_path, "run", STUDY, *settings, "n_seeds=3", *arguments)
+    done = thermometer(tmp_path, "run", STUDY, *settings, "n_seeds=3", *arguments)
     assert done.returncode == 0, done.stderr
     storage = JournalStorage(JournalFileBackend(str(tmp_path / "study/ledger.journal")))
     study = optuna.load_study(study_name=STUDY, storage=storage)

@@ -13,11 +13,19 @@ from typing import Any
 import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, config
 
 INDEX = ir.IntType(64)
 _LANE = ir.IntType(32)
 _ORIGIN = INDEX(0)
+
+
+def _features() -> dict[str, bool]:
+    """Return what the processor that numba compiles for can do: this one, or the one told."""
+    told = config.CPU_FEATURES
+    if told is None:
+        return dict(llvm.get_host_cpu_features())
+    return {name[1:]: name.startswith("+") for name in told.split(",") if name}
 
 
 def _registers() -> tuple[int, int]:
@@ -26,7 +34,7 @@ def _registers() -> tuple[int, int]:
     The sums of a tile, the columns of one row of the matrix and one broadcast entry must fit
     into the registers: 32 of 64 bytes with AVX-512, 16 of 32 bytes with AVX.
     """
-    features = llvm.get_host_cpu_features()
+    features = _features()
     if features.get("avx512f"):
         return 64, 4
     if features.get("avx"):

@@ -77,6 +77,7 @@ def test_command_is_understood(command):
         assert command.program in ("python", "cp"), f"{command.line!r}: {ADVICE}"
 
 
+@pytest.mark.docs
 @pytest.mark.timeout(900, func_only=True)
 @pytest.mark.parametrize("page", EXECUTED, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_page_is_executed(page, workplace, monkeypatch, capfd, tmp_path):

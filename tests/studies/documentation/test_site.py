@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from browser import REQUIRED
 
+pytestmark = pytest.mark.docs
 SITE = Path(
     os.environ.get("SGD_THERMOMETER_SITE", Path(__file__).resolve().parents[3] / "build" / "site")
 )

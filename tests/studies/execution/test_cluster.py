@@ -20,6 +20,7 @@ from studies.provenance import PACKAGES
 from studies.run_options import RunOptions
 from studies.specs.spec import StudySpec
 
+pytestmark = pytest.mark.cluster
 ROOT = Path(__file__).resolve().parents[3]
 DRIVER = """
 import json, os, sys, time

@@ -35,7 +35,7 @@ def poison_pack(payload, backend):
     ]
 
 
-@pytest.fixture(scope="class", params=["serial", "ray"])
+@pytest.fixture(scope="class", params=["serial", pytest.param("ray", marks=pytest.mark.cluster)])
 def executor(request):
     made: Executor = SerialExecutor("numba")
     if request.param == "ray":

@@ -13,6 +13,7 @@ import mlflow
 import pytest
 from accidents import full_disk, mount_small_disk
 
+pytestmark = pytest.mark.outage
 STUDY = "critical-temperature"
 LONGER = (
     "n_train=[64,128,256,512]",

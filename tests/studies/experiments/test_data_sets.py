@@ -13,6 +13,7 @@ from trainers import data
 from trainers.data.image_sets import CIFAR10, MNIST, VARIABLE, load_images, write_images
 
 
+@pytest.mark.apart
 def test_a_study_of_glyphs_says_what_its_intervals_are_conditional_on(tmp_path, run_thermometer):
     result = run_thermometer(
         tmp_path,

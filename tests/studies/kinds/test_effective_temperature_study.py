@@ -30,6 +30,7 @@ def spec(**changes):
     return StudySpec.from_plain({**TINY, **changes})
 
 
+@pytest.mark.apart
 def test_a_small_study_runs_resumes_and_reports(tmp_path):
     options = RunOptions(executor="serial", tracking=False, quiet=True)
     study = Study("tiny", spec(), tmp_path / "tiny")

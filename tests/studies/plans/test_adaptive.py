@@ -256,6 +256,7 @@ def test_ten_adaptive_studies(tmp_path, pages):
     assert 0.45 < np.mean(errors[1::2]) / np.mean(errors[::2]) < 0.65
 
 
+@pytest.mark.apart
 def test_kill_9_and_resume_give_the_same_table(tmp_path, start_thermometer, run_thermometer):
     """Killed in this process's child, resumed on Ray, against an undisturbed serial run."""
     settings = ("design=adaptive", "tolerance=0.03")

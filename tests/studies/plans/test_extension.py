@@ -149,6 +149,7 @@ def test_a_bracket_that_used_up_the_larger_budget_too_stays_refused():
     assert not after.may_extend
 
 
+@pytest.mark.apart
 def test_a_run_repeats_a_censored_bracket_once(tmp_path, monkeypatch):
     """The quadratic hinge creeps to its margin: cold runs of a small budget are cut short.
 
@@ -204,6 +205,7 @@ def test_an_extension_is_part_of_the_plan():
         StudySpec.from_plain({**plain, "extension": 3})
 
 
+@pytest.mark.apart
 def test_a_run_extends_once_and_resumes_to_the_same_table(tmp_path):
     """T_lazy(0.1) is 1.4, 1.2, 0.95, 0.75 at these sizes: all above the range."""
     spec = resolve(

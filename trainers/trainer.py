@@ -7,12 +7,8 @@ share nothing, so that a result does not depend on its neighbours.
 
 from __future__ import annotations
 
-import functools
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-
-from threadpoolctl import ThreadpoolController
+from collections.abc import Sequence
 
 from search_spaces import InvalidSettingError, Point, Seeds
 from search_spaces.choices import LOSSES, SAMPLINGS, SCHEMES, check_name
@@ -25,6 +21,7 @@ from trainers.memory import budget, check_memory
 from trainers.models.cnn import check_cnn, check_known
 from trainers.models.replica import prepare_replica
 from trainers.perceptron.backend import check_perceptron, prepare_perceptron, train_perceptron
+from trainers.threads import one_thread
 
 BACKENDS = ("numba", "torch-replicas", "torch")
 """Implementations by name; ``auto`` chooses the fastest one that can train a point."""
@@ -73,7 +70,9 @@ def train_pack(
     dims = {point: dataset_of(point).input_dim for point, _ in tasks}
     keep_at_most(budget() - check_memory(dims.items()))
     results: dict[int, Measurement] = {}
-    with _one_thread(use_torch=any(name != "numba" for name in names)):
+    # Observables other than curves are measured by torch, whatever trains.
+    asked = any(set(point.observables) - {"curves"} for point, _ in tasks)
+    with one_thread(use_torch=asked or any(name != "numba" for name in names)):
         together = [k for k, name in enumerate(names) if name == "torch-replicas"]
         results.update(_train_together(tasks, together, device))
         for k, ((point, seeds), name) in enumerate(zip(tasks, names, strict=True)):
@@ -182,27 +181,3 @@ def _train_together(
             pack, train_replicas((prepare_replica(*tasks[k]) for k in pack), device), strict=True
         )
     }
-
-
-@functools.cache
-def _blas() -> ThreadpoolController:
-    """Return the BLAS libraries of the kernel, all loaded by now; looking for them takes 1 ms."""
-    return ThreadpoolController()
-
-
-@contextmanager
-def _one_thread(use_torch: bool) -> Iterator[None]:
-    """Limit BLAS, and torch if it is used, to one thread: products here are small."""
-    if not use_torch:
-        with _blas().limit(limits=1, user_api="blas"):
-            yield
-        return
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with ThreadpoolController().limit(limits=1):
-            yield
-    finally:
-        torch.set_num_threads(before)

@@ -223,10 +223,10 @@ def _trained(activation: str, epoch: int, seed: int) -> Any:
 
 def _network(settings: Mapping[str, Any], seed: int) -> dict[str, Any]:
     from trainers.noise.local_noise import local_noise, random_direction, top_direction
-    from trainers.noise.walk import one_thread
+    from trainers.threads import one_torch_thread
 
     point = network_point(settings)
-    with one_thread():
+    with one_torch_thread():
         loss, weights = _trained(settings["activation"], settings["epoch"], seed)
         if settings["direction"] == "top":
             direction = top_direction(loss, weights, seed)

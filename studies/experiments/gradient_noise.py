@@ -75,11 +75,12 @@ def _trained(values: tuple[tuple[str, Any], ...], epoch: float, seed: int) -> An
     """Return loss, weights at the checkpoint, and errors."""
     from trainers.models.replica import prepare_replica
     from trainers.noise.sample_losses import replica_errors, replica_loss
-    from trainers.noise.walk import one_thread, train_steps
+    from trainers.noise.walk import train_steps
+    from trainers.threads import one_torch_thread
 
     point = _point(dict(values))
     replica = prepare_replica(point, Seeds.shared(seed))
-    with one_thread():
+    with one_torch_thread():
         loss = replica_loss(replica)
         n_steps = round(epoch * point.n_train / point.batch_size)
         # Training has its own batches: the noise is sampled with those of the next seed space.

@@ -88,10 +88,10 @@ class LargeBatchNoise(GridExperiment):
     ) -> list[dict[str, Any]]:
         """Train one arm for every seed."""
         from trainers.noise.large_batch import run_arm
-        from trainers.noise.walk import one_thread
+        from trainers.threads import one_torch_thread
 
         comparison = _comparison(dict(configuration.settings))
-        with one_thread():
+        with one_torch_thread():
             found = [asdict(run_arm(comparison, configuration["arm"], seed)) for seed in seeds]
         return [
             {k: v if isinstance(v, int) else plain_number(v) for k, v in row.items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -60,14 +59,3 @@ def train_steps(
     for parameters in walk(loss, np.full(n_steps, learning_rate), batch_size, seed):
         last = parameters
     return last
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Limit torch to one thread: tensors here are small, and workers share the cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

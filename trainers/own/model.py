@@ -26,18 +26,14 @@ from tqdm import tqdm
 
 from search_spaces import InvalidSettingError, Seeds, parse_axis
 from search_spaces.choices import DTYPES, LOSSES, SAMPLINGS, check_name
-from search_spaces.point import (
-    positive_integer,
-    positive_number,
-    resolve_temperature,
-    significant,
-)
+from search_spaces.numbers import positive_integer, positive_number, significant
+from search_spaces.point import resolve_temperature
 from search_spaces.windows import presentation_budget, temperature_window
-from trainers.data.finite import SplitSizes, split_indices
+from trainers.data.dataset import SplitSizes
+from trainers.data.finite import split_indices
 from trainers.fluctuations.model_run import ModelDynamics, ModelRun
 from trainers.measurement import Measurement
 from trainers.noise.sample_losses import Parameters, SampleLoss
-from trainers.noise.walk import one_thread
 from trainers.own.checks import Build, build_module, check_build, check_module
 from trainers.own.samples import (
     OutputLoss,
@@ -49,6 +45,7 @@ from trainers.own.samples import (
 )
 from trainers.own.sgd import Schedule, train_module
 from trainers.own.state import ModuleState
+from trainers.threads import one_torch_thread
 
 _KERNEL_SAMPLES = 64
 
@@ -203,7 +200,7 @@ class OwnModel:
         budget = positive_integer("max_presentations", max_presentations)
         law = temperature, significant(temperature * batch_size), batch_size
         schedule = Schedule(*law, self.sampling, seed, max(1, budget // batch_size))
-        with one_thread():
+        with one_torch_thread():
             module = self._module(seed)
             measurement = train_module(ModuleState(module, self.predictor, train, test), schedule)
         names = "temperature", "learning_rate", "batch_size"

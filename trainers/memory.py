@@ -15,11 +15,11 @@ import numpy as np
 
 from search_spaces import InvalidSettingError, Point
 from search_spaces.choices import SELECTIONS
+from trainers.batches.ahead import BUFFERED_DRAWS
 from trainers.kernels.mlp import block_rows
 from trainers.perceptron.events import PRODUCT_BYTES
 
 DEFAULT_BUDGET = 512 * 10**6
-_BUFFERED_DRAWS = 1024
 _PROBE_CHUNK = 2**26
 
 _budget = DEFAULT_BUDGET
@@ -62,7 +62,7 @@ def training_bytes(point: Point, input_dim: int) -> int:
     points = point.n_train * (3 * size + 40)
     traces = 1 if point.activation == "relu" else 2
     step = batch * (depth * width * (traces + 1) * size + 32)
-    draws = max(_BUFFERED_DRAWS, batch) * 12
+    draws = max(BUFFERED_DRAWS, batch) * 12
     block = block_rows(width) * (input_dim + 2 * width + 1) * size
     return data + weights + points + step + draws + block + _probe_bytes(point, n_weights)
 

@@ -20,7 +20,7 @@ from trainers.compiled.compilation import compiled
 SELECTION = 3
 """Code of Bernoulli and persistent selection, beside SAMPLING_CODES."""
 _BUFFERED_STEPS = 256
-_BUFFERED_DRAWS = 1024
+BUFFERED_DRAWS = 1024
 
 
 class Draw(NamedTuple):
@@ -66,9 +66,9 @@ def batch_draw(point: Point, seed: int) -> Draw:
 def open_batches(draw, n_train, step):
     """Return an empty buffer in front of `step`."""
     if draw.sampling == SELECTION:
-        n_rows, room, fixed, selected = _BUFFERED_STEPS, n_train + _BUFFERED_DRAWS, 0, n_train
+        n_rows, room, fixed, selected = _BUFFERED_STEPS, n_train + BUFFERED_DRAWS, 0, n_train
     else:
-        n_rows = max(1, _BUFFERED_DRAWS // draw.batch_size)
+        n_rows = max(1, BUFFERED_DRAWS // draw.batch_size)
         room, fixed, selected = n_rows * draw.batch_size, n_train, 0
     ahead = Ahead(
         np.empty(room, np.int32),
@@ -111,7 +111,7 @@ def fill_ahead(draw, first_step, last_step, ahead):
 def _fill_selections(draw, first_step, n_rows, ahead):
     n_train, row, n = ahead.active.shape[0], 0, 0
     words = ahead.words[:n_train]
-    while row < n_rows and n < _BUFFERED_DRAWS:
+    while row < n_rows and n < BUFFERED_DRAWS:
         advance_selection(
             draw.seed, first_step + row, draw.fraction, draw.deactivation, draw.activation,
             words, ahead.active,

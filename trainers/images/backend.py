@@ -14,18 +14,18 @@ import numpy as np
 
 from search_spaces import Point
 from trainers.batches.ahead import batch_draw
+from trainers.compiled.activations import RELU
 from trainers.compiled.alignment import aligned_empty
 from trainers.images.cnn import image_outputs
 from trainers.images.layout import Layout, layout_of, padded_width
-from trainers.images.sgd import run_images
+from trainers.images.sgd import ImageSample, run_images
+from trainers.kernels.arrays import Law, Limits, Network
 from trainers.kernels.sgd import squared_changes_by_layer
 from trainers.losses import LOSS_CODES
 from trainers.measurement import Measurement, error_fraction
 from trainers.models.cnn import check_known, initial_filters
 from trainers.models.replica import Replica, layer_scales
 from trainers.stopping import STOP_REASONS, divergence_limit, settled_reason, step_limit
-
-Network = tuple[np.ndarray, ...]
 
 
 @dataclass(frozen=True)
@@ -69,16 +69,16 @@ class Start:
 
     def predictor(self, images: Images, network: Network) -> np.ndarray:
         """Return f - f0."""
-        return self.outputs(images.pixels, network) - images.f0
+        return np.asarray(self.outputs(images.pixels, network) - images.f0)
 
     def squared_changes(self, network: Network) -> np.ndarray:
         """Return ||w - w0||^2 of each layer, the output last; shape (L+1,)."""
-        return squared_changes_by_layer(network, self.network, self.squares)
+        return np.asarray(squared_changes_by_layer(network, self.network, self.squares))
 
     def squared_norms(self, network: Network) -> np.ndarray:
         """Return ||w||^2 of each layer, the output last; shape (L+1,)."""
-        zero = tuple(np.zeros_like(matrix) for matrix in network)
-        return squared_changes_by_layer(network, zero, self.squares)
+        zero = Network(*(np.zeros_like(matrix) for matrix in network))
+        return np.asarray(squared_changes_by_layer(network, zero, self.squares))
 
 
 def train_images(replica: Replica) -> Measurement:
@@ -99,7 +99,7 @@ def train_images(replica: Replica) -> Measurement:
     start = _start(replica)
     train = start.images(replica.x_train, replica.y_train)
     test = start.images(replica.x_test, replica.y_test)
-    network = tuple(matrix.copy() for matrix in start.network)
+    network = Network(*(matrix.copy() for matrix in start.network))
     norms = start.squared_norms(network)
     code, *counts = _run(replica, start, train, network, norms.sum())
     changes, predictor = start.squared_changes(network), start.predictor(train, network)
@@ -148,7 +148,7 @@ def _network(weights: list[np.ndarray], width: int, dtype: np.dtype) -> Network:
     """Return the parameters with `width` channels, those beyond h with weights of zero."""
     first, *hidden, out = weights
     n = out.size
-    network = (
+    network = Network(
         aligned_empty((first.shape[0], width), dtype),
         aligned_empty((len(hidden), 9 * width, width), dtype),
         aligned_empty((width,), dtype),
@@ -156,10 +156,10 @@ def _network(weights: list[np.ndarray], width: int, dtype: np.dtype) -> Network:
     )
     for array in network:
         array[...] = 0
-    network[0][:, :n] = first
-    network[2][:n] = out
+    network.first[:, :n] = first
+    network.out[:n] = out
     for layer, matrix in enumerate(hidden):
-        network[1][layer].reshape(9, width, width)[:, :n, :n] = matrix.reshape(9, n, n)
+        network.hidden[layer].reshape(9, width, width)[:, :n, :n] = matrix.reshape(9, n, n)
     return network
 
 
@@ -168,8 +168,10 @@ def _run(
 ) -> tuple[int, int, int, int]:
     """Train `network` in place; results as :func:`trainers.images.sgd.run_images`."""
     point, number = replica.point, start.trace.dtype.type
-    law = (number(point.alpha), number(point.temperature), LOSS_CODES[point.loss])
-    limits = (0, step_limit(point), 0, divergence_limit(point.alpha) ** 2 * norm_square)
-    sample = (train.pixels, train.labels, train.f0, start.trace)
+    law = Law(number(point.alpha), number(point.temperature), LOSS_CODES[point.loss], RELU, 1.0)
+    limits = Limits(0, step_limit(point), 0, divergence_limit(point.alpha) ** 2 * norm_square)
+    sample = ImageSample(train.pixels, train.labels, train.f0, start.trace)
     common = (sample, network, start.network, start.squares, start.layout, law)
-    return run_images(*common, batch_draw(point, replica.batch_seed), limits)
+    draw = batch_draw(point, replica.batch_seed)
+    result: tuple[int, int, int, int] = run_images(*common, draw, limits)
+    return result

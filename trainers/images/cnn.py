@@ -10,6 +10,8 @@ Parameters are those of :mod:`trainers.kernels.mlp` without biases: `first` (9 c
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from trainers.compiled.compilation import compiled
@@ -27,6 +29,15 @@ from trainers.images.layout import (
     SHIFTS,
     TARGETS,
 )
+
+
+class Work(NamedTuple):
+    """Work space of a gradient."""
+
+    deltas: np.ndarray
+    """Derivatives by the fields, an array like `trace` with borders of zeros."""
+    transposed: np.ndarray
+    """Transposed filters."""
 
 
 @compiled(counted=False)
@@ -63,7 +74,7 @@ def image_output(x, p, network, layout, trace, features):
 @compiled()
 def image_outputs(x, network, layout, trace, values):
     """Evaluate f at the first images of `x`, as many as there are `values`."""
-    features = np.empty_like(network[2])
+    features = np.empty_like(network.out)
     for p in range(values.shape[0]):
         values[p] = image_output(x, p, network, layout, trace, features)
 
@@ -74,26 +85,25 @@ def add_image_gradient(slope, x, p, network, layout, trace, features, work, grad
 
     Parameters
     ----------
-    work : tuple
-        Derivatives, an array like `trace` with borders of zeros, and transposed filters.
-    gradient : tuple
-        Derivatives by the scaled parameters, in arrays of their shapes.
+    work : Work
+    gradient : Network
+        Derivatives by the scaled parameters.
     """
-    hidden, out = network[1], network[2]
-    deltas, transposed = work
+    hidden, out = network.hidden, network.out
+    deltas, transposed = work.deltas, work.transposed
     _, _, ends, positions, image_rows = layout
     last, zero = hidden.shape[0], out.dtype.type(0)
     share = slope / out.dtype.type(positions[last])
     for j in range(out.shape[0]):
-        gradient[2][j] += slope * features[j]
+        gradient.out[j] += slope * features[j]
     for row in range(ends[last], ends[last + 1]):
         for j in range(out.shape[0]):
             deltas[row, j] = share * out[j] * (trace[row, j] > zero)
     for k in range(last, 0, -1):
-        _add_products(trace, deltas, layout, k, gradient[1][k - 1])
+        _add_products(trace, deltas, layout, k, gradient.hidden[k - 1])
         _backward(deltas, transposed[k - 1], layout, k, trace)
     pixels = x[p * image_rows : (p + 1) * image_rows]
-    _add_products(pixels, deltas, layout, 0, gradient[0])
+    _add_products(pixels, deltas, layout, 0, gradient.first)
 
 
 @compiled(counted=False)
@@ -110,15 +120,15 @@ def transpose_filters(hidden, transposed):
 @compiled()
 def descend(gradient, squares, network):
     """Add the gradient times the squared scales to the scaled parameters, and forget it."""
-    _descend(gradient[0].ravel(), squares[0], network[0].ravel())
-    _descend(gradient[1].ravel(), squares[1], network[1].ravel())
-    _descend(gradient[2], squares[2], network[2])
+    _descend(gradient.first.ravel(), squares[0], network.first.ravel())
+    _descend(gradient.hidden.ravel(), squares[1], network.hidden.ravel())
+    _descend(gradient.out, squares[2], network.out)
 
 
 @compiled(inline="always", counted=False)
 def _listed(layout, k, kind):
     """Return one of the lists of layer `k`."""
-    return layout[0][layout[1][k, kind] : layout[1][k, kind + 1]]
+    return layout.numbers[layout.table[k, kind] : layout.table[k, kind + 1]]
 
 
 @compiled(counted=False)
@@ -149,7 +159,7 @@ def _add_products(pixels, deltas, layout, k, gradient):
         _listed(layout, k, TARGETS),
         deltas,
         _listed(layout, k, PLACES),
-        layout[3][k],
+        layout.positions[k],
         gradient,
     )
 

@@ -9,16 +9,20 @@ path of arithmetic.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from trainers.batches.ahead import fill_ahead, open_batches
 from trainers.compiled.compilation import compiled
 from trainers.images.cnn import (
+    Work,
     add_image_gradient,
     descend,
     image_output,
     transpose_filters,
 )
+from trainers.kernels.arrays import Network
 from trainers.kernels.sgd import squared_weight_change
 from trainers.losses import pull
 from trainers.stopping import DIVERGED, DIVERGENCE_CHECK, FITTED, STEP_BUDGET
@@ -28,19 +32,44 @@ _UPDATES, _LAST_STEP, _VIOLATORS, _SAFE, _INERT = range(5)
 _RUNNING = -1
 
 
+class ImageSample(NamedTuple):
+    """All images of a set."""
+
+    x: np.ndarray
+    """Pixels with borders, as :func:`trainers.images.cnn.image_output` takes them."""
+    y: np.ndarray
+    f0: np.ndarray
+    trace: np.ndarray
+    """Work space: the activations of one image."""
+
+
+class State(NamedTuple):
+    """What a training knows, and its work space."""
+
+    known: np.ndarray
+    """The version of the weights at which each point was found safe or inert."""
+    counters: np.ndarray
+    features: np.ndarray
+    work: Work
+    gradient: Network
+
+
 @compiled()
 def _state(sample, network, n_updates):
-    """Return known points, counters, and work space of one image and of a gradient."""
-    known = np.full(sample[1].shape[0], -1, np.int64)
+    """Return the state before the first step."""
+    known = np.full(sample.y.shape[0], -1, np.int64)
     counters = np.zeros(5, np.int64)
     counters[_UPDATES] = n_updates
-    work = np.zeros_like(sample[3]), np.empty_like(network[1])
-    gradient = np.zeros_like(network[0]), np.zeros_like(network[1]), np.zeros_like(network[2])
-    return known, counters, np.empty_like(network[2]), work, gradient
+    work = Work(np.zeros_like(sample.trace), np.empty_like(network.hidden))
+    first, hidden, out, biases = network
+    gradient = Network(
+        np.zeros_like(first), np.zeros_like(hidden), np.zeros_like(out), np.zeros_like(biases)
+    )
+    return State(known, counters, np.empty_like(network.out), work, gradient)
 
 
 @compiled(counted=False)
-def _collect(batch, sample, network, layout, law, version, known, counters, buffers):
+def _collect(batch, sample, network, layout, law, version, state):
     """Evaluate the points of a batch that are not known, and sum the gradients of violators.
 
     Returns
@@ -49,8 +78,8 @@ def _collect(batch, sample, network, layout, law, version, known, counters, buff
         Number of points that pull, -1 if an output is not finite.
     """
     x, y, f0, trace = sample
-    alpha, rate, loss = law[0], law[1], law[2]
-    features, work, gradient = buffers
+    alpha, rate, loss = law.alpha, law.temperature, law.loss
+    known, counters, features, work, gradient = state
     zero, one = f0.dtype.type(0), f0.dtype.type(1)
     n = 0
     for j in range(batch.shape[0]):
@@ -67,7 +96,7 @@ def _collect(batch, sample, network, layout, law, version, known, counters, buff
             counters[_SAFE if margin >= one else _INERT] += 1
             continue
         if n == 0:
-            transpose_filters(network[1], work[1])
+            transpose_filters(network.hidden, work.transposed)
         slope = rate * y[p] * pull(loss, margin, one)
         add_image_gradient(slope, x, p, network, layout, trace, features, work, gradient)
         n += 1
@@ -77,19 +106,17 @@ def _collect(batch, sample, network, layout, law, version, known, counters, buff
 @compiled()
 def _take_step(batch, step, sample, network, start, squares, layout, law, max_square, state):
     """Take step number `step`, counted from 1; return whether and how the training ended."""
-    known, counters, features, work, gradient = state
+    known, counters = state.known, state.counters
     n_known = counters[_SAFE] + counters[_INERT]
     if n_known == known.shape[0]:
         return FITTED if counters[_INERT] == 0 else STEP_BUDGET
     version = counters[_UPDATES]
-    used = _collect(
-        batch, sample, network, layout, law, version, known, counters, (features, work, gradient)
-    )
+    used = _collect(batch, sample, network, layout, law, version, state)
     if used < 0:
         return DIVERGED
     if used == 0:
         return _RUNNING
-    descend(gradient, squares, network)
+    descend(state.gradient, squares, network)
     counters[_UPDATES] += 1
     counters[_LAST_STEP] = step
     counters[_VIOLATORS] += used
@@ -105,14 +132,14 @@ def _take_step(batch, step, sample, network, start, squares, layout, law, max_sq
 @compiled(counted=False)
 def _is_fitted(sample, network, layout, law, state):
     """Return whether no point is a violator, at the end of the budget."""
-    known, counters, features = state[0], state[1], state[2]
+    known, counters, features = state.known, state.counters, state.features
     x, y, f0, trace = sample
     if counters[_INERT] > 0:
         return False
     for p in range(known.shape[0]):
         if known[p] != counters[_UPDATES]:
             f = image_output(x, p, network, layout, trace, features)
-            margin = y[p] * law[0] * (f - f0[p])
+            margin = y[p] * law.alpha * (f - f0[p])
             if not 1.0 <= margin < np.inf:
                 return False
     return True
@@ -125,21 +152,7 @@ def _result(code, counters):
 
 @compiled()
 def run_images(sample, network, start, squares, layout, law, draw, limits):
-    """Train one replica in place, from step `limits[0]` on.
-
-    Parameters
-    ----------
-    sample : tuple
-        Pixels of all images, y (P,), f0 (P,) and the activations of one image
-        (:func:`trainers.images.cnn.image_output`).
-    network, start : tuple
-        Scaled parameters, and a copy of them from which the weight change is measured.
-    squares : array (5,)
-        Squared scales, as :func:`trainers.kernels.mlp.add_gradient`.
-    law : tuple
-        alpha, T = eta/B and the code of the loss.
-    draw, limits : tuple
-        As :func:`trainers.kernels.sgd.run_sgd`.
+    """Train one replica in place; parameters as :func:`trainers.kernels.sgd.run_sgd`.
 
     Returns
     -------
@@ -147,7 +160,7 @@ def run_images(sample, network, start, squares, layout, law, draw, limits):
         Stop code, last step that moved the weights (0 if none did), updates, violators used.
     """
     step, max_steps, n_updates, max_square = limits
-    ahead = open_batches(draw, sample[1].shape[0], step)
+    ahead = open_batches(draw, sample.y.shape[0], step)
     state = _state(sample, network, n_updates)
     buffer_start, n_rows = step, 0
     while step < max_steps:
@@ -161,6 +174,6 @@ def run_images(sample, network, start, squares, layout, law, draw, limits):
             batch, step, sample, network, start, squares, layout, law, max_square, state
         )
         if code != _RUNNING:
-            return _result(code, state[1])
+            return _result(code, state.counters)
     fitted = _is_fitted(sample, network, layout, law, state)
-    return _result(FITTED if fitted else STEP_BUDGET, state[1])
+    return _result(FITTED if fitted else STEP_BUDGET, state.counters)

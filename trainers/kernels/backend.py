@@ -19,6 +19,8 @@ from search_spaces.choices import DTYPES
 from trainers.batches.ahead import batch_draw
 from trainers.batches.events import open_stream
 from trainers.compiled.activations import CODES
+from trainers.compiled.alignment import aligned_copy
+from trainers.kernels.arrays import Law, Limits, Network, Record
 from trainers.kernels.every_step import run_every_step
 from trainers.kernels.jump import run_jump
 from trainers.kernels.look_ahead import smallest_margin
@@ -26,7 +28,6 @@ from trainers.kernels.mlp import fits_tiles
 from trainers.kernels.preparation import (
     Outputs,
     Problem,
-    aligned_copy,
     outputs,
     problem_of_replica,
     workspace,
@@ -39,7 +40,7 @@ from trainers.kernels.sgd import (
     squared_changes_by_layer,
     squared_weight_change,
 )
-from trainers.losses import LOSS_CODES
+from trainers.losses import HINGE, LOSS_CODES
 from trainers.measurement import Measurement, error_fraction
 from trainers.models.replica import Replica, initial_parameters, layer_scales
 from trainers.stopping import (
@@ -54,8 +55,6 @@ from trainers.stopping import (
     settled_reason,
     step_limit,
 )
-
-Network = tuple[np.ndarray, ...]
 
 
 @dataclass(frozen=True)
@@ -93,9 +92,9 @@ def solve(
 ) -> Measurement:
     """Train and measure; parameters as in :func:`train_replica`."""
     point, start = problem.point, problem.start
-    network = tuple(aligned_copy(matrix, matrix.dtype) for matrix in start.network)
-    latest, tolerance = np.empty_like(problem.train[1]), np.array([0.0, problem.largest])
-    run = _runner(problem, network, (latest, tolerance), look_ahead, full_check)
+    network = Network(*(aligned_copy(matrix, matrix.dtype) for matrix in start.network))
+    record = Record(np.empty_like(problem.train.y), np.array([0.0, problem.largest]))
+    run = _runner(problem, network, record, look_ahead, full_check)
     curve: list[tuple[float, ...]] = []
     if "curves" in point.observables:
         course = _run_recorded(problem, network, run, curve)
@@ -104,13 +103,13 @@ def solve(
     relative = _relative_change(problem, network)
     reason = settled_reason(STOP_REASONS[course.code], point.alpha, relative)
     # A tile computes the same f whatever its other points are; a block of a BLAS does not.
-    if course.code == FITTED and fits_tiles(network[2].shape[0], network[2].itemsize):
-        f_train = Outputs(latest, tolerance[1])
+    if course.code == FITTED and fits_tiles(network.out.shape[0], network.out.itemsize):
+        f_train = Outputs(record.latest, record.tolerance[1])
     else:
         f_train = outputs(problem.train[0], network, point.activation)
-    predictor = f_train.values - problem.train[2]
+    predictor = f_train.values - problem.train.f0
     with np.errstate(over="ignore"):
-        margins = problem.train[1] * network[2].dtype.type(point.alpha) * predictor
+        margins = problem.train.y * network.out.dtype.type(point.alpha) * predictor
     return Measurement.of(
         point,
         "numba",
@@ -118,7 +117,7 @@ def solve(
         (course.n_steps, course.n_updates, course.n_violators),
         margins,
         relative_weight_change=relative,
-        train_error=error_fraction(problem.train[1], predictor),
+        train_error=error_fraction(problem.train.y, predictor),
         requested=_requested(problem, network, reason == StopReason.FITTED),
         curve=tuple(curve) if "curves" in point.observables else None,
         **_final(problem, network, f_train),
@@ -128,7 +127,7 @@ def solve(
 def _runner(
     problem: Problem,
     network: Network,
-    record: tuple[np.ndarray, np.ndarray],
+    record: Record,
     look_ahead: int,
     full_check: float,
 ) -> Callable[[Course, int, int], Course]:
@@ -136,7 +135,7 @@ def _runner(
     point, start = problem.point, problem.start
     number = np.dtype(point.dtype).type
     limit, end = divergence_limit(point.alpha), step_limit(point)
-    law = (
+    law = Law(
         number(point.alpha),
         number(point.temperature),
         LOSS_CODES[point.loss],
@@ -149,7 +148,7 @@ def _runner(
     jumps = (open_stream(draw.seed), np.zeros(1, np.int64)) if point.scheme == "jump" else ()
 
     def run(before: Course, first: int, last: int) -> Course:
-        limits = (first, last, before.n_updates, limit * limit * start.norm_square)
+        limits = Limits(first, last, before.n_updates, limit * limit * start.norm_square)
         if point.loss == "logistic":
             result = run_every_step(*common, limits, record, interval, last == end)
         elif jumps:
@@ -164,7 +163,10 @@ def _runner(
 
 
 def _run_recorded(
-    problem: Problem, network: Network, run: Callable, curve: list[tuple[float, ...]]
+    problem: Problem,
+    network: Network,
+    run: Callable[[Course, int, int], Course],
+    curve: list[tuple[float, ...]],
 ) -> Course:
     """Train as without a record, with a pause at every recorded step."""
     point = problem.point
@@ -195,11 +197,11 @@ def _final(problem: Problem, network: Network, f_train: Outputs) -> dict[str, An
     """Return weight norm, change by layer, test error and smallest margin at the end."""
     start, activation = problem.start, problem.point.activation
     x_test, y_test, f0_test = problem.test
-    alpha = network[2].dtype.type(problem.point.alpha)
-    zero = tuple(np.zeros_like(matrix) for matrix in network)
+    alpha = network.out.dtype.type(problem.point.alpha)
+    zero = Network(*(np.zeros_like(matrix) for matrix in network))
     layers = squared_changes_by_layer(network, start.network, start.squares)
     f_test = outputs(x_test, network, activation)
-    law = (alpha, alpha, 0, CODES[activation], problem.amplification)
+    law = Law(alpha, alpha, HINGE, CODES[activation], problem.amplification)
     slack = rounding_unit(network, law) * np.sqrt(max(f_train.largest, problem.largest))
     return {
         "weight_norm": float(np.sqrt(squared_weight_change(network, zero, start.squares))),
@@ -256,7 +258,7 @@ def compile_kernels(
                 train_replica(_smallest_replica(**settings))
 
 
-def _smallest_replica(**settings: str) -> Replica:
+def _smallest_replica(**settings: Any) -> Replica:
     point = Point.create(
         n_train=2, n_test=1, width=2, depth=2, temperature=0.1, batch_size=1, alpha=1.0,
         max_presentations=4, **settings,

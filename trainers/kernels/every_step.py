@@ -21,8 +21,8 @@ from trainers.stopping import DIVERGED, DIVERGENCE_CHECK, FITTED, STEP_BUDGET
 @compiled(fastmath=True)
 def is_fitted(queue, sample, law, record, version, status, network, workspace, arrays):
     """Return whether no point is a violator, and how many were evaluated to find out."""
-    n_train, block = queue.shape[0], workspace[0].shape[0]
-    record[1][0] = max(record[1][0], rounding_unit(network, law))
+    n_train, block = queue.shape[0], workspace.rows.shape[0]
+    record.tolerance[0] = max(record.tolerance[0], rounding_unit(network, law))
     for first in range(0, n_train, block):
         n = min(block, n_train - first)
         _, certain = classify(
@@ -47,10 +47,10 @@ def run_every_step(
         Whether the budget ends with the last step, so that it is tested there too.
     """
     step, max_steps, n_updates, max_square = limits
-    n_train = sample[0].shape[0]
+    n_train = sample.x.shape[0]
     ahead = open_batches(draw, n_train, step)
     status, queue = np.full(n_train, -1, np.int64), np.arange(n_train)
-    arrays = step_arrays(sample, network, law[3], draw.batch_size)
+    arrays = step_arrays(sample, network, law.activation, draw.batch_size)
     buffer_start, n_rows, version = step, 0, 0
     last_step, n_pulled, n_evaluated = 0, 0, 0
     while step < max_steps:

@@ -40,13 +40,13 @@ def run_jump(
     """
     batch_size, sampling = draw.batch_size, draw.sampling
     step, max_steps, n_updates, max_square = limits
-    n_train = sample[0].shape[0]
+    n_train = sample.x.shape[0]
     status = np.full(n_train, -1, np.int64)
     queue, violators = np.arange(n_train), np.empty(n_train, np.int64)
     clock, chosen = np.zeros(n_train + 1, np.int64), np.empty(batch_size, np.int64)
     clock[0] = 1
-    arrays = step_arrays(sample, network, law[3], batch_size)
-    tolerance = record[1]
+    arrays = step_arrays(sample, network, law.activation, batch_size)
+    tolerance = record.tolerance
     tolerance[0] = max(tolerance[0], rounding_unit(network, law))
     version, n, log_idle = -1, 0, 0.0
     moved, last_step, n_pulled, n_evaluated = True, 0, 0, 0

@@ -6,9 +6,7 @@ unknown. An update thus forgets everything at no cost. Candidates may be violato
 rounding lets one tell. Inert points are violators without a gradient: they never move the
 weights, but as long as there is one the training is not fitted.
 
-Compiled functions take groups of arrays as tuples: a *network* (:mod:`trainers.kernels.mlp`), a
-*sample* (x, y, f0) of n points, a *workspace* of the block path, and a
-*law* (alpha, T, code of the loss, code of the activation, amplification of rounding errors).
+Compiled functions take groups of arrays as named tuples (:mod:`trainers.kernels.arrays`).
 """
 
 from __future__ import annotations
@@ -18,6 +16,7 @@ import numpy as np
 from trainers.compiled.activations import RELU
 from trainers.compiled.compilation import compiled
 from trainers.compiled.tiles import ROWS
+from trainers.kernels.arrays import StepArrays
 from trainers.kernels.mlp import (
     add_gradient,
     back_propagate,
@@ -89,7 +88,7 @@ def mark(points, n, outputs, square, sample, alpha, record, version, status):
     A point is safe if y F > 1 by more than the rounding error of the block path; `square` is the
     largest |a_L|^2 of these points. Other parameters and results as :func:`classify`.
     """
-    y, f0 = sample[1], sample[2]
+    _, y, f0 = sample
     latest, tolerance = record
     if not square <= tolerance[1]:
         tolerance[1] = square
@@ -115,25 +114,19 @@ def mark(points, n, outputs, square, sample, alpha, record, version, status):
 def classify(queue, n_queue, sample, law, record, version, status, network, workspace):
     """Evaluate the queued points and :func:`mark` them.
 
-    Parameters
-    ----------
-    record : tuple
-        `latest` (P,), which receives f of the points, and `tolerance` (2,): a unit that times the
-        largest |a_L| met so far bounds the rounding error, and this |a_L| squared.
-
     Returns
     -------
     tuple of int
         Numbers of candidates and of violators beyond rounding.
     """
-    outputs = workspace[2]
+    outputs = workspace.outputs
     block = outputs.shape[0] - outputs.shape[0] % ROWS
     candidates, certain = 0, 0
     for start in range(0, n_queue, block):
         n = min(block, n_queue - start)
         points = queue[start:]
-        square = listed_outputs(sample[0], points, n, network, law[3], workspace)
-        found = mark(points, n, outputs, square, sample, law[0], record, version, status)
+        square = listed_outputs(sample.x, points, n, network, law.activation, workspace)
+        found = mark(points, n, outputs, square, sample, law.alpha, record, version, status)
         candidates += found[0]
         certain += found[1]
     return candidates, certain
@@ -143,14 +136,13 @@ def classify(queue, n_queue, sample, law, record, version, status, network, work
 def settle(sample, law, version, status, network, arrays):
     """Decide all candidates on the fixed path; return the number of violators."""
     x, y, f0 = sample
-    alpha, activation = law[0], law[3]
-    trace, active = arrays[0][0], arrays[4]
+    trace = arrays.traces[0]
     known = VERSION * version
     violators = 0
     for p in range(status.shape[0]):
         if status[p] == known + CANDIDATE:
-            f = fixed_output(x[p], network, activation, trace, active)
-            fits = 1.0 <= y[p] * alpha * (f - f0[p]) < np.inf
+            f = fixed_output(x[p], network, law.activation, trace, arrays.active)
+            fits = 1.0 <= y[p] * law.alpha * (f - f0[p]) < np.inf
             status[p] = known + (SAFE if fits else VIOLATOR)
         violators += status[p] > known + QUEUED
     return violators
@@ -159,14 +151,14 @@ def settle(sample, law, version, status, network, arrays):
 @compiled()
 def step_arrays(sample, network, activation, batch_size):
     """Return work space for the points that pull in one step."""
-    out = network[2]
-    depth, width = network[1].shape[0] + 1, out.shape[0]
-    return (
+    out = network.out
+    depth, width = network.hidden.shape[0] + 1, out.shape[0]
+    return StepArrays(
         np.empty((batch_size, 1 if activation == RELU else 2, depth, width), out.dtype),
         np.empty((batch_size, depth, width), out.dtype),
         np.empty(batch_size, out.dtype),
         np.empty(batch_size, np.int64),
-        np.empty(max(sample[0].shape[1], width) + 1, np.int64),
+        np.empty(max(sample.x.shape[1], width) + 1, np.int64),
     )
 
 
@@ -186,7 +178,7 @@ def apply_batch(batch, sample, law, version, status, network, squares, arrays):
     x, y, f0 = sample
     alpha, rate, loss, activation, _ = law
     traces, deltas, slopes, members, active = arrays
-    zero, one = network[2].dtype.type(0), network[2].dtype.type(1)
+    zero, one = network.out.dtype.type(0), network.out.dtype.type(1)
     known = VERSION * version
     n = 0
     for j in range(batch.shape[0]):
@@ -200,7 +192,7 @@ def apply_batch(batch, sample, law, version, status, network, squares, arrays):
         if loss != LOGISTIC and margin >= one:
             status[p] = known + SAFE
             continue
-        if f == zero and network[3].shape[0] == 0:
+        if f == zero and network.biases.shape[0] == 0:
             status[p] = known + INERT
             continue
         slopes[n] = rate * y[p] * pull(loss, margin, one)
@@ -222,7 +214,7 @@ def smallest_margin(sample, outputs, alpha, slack, network, activation):
     error, of the smallest one are evaluated again. NaN if any output is NaN.
     """
     x, y, f0 = sample
-    hidden, out = network[1], network[2]
+    hidden, out = network.hidden, network.out
     margins = np.empty(y.shape[0])
     for p in range(y.shape[0]):
         margins[p] = y[p] * alpha * (outputs[p] - f0[p])

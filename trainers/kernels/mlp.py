@@ -108,8 +108,8 @@ def listed_outputs(x, listed, n, network, activation, workspace):
     ----------
     x : array (N, d)
     listed : int64 array (n or more,)
-    workspace : tuple
-        From :func:`trainers.kernels.preparation.workspace`; receives f in its third entry.
+    workspace : Workspace
+        From :func:`trainers.kernels.preparation.workspace`; receives f.
 
     Returns
     -------
@@ -202,7 +202,7 @@ def _weigh(values, n, out, biases, outputs):
 @compiled(fastmath=True)
 def evaluate_all(x, network, activation, workspace, results):
     """Evaluate f of all rows of `x` in blocks of fixed shape; return the largest |a_L|^2."""
-    buffers = workspace[1]
+    buffers = workspace.buffers
     block = buffers.shape[1]
     largest = 0.0
     for start in range(0, x.shape[0], block):
@@ -270,7 +270,7 @@ def fixed_output(x, network, activation, trace, active):
 @compiled(fastmath=True, counted=False)
 def back_propagate(network, activation, trace, deltas, active):
     """Compute deltas (L, h) = df/dz of every hidden layer, from the trace of the point."""
-    hidden, out = network[1], network[2]
+    hidden, out = network.hidden, network.out
     activations, derivatives = trace[0], trace[trace.shape[0] - 1]
     zero = out.dtype.type(0)
     last = hidden.shape[0]

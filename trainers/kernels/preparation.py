@@ -21,6 +21,7 @@ from trainers.compiled.activations import CODES, RELU
 from trainers.compiled.alignment import aligned_copy, aligned_empty
 from trainers.compiled.tiles import ROWS
 from trainers.data import dataset_of, settings_of
+from trainers.kernels.arrays import Network, Sample, Workspace
 from trainers.kernels.mlp import block_rows, evaluate_all
 from trainers.models.replica import Replica, check_labels, initial_parameters, layer_scales
 
@@ -31,8 +32,7 @@ _KEPT_BYTES = 64 * 2**20
 class Start:
     """Initial weights w0."""
 
-    network: tuple[np.ndarray, ...]
-    """Scaled parameters, as in :mod:`trainers.kernels.mlp`."""
+    network: Network
     squares: np.ndarray
     """Squared scales of the first, the other hidden and the output layer, and of the biases of
     hidden layers and of the output; shape (5,)."""
@@ -68,9 +68,8 @@ class Problem:
 
     point: Point
     start: Start
-    train: tuple[np.ndarray, np.ndarray, np.ndarray]
-    """x (P, d), y (P,) and f0 (P,) = f(w0, x)."""
-    test: tuple[np.ndarray, np.ndarray, np.ndarray]
+    train: Sample
+    test: Sample
     largest: float
     """Largest |a_L|^2 of the training points at w0."""
     batch_seed: int
@@ -89,8 +88,8 @@ def problem_of_replica(replica: Replica) -> Problem:
     return Problem(
         replica.point,
         start,
-        (x_train, replica.y_train.astype(dtype), f0_train.values),
-        (x_test, replica.y_test.astype(dtype), f0_test.values),
+        Sample(x_train, replica.y_train.astype(dtype), f0_train.values),
+        Sample(x_test, replica.y_test.astype(dtype), f0_test.values),
         f0_train.largest,
         replica.batch_seed,
         _amplification(activation, x_train),
@@ -126,15 +125,15 @@ def prepare_problem(point: Point, seeds: Seeds) -> Problem:
     return Problem(
         point,
         start,
-        (x_train, y_train, f0_train.values),
-        (x_test, y_test, f0_test.values),
+        Sample(x_train, y_train, f0_train.values),
+        Sample(x_test, y_test, f0_test.values),
         f0_train.largest,
         seeds.batch,
         _amplification(point.activation, x_train),
     )
 
 
-def outputs(x: np.ndarray, network: tuple[np.ndarray, ...], activation: str) -> Outputs:
+def outputs(x: np.ndarray, network: Network, activation: str) -> Outputs:
     """Evaluate f at the rows of `x`.
 
     Blocks have a fixed shape, so that f is a function of the weights and the rows alone.
@@ -144,8 +143,8 @@ def outputs(x: np.ndarray, network: tuple[np.ndarray, ...], activation: str) -> 
     return Outputs(values, largest)
 
 
-def workspace(network: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-    """Return buffers of the block path: input rows, two hidden layers, outputs, indices.
+def workspace(network: Network) -> Workspace:
+    """Return buffers of the block path.
 
     Those of the last network of the same shape in this thread, since fresh memory is slow.
     """
@@ -153,16 +152,15 @@ def workspace(network: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
     key = first.shape, out.dtype
     if getattr(_buffers, "key", None) != key:
         block = block_rows(out.shape[0])
-        _buffers.key, _buffers.arrays = (
-            key,
-            (
-                aligned_empty((block, first.shape[0]), out.dtype),
-                aligned_empty((2, block, out.shape[0]), out.dtype),
-                np.empty(block, out.dtype),
-                np.tile(np.arange(block + ROWS), (2, 1)),
-            ),
+        _buffers.key = key
+        _buffers.arrays = Workspace(
+            aligned_empty((block, first.shape[0]), out.dtype),
+            aligned_empty((2, block, out.shape[0]), out.dtype),
+            np.empty(block, out.dtype),
+            np.tile(np.arange(block + ROWS), (2, 1)),
         )
-    return _buffers.arrays
+    arrays: Workspace = _buffers.arrays
+    return arrays
 
 
 _buffers = threading.local()
@@ -183,7 +181,9 @@ def _start(
     shifts = np.zeros((depth + 1 if biases else 0, width), dtype)
     for layer, bias in enumerate(biases):
         shifts[layer, : bias.size] = bias_scales[layer] * bias
-    network = aligned_copy(scaled[0], dtype), hidden, aligned_copy(scaled[-1], dtype), shifts
+    network = Network(
+        aligned_copy(scaled[0], dtype), hidden, aligned_copy(scaled[-1], dtype), shifts
+    )
     squares = np.array([scales[0], scales[-2], scales[-1], bias_scales[0], bias_scales[-1]]) ** 2
     layers = np.array([float(np.vdot(matrix, matrix)) for matrix in weights])
     for layer, bias in enumerate(biases):
@@ -205,7 +205,7 @@ class _Kept:
 
     def __init__(self, limit: int) -> None:
         self._limit, self._lock = limit, threading.RLock()
-        self._values = LRUCache(limit, getsizeof=_bytes_of)
+        self._values: Any = LRUCache(limit, getsizeof=_bytes_of)
 
     @property
     def size(self) -> int:
@@ -237,7 +237,8 @@ class _Kept:
 
 
 def _bytes_of(value: Any) -> int:
-    return sum(part.nbytes for part in value) if isinstance(value, tuple) else value.nbytes
+    parts = value if isinstance(value, tuple) else (value,)
+    return sum(int(part.nbytes) for part in parts)
 
 
 _kept = _Kept(_KEPT_BYTES)

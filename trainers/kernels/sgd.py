@@ -67,14 +67,17 @@ def look_ahead_target(fraction, overhead, block):
 def squared_weight_change(network, start, squares):
     """Return ||w - w0||^2 of the unnormalized parameters."""
     total = (
-        squared_distance(network[0].ravel(), start[0].ravel()) / squares[0]
-        + squared_distance(network[1].ravel(), start[1].ravel()) / squares[1]
-        + squared_distance(network[2], start[2]) / squares[2]
+        squared_distance(network.first.ravel(), start.first.ravel()) / squares[0]
+        + squared_distance(network.hidden.ravel(), start.hidden.ravel()) / squares[1]
+        + squared_distance(network.out, start.out) / squares[2]
     )
-    last = network[3].shape[0] - 1
+    last = network.biases.shape[0] - 1
     if last > 0:
-        total += squared_distance(network[3][:last].ravel(), start[3][:last].ravel()) / squares[3]
-        total += squared_distance(network[3][last, :1], start[3][last, :1]) / squares[4]
+        total += (
+            squared_distance(network.biases[:last].ravel(), start.biases[:last].ravel())
+            / squares[3]
+        )
+        total += squared_distance(network.biases[last, :1], start.biases[last, :1]) / squares[4]
     return total
 
 
@@ -84,15 +87,15 @@ def squared_changes_by_layer(network, start, squares):
     first, hidden, out, biases = network
     depth = hidden.shape[0] + 1
     result = np.empty(depth + 1)
-    result[0] = squared_distance(first.ravel(), start[0].ravel()) / squares[0]
+    result[0] = squared_distance(first.ravel(), start.first.ravel()) / squares[0]
     for layer in range(depth - 1):
-        change = squared_distance(hidden[layer].ravel(), start[1][layer].ravel())
+        change = squared_distance(hidden[layer].ravel(), start.hidden[layer].ravel())
         result[layer + 1] = change / squares[1]
-    result[depth] = squared_distance(out, start[2]) / squares[2]
+    result[depth] = squared_distance(out, start.out) / squares[2]
     if biases.shape[0] > 0:
         for layer in range(depth):
-            result[layer] += squared_distance(biases[layer], start[3][layer]) / squares[3]
-        result[depth] += squared_distance(biases[depth, :1], start[3][depth, :1]) / squares[4]
+            result[layer] += squared_distance(biases[layer], start.biases[layer]) / squares[3]
+        result[depth] += squared_distance(biases[depth, :1], start.biases[depth, :1]) / squares[4]
     return result
 
 
@@ -115,11 +118,11 @@ def rounding_unit(network, law):
     total = 0.0
     for j in range(out.shape[0]):
         total += out[j] * out[j]
-    unit = _ROUNDING_FACTOR * np.finfo(out.dtype).eps * law[0] * (hidden.shape[0] + 2)
+    unit = _ROUNDING_FACTOR * np.finfo(out.dtype).eps * law.alpha * (hidden.shape[0] + 2)
     if biases.shape[0] > 0:
         total += biases[biases.shape[0] - 1, 0] ** 2
-    if law[3] != RELU:
-        unit *= law[4] * _gain(first)
+    if law.activation != RELU:
+        unit *= law.amplification * _gain(first)
         for layer in range(hidden.shape[0]):
             unit *= _gain(hidden[layer])
     return unit * np.sqrt(total)
@@ -139,25 +142,17 @@ def _gain(matrix):
 def run_sgd(
     sample, network, start, squares, workspace, law, draw, limits, record, look_ahead, full_check
 ):
-    """Train one replica in place, from step `limits[0]` on.
+    """Train one replica in place; the named tuples are those of :mod:`trainers.kernels.arrays`.
 
     Parameters
     ----------
-    sample : tuple
-        x (P, d), y (P,) and f0 (P,) = f(w0, x).
-    network, start : tuple
-        Scaled parameters, and a copy of them from which the weight change is measured.
+    start : Network
+        A copy of the parameters from which the weight change is measured.
     squares : array (5,)
         Squared scales; see :func:`trainers.kernels.mlp.add_gradient`.
-    law : tuple
-        alpha, T = eta/B, and codes of loss and activation; see :mod:`trainers.kernels.look_ahead`.
     draw : trainers.batches.ahead.Draw
-    limits : tuple
-        First step, number of steps behind the last one, updates before the first step, and the
-        limit of ||w - w0||^2 beyond which the training counts as diverged.
-    record : tuple
-        `latest` (P,), work space that holds f of all points on the block path at the end of a
-        fitted training; `tolerance` (2,), zero and the largest |a_L|^2 at w0.
+    record : Record
+        Holds f of all points on the block path at the end of a fitted training.
     look_ahead : int
         Number of points per matrix product, or ADAPTIVE: tiles where they pay.
     full_check : float
@@ -169,17 +164,17 @@ def run_sgd(
         Stop code, last step that moved the weights (0 if none did), updates, violators used,
         points evaluated.
     """
-    x = sample[0]
+    x = sample.x
     step, max_steps, n_updates, max_square = limits
-    n_train, width = x.shape[0], network[2].shape[0]
+    n_train, width = x.shape[0], network.out.shape[0]
     ahead = open_batches(draw, n_train, step)
     members, offsets = ahead.members, ahead.offsets
     status = np.full(n_train, -1, np.int64)
     queue = np.empty(max(n_train, 2 * ROWS), np.int64)
-    arrays = step_arrays(sample, network, law[3], draw.batch_size)
-    overhead = overhead_rows(network[0].size + network[1].size, width, x.itemsize)
-    block = workspace[0].shape[0] - workspace[0].shape[0] % ROWS
-    tolerance = record[1]
+    arrays = step_arrays(sample, network, law.activation, draw.batch_size)
+    overhead = overhead_rows(network.first.size + network.hidden.size, width, x.itemsize)
+    block = workspace.rows.shape[0] - workspace.rows.shape[0] % ROWS
+    tolerance = record.tolerance
     tolerance[0] = max(tolerance[0], rounding_unit(network, law))
     in_tiles = look_ahead <= 0 and fits_tiles(width, x.itemsize)
     enough = full_check * n_train

@@ -38,12 +38,14 @@ def scan_tiles(
         this batch is known. Or a row before which there is none, and False. Then the numbers of
         evaluated points and of violators beyond rounding.
     """
-    outputs = workspace[2]
+    outputs = workspace.outputs
     known = VERSION * version
     hit, place, n, evaluated, certain = end, offsets[row], 0, 0, 0
+    stop = offsets[row + 1]
+    while place == stop and row < end:
+        row += 1
+        stop = offsets[min(row + 1, end)]
     while True:
-        while row < end and place == offsets[row + 1]:
-            row += 1
         while n < ROWS and row < end and (n > 0 or row <= hit):
             p = members[place]
             if status[p] < known:
@@ -54,14 +56,15 @@ def scan_tiles(
             elif status[p] >= known + CANDIDATE and row < hit:
                 hit = row
             place += 1
-            while row < end and place == offsets[row + 1]:
+            while place == stop and row < end:
                 row += 1
+                stop = offsets[min(row + 1, end)]
         if n == 0:
             return min(hit, row), hit < end, evaluated, certain
         for r in range(n, ROWS):
             queue[r] = queue[n - 1]
-        square = tile_outputs(sample[0], queue, network, law[3], workspace)
-        marked = mark(queue, n, outputs, square, sample, law[0], record, version, status)
+        square = tile_outputs(sample.x, queue, network, law.activation, workspace)
+        marked = mark(queue, n, outputs, square, sample, law.alpha, record, version, status)
         certain += marked[1]
         if marked[0] + marked[1] > 0:
             for r in range(n):

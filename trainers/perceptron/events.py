@@ -20,6 +20,8 @@ those that do not fit in the cache half the time.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from trainers.batches.events import (
@@ -47,6 +49,13 @@ _SHRINK = 0.8
 _REVIEW = 64
 PRODUCT_BYTES = 2**26
 _ROUNDING = 1.0 + 1e-12
+
+
+class Budget(NamedTuple):
+    """How many steps and updates a training may take."""
+
+    steps: int
+    updates: int
 
 
 @compiled(fastmath=True)
@@ -144,8 +153,8 @@ def advance(n, n_train, batch_size, replacement, limits, counters, stream):
     """
     log_idle = log_idle_probability(n, n_train, batch_size, replacement)
     steps = steps_to_event(log_idle, stream)
-    if steps > limits[0] - counters[STEP]:
-        counters[STEP] = limits[0]
+    if steps > limits.steps - counters[STEP]:
+        counters[STEP] = limits.steps
         return 0
     counters[STEP] += steps
     return suspects_in_batch(n, n_train, batch_size, replacement, log_idle, stream)
@@ -164,7 +173,9 @@ def search(sample, law, limits, stream, w, counters, trajectory):
     chosen = np.empty(batch_size, np.int64)
     pull = np.empty(w.shape[0])
     n, events, idle, usual = n_train, 0, 0, float(batch_size)
-    while n > 0 and usual <= PATIENCE * n and idle <= n // 2 and counters[UPDATES] < limits[1]:
+    while (
+        n > 0 and usual <= PATIENCE * n and idle <= n // 2 and counters[UPDATES] < limits.updates
+    ):
         count = advance(n, n_train, batch_size, replacement, limits, counters, stream)
         if count == 0:
             return
@@ -270,7 +281,7 @@ def follow(sample, law, limits, stream, w, counters, trajectory):
             fresh = True
             continue
         count = 0
-        if counters[UPDATES] < limits[1]:
+        if counters[UPDATES] < limits.updates:
             count = advance(
                 n_violators, n_train, batch_size, replacement, limits, counters, stream
             )
@@ -328,7 +339,7 @@ def run_perceptron(z, signals, radius, kappa, temperature, batch_size, replaceme
     """
     sample = z, signals, radius
     law = kappa, temperature, batch_size, replacement
-    limits = np.array([max_steps, max_updates], np.int64)
+    limits = Budget(max_steps, max_updates)
     counters = np.zeros(5, np.int64)
     stream = open_stream(seed)
     search(sample, law, limits, stream, w, counters, trajectory)

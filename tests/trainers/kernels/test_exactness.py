@@ -17,6 +17,8 @@ from trainers.kernels.sgd import ADAPTIVE
 from trainers.models.replica import prepare_replica
 from trainers.reference.loop import train_reference
 
+WIDTHS = (*range(1, 9), 16, 31, 48, 64)
+"""Below a vector, whole vectors, and what lies between."""
 LOOK_AHEADS = ((1, 2.0), (1, 0.0), (3, 0.5), (1000, 2.0), (ADAPTIVE, 0.3))
 TOO_SLOW = [HealthCheck.too_slow]
 FEW = settings(deadline=None, max_examples=30, derandomize=True, suppress_health_check=TOO_SLOW)
@@ -39,7 +41,7 @@ def problems(draw, dtype="float64", losses=LOSSES):
         "n_train": n_train,
         "input_dim": draw(st.integers(1, 10)),
         "data_seed": draw(st.integers(0, 10**6)),
-        "width": draw(st.integers(1, 8)),
+        "width": draw(st.sampled_from(WIDTHS)),
         "depth": draw(st.integers(1, 3)),
         "activation": draw(st.sampled_from(["relu", "tanh", "gelu"])),
         "bias": draw(st.booleans()),

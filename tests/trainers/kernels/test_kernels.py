@@ -8,8 +8,10 @@ import pytest
 from scipy.special import erf
 
 from search_spaces import Point, Seeds
+from trainers import train_pack
 from trainers.compiled.activations import CODES, activate, activate_rows
 from trainers.compiled.tiles import ROWS
+from trainers.kernels.arrays import Law, Network, Record, Sample
 from trainers.kernels.backend import compile_kernels, train_replica
 from trainers.kernels.look_ahead import CANDIDATE, VERSION
 from trainers.kernels.mlp import fixed_output, listed_outputs
@@ -27,7 +29,7 @@ def network(rng, input_dim, width, depth, dtype, gain=1.0, bias=0.0):
         for shape, fan in zip(shapes, fans, strict=True)
     ]
     biases = bias * rng.standard_normal((depth + 1 if bias else 0, width))
-    return *weights, biases.astype(dtype)
+    return Network(*weights, biases.astype(dtype))
 
 
 def outputs_of_both_paths(x, weights, activation="relu"):
@@ -55,12 +57,12 @@ def test_both_paths_agree_well_within_the_tolerance_that_decides(
     weights = network(rng, input_dim, width, depth, dtype, gain, bias)
     x = rng.standard_normal((300, input_dim)).astype(dtype)
     block, fixed, largest = outputs_of_both_paths(x, weights, activation)
-    law = (dtype(1.0), dtype(0.1), 0, CODES[activation], 1.0)
+    law = Law(dtype(1.0), dtype(0.1), 0, CODES[activation], 1.0)
     unit = rounding_unit(weights, law) * np.sqrt(largest)
     assert np.abs(block - fixed).max() < unit / 5
     listed, space = rng.permutation(300)[:8], workspace(weights)
     listed_outputs(x, listed, 8, weights, CODES[activation], space)
-    assert np.abs(space[2][:8] - fixed[listed]).max() < unit / 5
+    assert np.abs(space.outputs[:8] - fixed[listed]).max() < unit / 5
 
 
 @pytest.mark.parametrize("gain", [1.0, 3.0])
@@ -69,8 +71,8 @@ def test_no_search_finds_inputs_whose_rounding_error_comes_near_the_tolerance(ac
     """The 30 inputs of largest error on both paths are changed at random, 20 times over."""
     rng = np.random.default_rng(0)
     weights = network(rng, 16, 32, 3, np.float32, gain)
-    in_double = tuple(matrix.astype(np.float64) for matrix in weights)
-    law = (np.float32(1.0), np.float32(0.1), 0, CODES[activation], 1.0)
+    in_double = Network(*(matrix.astype(np.float64) for matrix in weights))
+    law = Law(np.float32(1.0), np.float32(0.1), 0, CODES[activation], 1.0)
     x, worst = rng.standard_normal((300, 16)).astype("f"), []
     for _ in range(20):
         x *= np.float32(4) / np.linalg.norm(x, axis=1, keepdims=True)
@@ -167,11 +169,12 @@ def test_a_scan_stops_at_the_first_batch_with_a_violator_and_knows_all_of_it(
     # y F = 50 of every point but those that shall be violators, y F = -50.
     margins = np.full(90, 50.0)
     margins[rng.permutation(90)[:n_violators]] = -50.0
-    sample = x, y, (block.values - margins / alpha).astype(np.float32)
-    law = alpha, np.float32(0.1), 0, CODES["relu"], 1.0
+    sample = Sample(x, y, (block.values - margins / alpha).astype(np.float32))
+    law = Law(alpha, np.float32(0.1), 0, CODES["relu"], 1.0)
     batches = rng.integers(0, 90, (40, batch_size)).astype(np.int32)
     first = next((k for k, row in enumerate(batches) if (margins[row] < 0).any()), 40)
-    record = np.full(90, np.nan, np.float32), np.array([rounding_unit(weights, law), 1e3])
+    tolerance = np.array([rounding_unit(weights, law), 1e3])
+    record = Record(np.full(90, np.nan, np.float32), tolerance)
     status, queue = np.full(90, -1), np.empty(2 * ROWS, np.int64)
     row, found, evaluated, certain = scan_tiles(
         batches.ravel(), np.arange(41) * batch_size, 0, 40, 1e9, sample, law, record, 3, status,
@@ -182,7 +185,7 @@ def test_a_scan_stops_at_the_first_batch_with_a_violator_and_knows_all_of_it(
     assert known[batches[: first + 1]].all()
     assert evaluated == known.sum() <= np.unique(batches[: first + 1]).size + ROWS
     assert certain == (status >= 3 * VERSION + CANDIDATE).sum() == (margins[known] < 0).sum()
-    assert np.allclose(record[0][known], block.values[known], atol=1e-5)
+    assert np.allclose(record.latest[known], block.values[known], atol=1e-5)
 
 
 def test_training_does_not_touch_its_inputs():
@@ -198,6 +201,33 @@ def test_training_does_not_touch_its_inputs():
 def test_compiling_again_is_harmless_and_silent(capfd):
     compile_kernels("float32")
     assert capfd.readouterr() == ("", "")
+
+
+def test_observables_are_measured_on_one_thread(monkeypatch):
+    torch = pytest.importorskip("torch")
+    from trainers.probes import measure
+
+    seen, original = [], measure.measure_probes
+
+    def measured(*arguments):
+        seen.append(torch.get_num_threads())
+        return original(*arguments)
+
+    monkeypatch.setattr(measure, "measure_probes", measured)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        train_pack([(point_of(("kernel_change",)), Seeds.shared(0))])
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1]
+
+
+def point_of(observables):
+    return Point.create(
+        n_train=16, temperature=0.1, batch_size=1, max_presentations=200, observables=observables
+    )
 
 
 def run_python(code):

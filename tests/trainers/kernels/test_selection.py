@@ -26,6 +26,8 @@ from trainers.replicas.selection import draw_selections
 FEW = settings(
     deadline=None, max_examples=15, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
+WIDTHS = (*range(1, 9), 16, 31, 48, 64)
+"""Below a vector, whole vectors, and what lies between."""
 LOOK_AHEADS = ((1, 2.0), (1, 0.0), (3, 0.5), (1000, 2.0), (ADAPTIVE, 0.3))
 
 
@@ -53,7 +55,7 @@ def problems(draw, losses=("hinge", "quadratic_hinge", "logistic"), dtype="float
         "loss": loss,
         "data_seed": draw(st.integers(0, 10**6)),
         "input_dim": draw(st.integers(1, 10)),
-        "width": draw(st.integers(2, 8)),
+        "width": draw(st.sampled_from(WIDTHS[1:])),
         "depth": draw(st.integers(1, 3)),
         "activation": draw(st.sampled_from(["relu", "tanh", "gelu"])),
         "bias": draw(st.booleans()),

@@ -9,7 +9,8 @@ from typing import Any
 
 from trainers.data import Dataset, contradictions, dataset_of, dataset_size, load_dataset, split
 from trainers.kernels.backend import compile_kernels
-from trainers.measurement import Measurement, StopReason
+from trainers.measurement import Measurement
+from trainers.stopping import StopReason
 from trainers.trainer import BACKENDS, resolve_backend, train, train_pack
 
 _WHEN_ASKED = {

@@ -142,8 +142,8 @@ def margin_quantiles(margins: np.ndarray) -> dict[str, float]:
 
 def error_fraction(labels: np.ndarray, predictor: np.ndarray) -> float:
     """Return the fraction of points with y (f - f0) <= 0 or NaN."""
-    n = labels.shape[0]
-    return (n - int(np.count_nonzero(labels * predictor > 0))) / n
+    right = int(np.count_nonzero(labels * predictor > 0))
+    return (len(labels) - right) / len(labels)
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ import functools
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from numba import njit
 from numba.core.caching import FunctionCache
@@ -55,23 +55,29 @@ def source_fingerprint() -> str:
 
 
 class _SourceCache(FunctionCache):
-    def _index_key(self, sig: Any, codegen: Any) -> tuple:
+    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         return (*super()._index_key(sig, codegen), source_fingerprint())
 
 
-def compiled(*, fastmath: bool = False, inline: str = "never", counted: bool = True) -> Callable:
+Kernel = Callable[..., Any]
+
+
+def compiled(
+    *, fastmath: bool = False, inline: str = "never", counted: bool = True
+) -> Callable[[Kernel], Kernel]:
     """Return the decorator of a kernel; `fastmath` grants FASTMATH.
 
     Without `counted`, references to arrays are not counted, which costs as much as a product of
     a few rows where dozens of arrays are passed on. Such a kernel must not make arrays.
     """
 
-    def decorate(function: Callable) -> Callable:
+    def decorate(function: Kernel) -> Kernel:
         flags = set(FASTMATH) if fastmath else False
-        dispatcher = njit(nogil=True, fastmath=flags, inline=inline, _nrt=counted)(function)
+        options: dict[str, Any] = {"fastmath": flags, "inline": inline, "_nrt": counted}
+        dispatcher: Any = njit(nogil=True, **options)(function)
         # Without a writable folder, kernels are compiled anew in every process.
         with contextlib.suppress(RuntimeError):
             dispatcher._cache = _SourceCache(function)
-        return dispatcher
+        return cast(Kernel, dispatcher)
 
     return decorate

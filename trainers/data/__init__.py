@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -39,7 +40,7 @@ __all__ = [
     "split",
 ]
 
-_LOADERS = {
+_LOADERS: dict[str, Callable[..., Dataset]] = {
     **IMAGE_SETS,
     "glyphs": GlyphDataset,
     "perceptron": PerceptronDataset,

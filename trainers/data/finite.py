@@ -45,6 +45,7 @@ class FiniteDataset(Dataset):
     ) -> None:
         self.name, self.description = name, description
         self.input_shape = input_shape
+        self.size: int
         self.size, self.input_dim = pixels.shape
         self.labels = labels.astype(np.float64)
         self.labels.setflags(write=False)

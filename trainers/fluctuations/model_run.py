@@ -192,7 +192,8 @@ def boundary_distances(model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor)
     inputs = x.detach().clone().requires_grad_(True)
     f = model(inputs).reshape(len(x))
     gradient = torch.autograd.grad(f.sum(), inputs)[0].reshape(len(x), -1)
-    return (y * f / gradient.norm(dim=1)).detach().cpu().numpy()
+    distances: np.ndarray = (y * f / gradient.norm(dim=1)).detach().cpu().numpy()
+    return distances
 
 
 def function_distance(first: torch.nn.Module, second: torch.nn.Module, x: torch.Tensor) -> float:

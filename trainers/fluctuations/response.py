@@ -23,10 +23,13 @@ from trainers.fluctuations.simulation import PerceptronRun
 class TwinRun(Protocol):
     """Copies of one model's weights that advance together."""
 
-    weights: np.ndarray
-    """Weights, the run itself first, then its twins, shape (copies, N)."""
-    seeds: Sequence[Seeds]
-    """Seeds of the run."""
+    @property
+    def weights(self) -> np.ndarray:
+        """Weights, the run itself first, then its twins, shape (copies, N)."""
+
+    @property
+    def seeds(self) -> Sequence[Seeds]:
+        """Seeds of the run."""
 
     def add_twins(self, of: int, fields: np.ndarray) -> None:
         """Replace all twins by copies of `of` under fields of shape (n, N)."""

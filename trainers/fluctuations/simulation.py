@@ -179,14 +179,14 @@ class Trajectory:
         """C_w(t, s) averaged over replicas, shape (K, K)."""
         k, r, n = self.weights.shape
         flat = self.weights.reshape(k, r * n)
-        return flat @ flat.T / (r * n)
+        return np.asarray(flat @ flat.T / (r * n))
 
     @property
     def replica_distance(self) -> np.ndarray:
         """D = |w_1 - w_2|^2 / N, averaged over pairs of replicas, shape (K,)."""
         r, n = self.weights.shape[1:]
         spread = self.weights - self.weights.mean(axis=1, keepdims=True)
-        return 2.0 * (spread**2).sum(axis=(1, 2)) / (n * (r - 1))
+        return np.asarray(2.0 * (spread**2).sum(axis=(1, 2)) / (n * (r - 1)))
 
 
 def simulate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch.nn.functional import conv2d
@@ -47,6 +48,7 @@ def network_output(
 ) -> Callable[[Sequence[torch.Tensor], torch.Tensor], torch.Tensor]:
     """Return the function f(w, x) of a replica's network."""
     if replica.point.model == "cnn":
+        assert replica.input_shape is not None
         return functools.partial(output_of_images, shape=replica.input_shape)
     return functools.partial(output, activation=replica.point.activation)
 
@@ -84,10 +86,8 @@ def jacobian_products(
     weights = [w.detach() for w in parameters]
 
     def pull(u: torch.Tensor) -> list[torch.Tensor]:
-        gradients: list[torch.Tensor] = torch.func.vjp(
-            lambda w: output(w, x, activation), weights
-        )[1](u)[0]
-        return gradients
+        of_weights: Any = torch.func.vjp(lambda w: output(w, x, activation), weights)[1]
+        return list(of_weights(u)[0])
 
-    _, push = torch.func.vjp(pull, x.new_zeros(len(x)))
-    return pull, lambda v: push(list(v))[0]
+    of_u: Any = torch.func.vjp(pull, x.new_zeros(len(x)))[1]
+    return pull, lambda v: of_u(list(v))[0]

@@ -7,8 +7,10 @@ noisy; beside them stands the error at the step that a validation set would have
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -103,7 +105,8 @@ def run_arm(comparison: Comparison, arm: str, seed: int) -> ArmErrors:
     replica = prepare_replica(point, Seeds.shared(seed))
     labels, sets = _labels_and_sets(comparison, replica, seed)
     loss = replica_loss(replica, labels)
-    rng = np.random.Generator(generator(seed, Purpose.NOISE).bit_generator.jumped(1))
+    stream: Any = generator(seed, Purpose.NOISE).bit_generator
+    rng = np.random.Generator(stream.jumped(1))
     size = comparison.small if arm == "small" else point.batch_size
     record = _Record(comparison, _errors_of(replica), sets)
     steps = walk(loss, _rates(comparison, arm), size, seed, _gradient(comparison, loss, arm, rng))
@@ -169,7 +172,7 @@ def _gradient(
 
 
 def _norm(tensors: list[torch.Tensor]) -> float:
-    return float(sum(t.double().square().sum() for t in tensors)) ** 0.5
+    return math.sqrt(sum(float(t.double().square().sum()) for t in tensors))
 
 
 _Errors = Callable[[Parameters, np.ndarray, np.ndarray], float]

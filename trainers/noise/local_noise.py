@@ -120,7 +120,7 @@ def top_direction(loss: SampleLoss, parameters: Parameters, seed: int) -> dict[s
 
     def product(vector: np.ndarray) -> np.ndarray:
         pieces = _unflattened(vector, parameters).values()
-        along = sum((g * v).sum() for g, v in zip(gradient, pieces, strict=True))
+        along = torch.stack([(g * v).sum() for g, v in zip(gradient, pieces, strict=True)]).sum()
         return _flattened(torch.autograd.grad(along, list(leaves.values()), retain_graph=True))
 
     begin = _flattened(random_direction(parameters, seed).values())
@@ -148,7 +148,8 @@ def _slopes(
     losses = loss.evaluate(leaves, indices)
     u = torch.ones_like(losses, requires_grad=True)
     gradients = torch.autograd.grad((u * losses).sum(), list(leaves.values()), create_graph=True)
-    along = sum((g * v).sum() for g, v in zip(gradients, unit.values(), strict=True))
+    parts = [(g * v).sum() for g, v in zip(gradients, unit.values(), strict=True)]
+    along = torch.stack(parts).sum()
     return torch.autograd.grad(along, u)[0]
 
 

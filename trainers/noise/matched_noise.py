@@ -74,4 +74,4 @@ def noisy_batch_weights(
             raise InvalidSettingError(f"halves need an even batch, not {large}")
         c = math.sqrt(large / small - 1)
         xi = rng.permutation(np.repeat([-1.0, 1.0], large // 2))
-    return (1 + c * (xi - xi.mean())) / large
+    return np.asarray((1 + c * (xi - xi.mean())) / large)

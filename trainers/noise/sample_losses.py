@@ -94,7 +94,8 @@ def replica_loss(replica: Replica, labels: torch.Tensor | None = None) -> Sample
     def evaluate(parameters: Parameters, indices: torch.Tensor) -> torch.Tensor:
         f = predictor(parameters, x[indices])
         margins = y[indices] * point.alpha * (f - f0[indices])
-        return margin_losses(point.loss, margins) / point.alpha
+        losses: torch.Tensor = margin_losses(point.loss, margins) / point.alpha
+        return losses
 
     return SampleLoss(replica_parameters(replica), len(replica.y_train), evaluate)
 

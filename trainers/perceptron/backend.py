@@ -176,7 +176,12 @@ def margins_of(z: np.ndarray, w: np.ndarray) -> np.ndarray:
 
 def compile_perceptron(dtype: str) -> None:
     """Compile all loops for a dtype into the disk cache; ten seconds the first time."""
-    for settings in ({"scheme": "jump"}, {"scheme": "sequential"}, {"sampling": "bernoulli"}):
+    loops: tuple[dict[str, Any], ...] = (
+        {"scheme": "jump"},
+        {"scheme": "sequential"},
+        {"sampling": "bernoulli"},
+    )
+    for settings in loops:
         point = Point.create(
             model="perceptron", n_train=2, n_test=1, input_dim=2, temperature=1.0, batch_size=1,
             max_presentations=4, dtype=dtype, **settings,

@@ -91,7 +91,8 @@ class Curvature:
 
     def _slopes(self) -> torch.Tensor:
         """Return dl/df / alpha of every training point, shape (P,)."""
-        return derivative(self._point.loss, self._margins.detach()) * self._y
+        slopes: torch.Tensor = derivative(self._point.loss, self._margins.detach()) * self._y
+        return slopes
 
     def _tangent_diagonal(self) -> torch.Tensor:
         """Return |grad f|^2 of every training point, shape (P,)."""

@@ -77,9 +77,9 @@ def _batches(replica: Replica, state: TorchState) -> Iterator[tuple[int, torch.T
         yield from event_batches(point, replica.batch_seed, state.violators)
         return
     if point.sampling in SELECTIONS:
-        drawn = walk_selections(point, replica.batch_seed)
+        selections = walk_selections(point, replica.batch_seed)
         for step in range(1, step_limit(point) + 1):
-            yield step, torch.from_numpy(next(drawn))
+            yield step, torch.from_numpy(next(selections))
         return
     n_train = len(replica.y_train)
     for step in range(step_limit(point)):

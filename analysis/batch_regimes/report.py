@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from functools import partial
 
 from analysis.batch_regimes import checks, figures
@@ -21,30 +20,28 @@ from analysis.report.content import (
     ReportContext,
     ReportTable,
 )
-from analysis.report.methods import TRAINING_CONVENTIONS, bootstrap_sentence, training_methods
-from analysis.report.tables import counts_table, verdict_table
-
-MOST_PLANES_DRAWN = 3
+from analysis.report.joined import after_comma, joined_content, suffix_of
+from analysis.report.methods import TRAINING_CONVENTIONS, bootstrap_sentence
 
 
 def batch_content(result: BatchResult, context: ReportContext) -> ReportContent:
     """Return answers, figures and tables of all planes of a result."""
-    drawn = result.planes[:MOST_PLANES_DRAWN]
-    return ReportContent(
+    return joined_content(
+        result,
+        context,
         title="regimes in the plane (B, η)",
-        numbers=result.to_dict(),
+        names="planes",
         citations=("sclocchi2023dissecting", "sclocchi2024regimes"),
-        answers=tuple(_answer(plane) for plane in result.planes),
-        figures=(
-            *(figure for plane in drawn for figure in _figures(plane)),
-            *diagnostics_figures(batch_diagnostics(result)),
-        ),
-        figures_remark=(
-            f"Figures show the first {len(drawn)} of {len(result.planes)} planes."
-            if len(result.planes) > len(drawn)
-            else ""
-        ),
-        tables=_tables(result, context),
+        answer=_answer,
+        figures=_figures,
+        shared=((), diagnostics_figures(batch_diagnostics(result))),
+        sections=[
+            (
+                f"B* and its exponents{after_comma(plane.label)}",
+                (_critical_table(plane), _exponent_table(plane), _cell_table(plane)),
+            )
+            for plane in result.planes
+        ],
         conventions=(
             *TRAINING_CONVENTIONS,
             f"B*: the weight change first exceeds {EXCESS:g} times that at the smallest B of the "
@@ -57,9 +54,7 @@ def batch_content(result: BatchResult, context: ReportContext) -> ReportContent:
             f"Errors of B* and of its exponent: {result.n_bootstrap} bootstrap samples of whole "
             "seeds; 95 % intervals with Student's t of S − 1 degrees of freedom.",
         ),
-        fixed=result.table.fixed_settings(),
-        files=result.tables,
-        methods=training_methods(result.table, context, _methods(result)),
+        methods=_methods(result),
     )
 
 
@@ -102,10 +97,10 @@ def _answer(plane: BatchPlane) -> Answer:
 
 
 def _figures(plane: BatchPlane) -> list[PlannedFigure]:
-    suffix = re.sub(r"[^A-Za-z0-9.=_-]+", "-", f"-{plane.label}") if plane.label else ""
+    suffix = suffix_of(plane.label)
     runs = plane.grid.n_runs[plane.grid.n_runs > 0]
     n = f"{runs.min()}" + (f" to {runs.max()}" if runs.max() > runs.min() else "")
-    at = f", {plane.label}" if plane.label else ""
+    at = after_comma(plane.label)
     hollow = "Hollow: η > η_max/2, beyond the stable step; in no fit"
     law = plane.headline_law
     cells = partial(checks.batch_plane_data, plane)
@@ -161,25 +156,6 @@ def _noise_scale_sentence(plane: BatchPlane) -> str:
     )
 
 
-def _tables(
-    result: BatchResult, context: ReportContext
-) -> tuple[tuple[str, tuple[ReportTable, ...]], ...]:
-    sections = [
-        (
-            f"B* and its exponents{f', {plane.label}' if plane.label else ''}",
-            (_critical_table(plane), _exponent_table(plane), _cell_table(plane)),
-        )
-        for plane in result.planes
-    ]
-    counts = counts_table(
-        result.table,
-        context.planned_by_size,
-        context.failed_by_size,
-        totals=(context.counts_planned, context.counts_failed),
-    )
-    return (*sections, ("Verdicts and runs", (verdict_table(result.verdicts), counts)))
-
-
 def _critical_table(plane: BatchPlane) -> ReportTable:
     rows = []
     for law in plane.laws:
@@ -198,7 +174,7 @@ def _critical_table(plane: BatchPlane) -> ReportTable:
                 )
             )
     columns = ("T", "P", "B*", "95 % interval", "bracket", "seeds", "remark")
-    return ReportTable("B* by temperature and size", columns, tuple(rows))
+    return ReportTable("B* by temperature and size", columns, tuple(rows), remarks=True)
 
 
 def _exponent_table(plane: BatchPlane) -> ReportTable:
@@ -220,7 +196,7 @@ def _exponent_table(plane: BatchPlane) -> ReportTable:
             )
         )
     columns = ("T", "g (68 %)", "95 % interval", "χ²/dof (p)", "fit range", "remark")
-    return ReportTable("Exponent of B* = C P^g", columns, tuple(rows))
+    return ReportTable("Exponent of B* = C P^g", columns, tuple(rows), remarks=True)
 
 
 def _cell_table(plane: BatchPlane) -> ReportTable:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.arrays import FloatArray
+from analysis.critical_temperature.figures import fixed
+from analysis.critical_temperature.grid_law import GridLaw
 from analysis.fits.collapse import CollapseFit
-from analysis.report.style import add_size_legend, label_decades, size_colours
+from analysis.report.style import add_size_legend, label_decades, size_colours, styled
 
 _LABELS = {"relative_weight_change": r"\|\Delta w\|/\|w_0\|", "training_time": "t^*"}
 
@@ -126,3 +130,42 @@ def _draw_bootstrap(axes: Axes, replicates: FloatArray) -> None:
     counts.set_ylim(0, counts.get_ylim()[1] * 3)
     counts.set_yticks([])
     counts.spines["right"].set_visible(False)
+
+
+def collapse_caption(law: GridLaw) -> str:
+    """Caption of the data collapse."""
+    fit = law.collapse
+    where = fit.a.fit_range if fit is not None and fit.a is not None else ""
+    remarks = "" if fit is None or not fit.remarks else f" {'; '.join(fit.remarks)}."
+    return (
+        f"Relative weight change against T P^a for T ≥ 20 T_noise, {fixed(law)}, {where}; bars "
+        f"are standard errors with 0.01 for interpolation. Right: the same unscaled, and the "
+        f"quality S(a) (mean squared distance from the other curves in units of the errors; 1 if "
+        f"they agree, above 3 no collapse), shaded S ≤ S_min + 1, red: bootstrap over seeds."
+        f"{remarks}"
+    )
+
+
+def collapse_data(law: GridLaw) -> pd.DataFrame:
+    """Weight change of the collapse against T and against T P^a."""
+    assert law.collapse is not None
+    data, a = law.collapse.data, law.collapse.a
+    p, t = np.nonzero(data.known)
+    sizes, temperatures = np.exp(data.log_sizes[p]), np.exp(data.log_temperatures[t])
+    values = np.exp(data.y[p, t])
+    return pd.DataFrame(
+        {
+            "n_train": np.rint(sizes).astype(int),
+            "temperature": temperatures,
+            "scaled_temperature": math.nan if a is None else temperatures * sizes**a.value,
+            "relative_weight_change": values,
+            "stderr": values * data.s[p, t],
+        }
+    )
+
+
+@styled
+def plot_law_collapse(law: GridLaw) -> Figure:
+    """Weight change against T P^a, unscaled, and the quality S(a)."""
+    assert law.collapse is not None
+    return plot_collapse(law.collapse)

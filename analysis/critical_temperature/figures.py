@@ -10,18 +10,16 @@ import math
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.arrays import FloatArray
+from analysis.arrays import BoolArray, FloatArray
 from analysis.critical_temperature.adaptive_location import measured_curve
-from analysis.critical_temperature.collapse_figure import plot_collapse
-from analysis.critical_temperature.companion_laws import PlaneFit
-from analysis.critical_temperature.grid_law import GridLaw
 from analysis.critical_temperature.law import ScalingLaw
-from analysis.estimates import mean_over_runs, stderr_over_runs, student_factor
-from analysis.locating.located import CriticalTemperature
+from analysis.estimates import student_factor
+from analysis.locating.located import LOCATED, CriticalTemperature
 from analysis.report.style import (
     GREY,
     MARKERS,
@@ -31,12 +29,13 @@ from analysis.report.style import (
     label_sizes,
     size_colours,
     styled,
-    with_minus,
 )
+
+_ERRORS = "error bars are standard errors over {n} seeds, where larger than the symbol"
 
 _WEIGHT_CHANGE = r"relative weight change  $\|\Delta w\|/\|w_0\|$"
 _TEMPERATURE = r"temperature  $T = \eta/B$"
-_SIZE = r"training points  $P$"
+SIZE_LABEL = r"training points  $P$"
 
 
 @styled
@@ -92,29 +91,9 @@ def plot_critical_temperatures(law: ScalingLaw) -> Figure:
         handles.append(_law_handle(law, c, marker, main))
     axes.set(xscale="log", yscale="log", ylabel=r"critical temperature  $T_\mathrm{lazy}(c)$")
     axes.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, 1.2), ncols=2)
-    slopes.set(xlabel=_SIZE, ylabel="local\nexponent  $a$")
+    slopes.set(xlabel=SIZE_LABEL, ylabel="local\nexponent  $a$")
     label_decades(axes)
     label_sizes(slopes, sizes)
-    return figure
-
-
-@styled
-def plot_law_collapse(law: GridLaw) -> Figure:
-    """Weight change against T P^a, unscaled, and the quality S(a)."""
-    assert law.collapse is not None
-    return plot_collapse(law.collapse)
-
-
-@styled
-def plot_companion_laws(law: GridLaw) -> Figure:
-    """Weight change over P^gamma against T; presentations t*/T against P."""
-    change, time = law.companions.weight_change, law.companions.training_time
-    assert change is not None
-    figure = Figure(figsize=(6.8, 3.4), layout="constrained")
-    panels = figure.subplots(1, 2 if time is not None else 1, squeeze=False)[0]
-    _draw_weight_change_collapse(panels[0], law, change)
-    if time is not None:
-        _draw_training_time(panels[1], law, time)
     return figure
 
 
@@ -250,94 +229,101 @@ def _law_handle(law: ScalingLaw, c: float, marker: str, main: bool) -> Line2D:
     return Line2D([], [], color="C3" if main else GREY, marker=marker, label=text)
 
 
-def _draw_weight_change_collapse(axes: Axes, law: ScalingLaw, fit: PlaneFit) -> None:
-    curves, colours = law.curves, size_colours(law.curves.sizes)
-    means = np.exp(curves.log_mean("relative_weight_change"))
-    gamma, delta = fit.size_exponent, fit.temperature_exponent
-    for p, size in enumerate(curves.sizes):
-        scaled = means[p] / float(size) ** gamma.value
-        for cells, face in ((fit.cells[p], colours[int(size)]), (~fit.cells[p], "white")):
-            axes.plot(
-                curves.temperatures[cells],
-                scaled[cells],
-                "o",
-                color=colours[int(size)],
-                mfc=face,
-                ms=3.5,
-            )
-    used = curves.temperatures[fit.cells.any(axis=0)]
-    line = np.array([used[0], used[-1]])
-    axes.plot(line, fit.evaluate(np.ones(2), line), color="black", lw=1.0)
-    axes.axvspan(used[0] / 1.1, used[-1] * 1.1, color="0.92", lw=0, zorder=0)
-    axes.set(
-        xscale="log",
-        yscale="log",
-        xlabel=r"$T$",
-        ylabel=r"$P^{-\gamma}\,\|\Delta w\|/\|w_0\|$",
+def weight_change_caption(law: ScalingLaw) -> str:
+    """Caption of the raw curves."""
+    if law.is_adaptive:
+        return (
+            f"Relative weight change of every training against T = η/B, {fixed(law)}; colour is "
+            f"P, each point has a seed of its own. Horizontal line: threshold c = "
+            f"{law.headline:g}; ticks on it: T_lazy({law.headline:g}) from the posterior, bars: "
+            f"the nearest trainings on both sides. Open triangles: trainings that did not fit."
+        )
+    return (
+        f"Geometric mean of the relative weight change over fitted runs against T = η/B, "
+        f"{fixed(law)}; one curve per P, thin lines join neighbours; {bars(law)}. Horizontal "
+        f"line: threshold c = {law.headline:g}; ticks on it: T_lazy({law.headline:g}) by linear "
+        f"interpolation in (ln T, ln Δw), bars: its bracket. Dotted: T_noise, geometric mean over "
+        f"P. Hollow: fewer than 80 % of the runs fitted the data; such points enter no fit."
     )
-    axes.set_title(rf"$\gamma$ = {gamma},  $\delta$ = {delta}", fontsize=9)
-    label_decades(axes)
-    add_size_legend(axes, colours)
 
 
-def _draw_training_time(axes: Axes, law: ScalingLaw, fit: PlaneFit) -> None:
-    curves, colours = law.curves, size_colours(law.curves.sizes)
-    logs = curves.log_mean("training_time") - np.log(curves.temperatures)
-    errors = np.nan_to_num(curves.log_stderr("training_time"))
-    n = curves.temperatures.size
-    for p, size in enumerate(curves.sizes):
-        for t in np.flatnonzero(fit.cells[p]):
-            y = math.exp(logs[p, t])
-            shift = 1 + 0.02 * (t - n / 2)
-            axes.errorbar(
-                size * shift,
-                y,
-                yerr=y * errors[p, t],
-                fmt="o",
-                color=colours[int(size)],
-                ms=3.5,
-                lw=0.9,
-            )
-    sizes = np.asarray(curves.sizes, dtype=float)
-    used = curves.temperatures[fit.cells.any(axis=0)]
-    middle = np.full(sizes.shape, math.sqrt(used[0] * used[-1]))
-    axes.plot(sizes, fit.evaluate(sizes, middle), color="black", lw=1.0, zorder=0)
-    axes.set(xscale="log", yscale="log", xlabel=_SIZE, ylabel=r"presentations  $t^*/T$")
-    b, x = with_minus(fit.size_exponent), with_minus(fit.temperature_exponent)
-    axes.set_title(f"$b$ = {b},  $x$ = {x}", fontsize=9)
-    label_decades(axes)
-    label_sizes(axes, sizes)
+def critical_temperature_caption(law: ScalingLaw) -> str:
+    """Caption of T_c against P."""
+    return (
+        f"T_lazy(c) against P for every threshold c, {fixed(law)}; error bars are "
+        f"{_temperature_errors(law)}. Lines: weighted fits of ln T_c = ln C - a ln "
+        f"P (weights 1/s², s ≥ 0.02), shaded: 95 % of the fit, red: the headline c = "
+        f"{law.headline:g}. Hollow with an arrow: one-sided bound, not in the fit. Below: the "
+        f"exponent between neighbouring sizes; points of different c are displaced sideways."
+    )
 
 
-def plot_test_error(law: GridLaw) -> Figure:
-    """Mean test error against T, one curve per P."""
-    figure = Figure(figsize=(6.4, 4.3), layout="constrained")
-    axes = figure.subplots()
+def batch_caption(law: ScalingLaw) -> str:
+    """Caption of the comparison of batch sizes."""
+    paired = "paired by seed" if law.curves.shared_seeds else "of independent runs"
+    return (
+        f"Weight change at batch size B over that at the smallest batch size, at equal P and T, "
+        f"ratio of geometric means {paired}; error bars are standard errors. Points of different "
+        f"P are displaced sideways. Shaded: departures up to 10 %, within which only T = η/B "
+        f"matters."
+    )
+
+
+def _temperature_errors(law: ScalingLaw) -> str:
+    if law.is_adaptive:
+        return "standard deviations of the posteriors"
+    return f"bootstrap standard errors over {law.n_seeds} seeds"
+
+
+def bars(law: ScalingLaw) -> str:
+    """Return what error bars are, in words for a caption."""
+    return _ERRORS.format(n=law.n_seeds)
+
+
+def fixed(law: ScalingLaw) -> str:
+    """Return the settings that a figure's runs share, in words for a caption."""
+    parts = [law.label] if law.label else []
+    if law.batch_size is not None and "batch_size" not in law.settings:
+        parts.append(f"B = {law.batch_size}")
+    return ", ".join(parts) or "all other settings fixed"
+
+
+def weight_change_data(law: ScalingLaw) -> pd.DataFrame:
+    """Geometric mean of the weight change and its standard error at every (P, T)."""
+    means = np.exp(law.curves.log_mean("relative_weight_change"))
+    errors = means * law.curves.log_stderr("relative_weight_change")
+    return cells_frame(law, relative_weight_change=means, stderr=errors)
+
+
+def critical_temperature_data(law: ScalingLaw) -> pd.DataFrame:
+    """T_lazy(c) at every size and threshold, with the fitted value."""
+    frames = []
+    for c in law.thresholds:
+        frame = law.lazy[c].frame()
+        frame["fitted"] = law.fits[c].evaluate(frame["n_train"].to_numpy(dtype=float))
+        frame["in_fit"] = frame["status"] == LOCATED
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def batch_data(law: ScalingLaw) -> pd.DataFrame:
+    """Ratios of weight changes at equal (P, T)."""
+    frame = law.batches.frame()
+    frame["stderr"] = frame["ratio"] * frame["log_stderr"].astype(float)
+    return frame
+
+
+def cells_frame(law: ScalingLaw, **columns: FloatArray | BoolArray) -> pd.DataFrame:
+    """One row per measured cell (P, T): the columns, numbers of runs, whether fits may use it."""
     curves = law.curves
-    values = curves.values("test_error")
-    means, errors = mean_over_runs(values), np.nan_to_num(stderr_over_runs(values))
-    colours = size_colours(curves.sizes)
-    for p, size in enumerate(curves.sizes):
-        known = np.isfinite(means[p])
-        axes.plot(curves.temperatures[known], means[p][known], color=colours[int(size)], lw=0.7)
-        draw_means(axes, curves, p, means[p], errors[p], colours[int(size)])
-        for onsets, marker in ((law.onsets.up, "^"), (law.onsets.down, "v")):
-            _mark_onset(axes, law, p, onsets.points[p], marker, colours[int(size)])
-    axes.set(xscale="log", xlabel=r"temperature  $T = \eta/B$", ylabel="test error")
-    if np.nanmin(means) > 0:
-        axes.set_yscale("log")
-    label_decades(axes)
-    add_size_legend(axes, colours, outside=True)
-    return figure
-
-
-def _mark_onset(
-    axes: Axes, law: ScalingLaw, p: int, point: CriticalTemperature, marker: str, colour: Any
-) -> None:
-    """T_test as a large open triangle on the curve, interpolated as it was located."""
-    if point.value is None:
-        return
-    means = mean_over_runs(law.curves.values("test_error"))[p]
-    known = np.isfinite(means)
-    y = np.interp(math.log(point.value), np.log(law.curves.temperatures[known]), means[known])
-    axes.plot(point.value, y, marker, color=colour, mfc="none", ms=10, mew=1.2)
+    p, t = np.nonzero(curves.n_runs > 0)
+    return pd.DataFrame(
+        {
+            "n_train": curves.sizes[p],
+            "temperature": curves.temperatures[t],
+            **{name: values[p, t] for name, values in columns.items()},
+            "n_runs": curves.n_runs[p, t],
+            "n_fitted": curves.n_fitted[p, t],
+            "stable": curves.stable[p, t],
+        }
+    )

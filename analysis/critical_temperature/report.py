@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,13 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from analysis.critical_temperature import captions, figure_data, figures
-from analysis.critical_temperature.checks import scaling_diagnostics, scaling_forests
-from analysis.critical_temperature.claims import lights
-from analysis.critical_temperature.figures import plot_test_error
+from analysis.critical_temperature import checks, collapse_figure, companion_figure, figures
+from analysis.critical_temperature.claims import judge, lights
 from analysis.critical_temperature.grid_law import GridLaw
 from analysis.critical_temperature.law import ScalingLaw
 from analysis.critical_temperature.study import ScalingResult
 from analysis.critical_temperature.tables import exponent_table, model_table, temperature_tables
+from analysis.critical_temperature.test_error import figure as test_error
 from analysis.estimates import interval_text
 from analysis.report.checks import diagnostics_figures
 from analysis.report.content import (
@@ -26,12 +25,12 @@ from analysis.report.content import (
     PlannedFigure,
     ReportContent,
     ReportContext,
-    ReportTable,
 )
 from analysis.report.forest_figure import plot_forests
-from analysis.report.methods import TRAINING_CONVENTIONS, training_methods
+from analysis.report.joined import after_comma, joined_content, suffix_of
+from analysis.report.methods import TRAINING_CONVENTIONS
 from analysis.report.page import write_report
-from analysis.report.tables import counts_table, verdict_table
+from analysis.table import MeasurementTable
 
 CITED = ("sclocchi2023dissecting", "sclocchi2024regimes", "chizat2019lazy", "jacot2018ntk")
 """Papers that every scaling report rests on."""
@@ -40,8 +39,6 @@ _QUESTION = (
     "How does the temperature T_c = η/B at which SGD noise takes a network out of the lazy regime "
     "depend on the number P of training points?"
 )
-MOST_LAWS_DRAWN = 3
-"""Figures are drawn for the first laws only; the tables hold all of them."""
 
 
 def write_scaling_report(
@@ -54,74 +51,75 @@ def write_scaling_report(
 
 def scaling_content(result: ScalingResult, context: ReportContext) -> ReportContent:
     """Return answers, figures and tables of all laws of a result."""
-    n_laws = len(result.laws)
-    remark = f"Figures show the first {MOST_LAWS_DRAWN} of {n_laws} laws; the tables hold all."
-    return ReportContent(
+    return joined_content(
+        result,
+        context,
         title="critical-temperature scaling",
-        numbers=result.to_dict(),
-        answers=tuple(_answer(result, law) for law in result.laws),
-        figures=tuple(
-            figure for law in result.laws[:MOST_LAWS_DRAWN] for figure in _figures_of(law, result)
-        ),
-        figures_remark=remark if n_laws > MOST_LAWS_DRAWN else "",
-        tables=_tables(result, context),
-        conventions=_conventions(result),
-        fixed=result.table.fixed_settings(),
-        files=result.tables,
-        methods=scaling_methods(result, context),
+        names="laws; the tables hold all",
         citations=CITED,
+        answer=_answer,
+        figures=partial(_figures_of, result.table),
+        sections=[
+            (
+                f"Measured temperatures and exponents{after_comma(law.label)}",
+                (*temperature_tables(law), exponent_table(law), model_table(law)),
+            )
+            for law in result.laws
+        ],
+        conventions=_conventions(result),
+        methods=(_temperatures(result.laws[0]), _errors(result, result.laws[0])),
+        seeds=result.laws[0].replicas,
     )
 
 
-_Plot = Callable[[Any], Figure]
-_Caption = Callable[[Any], str]
-_DATA: dict[str, Callable[[Any], pd.DataFrame]] = {
-    "weight-change": figure_data.weight_change_data,
-    "critical-temperature": figure_data.critical_temperature_data,
-    "stability": figure_data.stability_data,
-    "collapse": figure_data.collapse_data,
-    "companion-laws": figure_data.companion_data,
-    "batch-sizes": figure_data.batch_data,
-    "test-error": figure_data.test_error_data,
-}
+_Shown = tuple[
+    bool,
+    str,
+    Callable[[Any], Figure],
+    Callable[[Any], str],
+    Callable[[Any], pd.DataFrame],
+]
+"""Whether a figure is drawn, its name, what draws it, its caption and its numbers."""
 
 
-def _figures_of(law: ScalingLaw, result: ScalingResult) -> list[PlannedFigure]:
-    suffix = re.sub(r"[^A-Za-z0-9.=_-]+", "-", f"-{law.label}") if law.label else ""
-
-    def planned(name: str, plot: _Plot, caption: _Caption) -> PlannedFigure:
-        data = _DATA.get(name)
-        numbers = None if data is None else lambda: data(law)
-        return PlannedFigure(f"{name}{suffix}", lambda: plot(law), caption(law), numbers)
-
-    chosen = [planned("weight-change", figures.plot_weight_change, captions.weight_change_caption)]
-    if any(temperatures.located for temperatures in law.lazy.values()):
-        plot: _Plot = figures.plot_critical_temperatures
-        chosen.append(planned("critical-temperature", plot, captions.critical_temperature_caption))
+def _figures_of(table: MeasurementTable, law: ScalingLaw) -> list[PlannedFigure]:
+    suffix = suffix_of(law.label)
     grid = law if isinstance(law, GridLaw) else None
-    if grid is not None and grid.collapse is not None and grid.collapse.overlaps:
-        chosen.append(planned("collapse", figures.plot_law_collapse, captions.collapse_caption))
-    if any(fit.determined for fit in law.fits.values()):
-        chosen.append(planned("stability", _plot_stability, captions.stability_caption))
-    if grid is not None and grid.companions.weight_change is not None:
-        plot = figures.plot_companion_laws
-        chosen.append(planned("companion-laws", plot, captions.companion_caption))
-    if law.batches.measured:
-        plot = figures.plot_batch_comparison
-        chosen.append(planned("batch-sizes", plot, captions.batch_caption))
-    if grid is not None and law.curves.has("test_error"):
-        chosen.append(planned("test-error", plot_test_error, captions.test_error_caption))
-    chosen += diagnostics_figures(scaling_diagnostics(law, result.table), suffix)
-    return chosen
+    has_collapse = grid is not None and grid.collapse is not None and grid.collapse.overlaps
+    has_companions = grid is not None and grid.companions.weight_change is not None
+    shown: tuple[_Shown, ...] = (
+        (True, "weight-change", figures.plot_weight_change, figures.weight_change_caption,
+         figures.weight_change_data),
+        (any(temperatures.located for temperatures in law.lazy.values()), "critical-temperature",
+         figures.plot_critical_temperatures, figures.critical_temperature_caption,
+         figures.critical_temperature_data),
+        (has_collapse, "collapse", collapse_figure.plot_law_collapse,
+         collapse_figure.collapse_caption, collapse_figure.collapse_data),
+        (any(fit.determined for fit in law.fits.values()), "stability", _plot_stability,
+         checks.stability_caption, checks.stability_data),
+        (has_companions, "companion-laws", companion_figure.plot_companion_laws,
+         companion_figure.companion_caption, companion_figure.companion_data),
+        (law.batches.measured, "batch-sizes", figures.plot_batch_comparison,
+         figures.batch_caption, figures.batch_data),
+        (grid is not None and law.curves.has("test_error"), "test-error",
+         test_error.plot_test_error, test_error.test_error_caption, test_error.test_error_data),
+    )  # fmt: skip
+    chosen = [
+        PlannedFigure(f"{name}{suffix}", partial(plot, law), caption(law), partial(data, law))
+        for holds, name, plot, caption, data in shown
+        if holds
+    ]
+    return [*chosen, *diagnostics_figures(checks.scaling_diagnostics(law, table), suffix)]
 
 
 def _plot_stability(law: ScalingLaw) -> Figure:
-    return plot_forests(scaling_forests(law))
+    return plot_forests(checks.scaling_forests(law))
 
 
-def _answer(result: ScalingResult, law: ScalingLaw) -> Answer:
+def _answer(law: ScalingLaw) -> Answer:
     fit = law.fit
-    verdict = result.verdicts[law.key("power_law")]
+    verdicts = judge(law)
+    verdict = verdicts[law.key("power_law")]
     determined = fit.quoted is not None
     paragraphs: list[str] = []
     headline = f"{fit.symbol}: exponent not determined"
@@ -145,7 +143,7 @@ def _answer(result: ScalingResult, law: ScalingLaw) -> Answer:
         label=law.label,
         lights=lights(law),
         beside=tuple(
-            result.verdicts[law.key(name)]
+            verdicts[law.key(name)]
             for name in ("a_equals_gamma_over_delta", "T_noise_independent_of_P", "collapse")
         ),
     )
@@ -170,25 +168,6 @@ def _quality(law: ScalingLaw, status: str) -> Markup:
 
 def _replicas(law: ScalingLaw) -> str:
     return law.replicas if law.is_adaptive else f"{law.n_seeds} replicas per point"
-
-
-def _tables(
-    result: ScalingResult, context: ReportContext
-) -> tuple[tuple[str, tuple[ReportTable, ...]], ...]:
-    sections = [
-        (
-            f"Measured temperatures and exponents{f', {law.label}' if law.label else ''}",
-            (*temperature_tables(law), exponent_table(law), model_table(law)),
-        )
-        for law in result.laws
-    ]
-    counts = counts_table(
-        result.table,
-        context.planned_by_size,
-        context.failed_by_size,
-        totals=(context.counts_planned, context.counts_failed),
-    )
-    return (*sections, ("Verdicts and runs", (verdict_table(result.verdicts), counts)))
 
 
 def _conventions(result: ScalingResult) -> tuple[str, ...]:
@@ -216,13 +195,6 @@ ADAPTIVE_CONVENTIONS = (
     "Errors of an adaptive exponent: weighted fit with the posteriors' errors, as if sizes were "
     "independent. They share seeds, which makes the stated error of a an upper estimate.",
 )
-
-
-def scaling_methods(result: ScalingResult, context: ReportContext) -> tuple[str, ...]:
-    """Return the methods as paragraphs, ready for a paper."""
-    law = result.laws[0]
-    own = (_temperatures(law), _errors(result, law))
-    return training_methods(result.table, context, own, law.replicas)
 
 
 def _temperatures(law: ScalingLaw) -> str:

@@ -36,7 +36,7 @@ def temperature_tables(law: ScalingLaw) -> list[ReportTable]:
             _temperature_row(law, temperatures, point, estimates) for point in temperatures.points
         )
         title = f"{temperatures.symbol}: {temperatures.definition}"
-        tables.append(ReportTable(title, columns, rows))
+        tables.append(ReportTable(title, columns, rows, remarks=True))
     return tables
 
 
@@ -93,7 +93,7 @@ def exponent_table(law: ScalingLaw) -> ReportTable:
         if not fit.determined
     ]
     rows += [(key, _missing(why), "", "", "", "", why) for key, why in law.unmeasured().items()]
-    return ReportTable("Exponents and amplitudes", columns, tuple(rows))
+    return ReportTable("Exponents and amplitudes", columns, tuple(rows), keys=True)
 
 
 def _missing(reason: str) -> str:
@@ -127,4 +127,5 @@ def model_table(law: ScalingLaw) -> ReportTable:
         "Model comparison: AIC = χ² + 2k minus that of the power law (positive: the power law is "
         "preferred); logarithm: T_c = A − B ln P, quadratic: a term (ln P)², broken: two powers"
     )
-    return ReportTable(title, ("quantity", *_MODELS, "remarks"), tuple(rows))
+    columns = ("quantity", *_MODELS, "remarks")
+    return ReportTable(title, columns, tuple(rows), keys=True, remarks=True)

@@ -142,7 +142,7 @@ def _text(estimate: Estimate | None) -> str:
 def _temperature_table(result: TemperatureResult, method: str) -> ReportTable:
     columns = ("load", "η", "b", "τ", "T_L", "T_0", "T_short", "T_sec", "T_long", "remark")
     rows = tuple(_temperature_row(cell) for cell in result.temperatures[method])
-    return ReportTable(_TITLES[method], columns, rows)
+    return ReportTable(_TITLES[method], columns, rows, remarks=True)
 
 
 _TITLES = {"simulation": "Simulation", "mean_field": "Dynamical mean-field theory"}
@@ -170,7 +170,7 @@ def _replica_table(result: TemperatureResult, method: str) -> ReportTable:
         "5 % of margin", "contact", "spread of margin", "train loss", "remark",
     )  # fmt: skip
     rows = tuple(_replica_row(cell) for cell in result.replicas[method])
-    return ReportTable(_TITLES[method], columns, rows)
+    return ReportTable(_TITLES[method], columns, rows, remarks=True)
 
 
 def _replica_row(cell: ReplicaCell) -> tuple[str, ...]:

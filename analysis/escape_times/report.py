@@ -238,7 +238,7 @@ def _comparison(theory: pd.DataFrame) -> ReportTable:
             )
         )
     columns = ("quantity", "simulated", "theory", "pull (s.e.)", "in the range of the law")
-    return ReportTable("All comparisons", columns, tuple(rows))
+    return ReportTable("All comparisons", columns, tuple(rows), keys=True)
 
 
 def escape_methods(frame: pd.DataFrame, context: ReportContext) -> tuple[str, ...]:

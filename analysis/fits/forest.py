@@ -28,6 +28,10 @@ class ForestRow:
     """The exponent under this choice."""
     is_headline: bool = False
     """Whether it is the exponent that the study quotes."""
+    study: int | None = None
+    """Which of several compared studies it is of; each has a colour and a marker."""
+    is_predicted: bool = False
+    """Whether it follows from other exponents and was not measured; drawn hollow."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class Forest:
     """Which of several laws it is about."""
     systematic: float | None = None
     """Half the spread over definitions, if the study gives one."""
+    mean: float | None = None
+    """Common value of several studies, drawn as a line."""
 
     @property
     def headline(self) -> Estimate | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 
 from analysis.estimates import interval_text
@@ -18,40 +17,23 @@ from analysis.report.content import (
     ReportContext,
     ReportTable,
 )
-from analysis.report.methods import TRAINING_CONVENTIONS, bootstrap_sentence, training_methods
-from analysis.report.tables import counts_table, verdict_table
+from analysis.report.joined import after_comma, joined_content, suffix_of
+from analysis.report.methods import TRAINING_CONVENTIONS, bootstrap_sentence
 from analysis.table import setting_text
-
-MOST_LAWS_DRAWN = 3
 
 
 def optimal_content(result: OptimalResult, context: ReportContext) -> ReportContent:
     """Return answers, figures and tables of all laws of a result."""
-    drawn = result.laws[:MOST_LAWS_DRAWN]
-    counts = counts_table(
-        result.table,
-        context.planned_by_size,
-        context.failed_by_size,
-        totals=(context.counts_planned, context.counts_failed),
-    )
-    return ReportContent(
+    return joined_content(
+        result,
+        context,
         title="optimal temperature",
-        numbers=result.to_dict(),
+        names="laws",
         citations=("sclocchi2023dissecting",),
-        answers=tuple(_answer(law) for law in result.laws),
-        figures=(
-            *(figure for law in drawn for figure in _figures(law)),
-            *diagnostics_figures(optimal_diagnostics(result)),
-        ),
-        figures_remark=(
-            f"Figures show the first {len(drawn)} of {len(result.laws)} laws."
-            if len(result.laws) > len(drawn)
-            else ""
-        ),
-        tables=(
-            ("Optimal temperatures", tuple(_table(law) for law in result.laws)),
-            ("Verdicts and runs", (verdict_table(result.verdicts), counts)),
-        ),
+        answer=_answer,
+        figures=_figures,
+        shared=((), diagnostics_figures(optimal_diagnostics(result))),
+        sections=[("Optimal temperatures", tuple(_table(law) for law in result.laws))],
         conventions=(
             *TRAINING_CONVENTIONS,
             "T_opt: minimum of a cubic in ln T through the mean test error, whose differences "
@@ -62,9 +44,7 @@ def optimal_content(result: OptimalResult, context: ReportContext) -> ReportCont
             "alphas, carried through the minimum into k; 95 % intervals with Student's t of S − 1 "
             "degrees of freedom. Systematic: quadratic instead of cubic.",
         ),
-        fixed=result.table.fixed_settings(),
-        files=result.tables,
-        methods=training_methods(result.table, context, _methods(result)),
+        methods=_methods(result),
     )
 
 
@@ -110,13 +90,13 @@ def _sentence(optimum: OptimalTemperature) -> str:
 
 
 def _figures(law: OptimalLaw) -> list[PlannedFigure]:
-    suffix = re.sub(r"[^A-Za-z0-9.=_-]+", "-", f"-{law.label}") if law.label else ""
+    suffix = suffix_of(law.label)
     measured = figures.measured_optima(law)
     if not measured:
         return []
     seeds = sorted({optimum.n_seeds for optimum in measured})
     n = f"{seeds[0]}" + (f" to {seeds[-1]}" if len(seeds) > 1 else "")
-    at = f"P = {law.n_train}{f', {law.label}' if law.label else ''}"
+    at = f"P = {law.n_train}{after_comma(law.label)}"
     planned = [
         PlannedFigure(
             f"minima{suffix}",
@@ -177,5 +157,5 @@ def _table(law: OptimalLaw) -> ReportTable:
         "seeds",
         "remark",
     )
-    title = f"T_opt by α, P = {law.n_train}{f', {law.label}' if law.label else ''}"
-    return ReportTable(title, columns, tuple(rows))
+    title = f"T_opt by α, P = {law.n_train}{after_comma(law.label)}"
+    return ReportTable(title, columns, tuple(rows), remarks=True)

@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from functools import partial
 
-import pandas as pd
-
 from analysis.claims import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED
 from analysis.estimates import format_value, interval_text
 from analysis.perceptron_exponents import checks, figures
@@ -24,38 +22,30 @@ from analysis.report.content import (
     ReportContext,
     ReportTable,
 )
-from analysis.report.methods import bootstrap_sentence, training_methods
-from analysis.report.tables import counts_table, estimate_table, verdict_table
+from analysis.report.joined import joined_content
+from analysis.report.methods import bootstrap_sentence
+from analysis.report.tables import estimate_table
 
 
 def perceptron_content(result: PerceptronResult, context: ReportContext) -> ReportContent:
     """Return answers, figures and tables of all laws of a result."""
-    counts = counts_table(
-        result.table,
-        context.planned_by_size,
-        context.failed_by_size,
-        totals=(context.counts_planned, context.counts_failed),
-    )
-    return ReportContent(
+    return joined_content(
+        result,
+        context,
         title="perceptron exponents",
-        numbers=result.to_dict(),
+        names="laws",
         citations=("sclocchi2023dissecting", "sclocchi2024regimes"),
-        answers=tuple(_answer(law) for law in result.laws),
-        figures=(
-            *_figures(result.laws),
-            *(figure for law in result.laws for figure in _forest(law)),
-            *diagnostics_figures(perceptron_diagnostics(result)),
-        ),
-        tables=(
+        answer=_answer,
+        figures=_forest,
+        shared=(_figures(result.laws), diagnostics_figures(perceptron_diagnostics(result))),
+        most_drawn=len(result.laws),
+        sections=[
             ("Theory and measurement", (_theory_table(result.laws),)),
             ("Means", tuple(_means_table(law) for law in result.laws if law.sizes is not None)),
             ("Every number", (estimate_table(result.estimates),)),
-            ("Verdicts and runs", (verdict_table(result.verdicts), counts)),
-        ),
+        ],
         conventions=_conventions(result.n_bootstrap),
-        fixed=result.table.fixed_settings(),
-        files={"exponents.csv": exponent_frame(result)},
-        methods=training_methods(result.table, context, _methods(result)),
+        methods=_methods(result),
     )
 
 
@@ -67,27 +57,6 @@ def _methods(result: PerceptronResult) -> tuple[str, ...]:
         "specification asks for the plain loop; both have the same law.",
         bootstrap_sentence(result.n_bootstrap, "the means into the exponents"),
     )
-
-
-def exponent_frame(result: PerceptronResult) -> pd.DataFrame:
-    """Return theory, window and measurement of every tested number as a table for scripts."""
-    rows = [
-        {
-            "law": law.label,
-            "quantity": name,
-            "theory": window.theory,
-            "low": window.low,
-            "high": window.high,
-            "value": window.estimate.value,
-            "stderr": window.estimate.stderr,
-            "n": window.estimate.n,
-            "fit_range": window.estimate.fit_range,
-        }
-        for law in result.laws
-        for name, window in windows(law).items()
-    ]
-    columns = ["law", "quantity", "theory", "low", "high", "value", "stderr", "n", "fit_range"]
-    return pd.DataFrame(rows, columns=columns)
 
 
 def _answer(law: PerceptronLaws) -> Answer:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from analysis.perceptron_exponents.claims import judge, lights
+import pandas as pd
+
+from analysis.perceptron_exponents.claims import judge, lights, windows
 from analysis.perceptron_exponents.laws import PerceptronLaws, fit_laws
 from analysis.result import JoinedResult, runs_line
 from analysis.table import MeasurementTable, ReadTableError
@@ -53,6 +55,27 @@ def _answer(law: PerceptronLaws) -> str:
     return "; ".join(parts)
 
 
+def _exponents(laws: Sequence[PerceptronLaws]) -> pd.DataFrame:
+    """Return theory, window and measurement of every tested number as a table for scripts."""
+    rows = [
+        {
+            "law": law.label,
+            "quantity": name,
+            "theory": window.theory,
+            "low": window.low,
+            "high": window.high,
+            "value": window.estimate.value,
+            "stderr": window.estimate.stderr,
+            "n": window.estimate.n,
+            "fit_range": window.estimate.fit_range,
+        }
+        for law in laws
+        for name, window in windows(law).items()
+    ]
+    columns = ["law", "quantity", "theory", "low", "high", "value", "stderr", "n", "fit_range"]
+    return pd.DataFrame(rows, columns=columns)
+
+
 def analyse_perceptron(
     table: MeasurementTable, *, n_bootstrap: int = 1000, seed: int = 0
 ) -> PerceptronResult:
@@ -74,6 +97,7 @@ def analyse_perceptron(
         answer=_answer,
         unanswered="exponents not determined: no chi has four sizes P >= 4 d at one T >= 30/alpha",
         numbers={"lights": {law.label: [vars(light) for light in lights(law)] for law in laws}},
+        tables={"exponents.csv": _exponents(laws)},
     )
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 
-from analysis.claims import CONTRADICTED, ESTABLISHED, NOT_ESTABLISHED, Verdict
 from analysis.phase_diagram import checks, figures
 from analysis.phase_diagram.checks import phase_diagnostics, phase_forests
 from analysis.phase_diagram.claims import judge_diagram
@@ -19,31 +17,31 @@ from analysis.report.content import (
     ReportContext,
     ReportTable,
 )
-from analysis.report.methods import TRAINING_CONVENTIONS, bootstrap_sentence, training_methods
-from analysis.report.tables import counts_table, estimate_table, verdict_table
+from analysis.report.joined import after_comma, joined_content, suffix_of
+from analysis.report.methods import TRAINING_CONVENTIONS, bootstrap_sentence
+from analysis.report.tables import estimate_table
 from analysis.table import setting_text
-
-MOST_DIAGRAMS_DRAWN = 3
 
 
 def phase_content(result: PhaseResult, context: ReportContext) -> ReportContent:
     """Return answers, figures and tables of all diagrams of a result."""
-    drawn = result.diagrams[:MOST_DIAGRAMS_DRAWN]
-    return ReportContent(
+    return joined_content(
+        result,
+        context,
         title="phase diagram (alpha, T)",
-        numbers=result.to_dict(),
+        names="diagrams",
         citations=("sclocchi2023dissecting", "sclocchi2024regimes"),
-        answers=tuple(_answer(diagram) for diagram in result.diagrams),
-        figures=(
-            *(figure for diagram in drawn for figure in _figures(diagram)),
-            *diagnostics_figures(phase_diagnostics(result)),
-        ),
-        figures_remark=(
-            f"Figures show the first {len(drawn)} of {len(result.diagrams)} diagrams."
-            if len(result.diagrams) > len(drawn)
-            else ""
-        ),
-        tables=_tables(result, context),
+        answer=_answer,
+        figures=_figures,
+        shared=((), diagnostics_figures(phase_diagnostics(result))),
+        sections=[
+            (
+                f"Located temperatures{after_comma(diagram.label)}",
+                (_temperatures(diagram), _stability(diagram)),
+            )
+            for diagram in result.diagrams
+        ],
+        estimates=(estimate_table(result.estimates),),
         conventions=(
             *TRAINING_CONVENTIONS,
             "T_noise: the geometric mean of the weight change is twice that at the lowest "
@@ -56,9 +54,7 @@ def phase_content(result: PhaseResult, context: ReportContext) -> ReportContent:
             f"Errors: {result.n_bootstrap} bootstrap samples of whole seeds, the same for all "
             "alphas; 95 % intervals with Student's t of S − 1 degrees of freedom.",
         ),
-        fixed=result.table.fixed_settings(),
-        files=result.tables,
-        methods=training_methods(result.table, context, _methods(result)),
+        methods=_methods(result),
     )
 
 
@@ -92,7 +88,7 @@ def _answer(diagram: PhaseDiagram) -> Answer:
         if alphas
     ]
     return Answer(
-        status=_worst(slopes[:1]),
+        status=slopes[0].status,
         headline=f"T_noise ~ {lazy} (α ≥ 10), {feature} (α ≤ 0.1)",
         paragraphs=(
             *(f"{v.status.capitalize()}: {v.reason}." for v in slopes),
@@ -104,16 +100,11 @@ def _answer(diagram: PhaseDiagram) -> Answer:
     )
 
 
-def _worst(verdicts: list[Verdict]) -> str:
-    order = (CONTRADICTED, NOT_ESTABLISHED, ESTABLISHED)
-    return min((v.status for v in verdicts), key=order.index)
-
-
 def _figures(diagram: PhaseDiagram) -> list[PlannedFigure]:
-    suffix = re.sub(r"[^A-Za-z0-9.=_-]+", "-", f"-{diagram.label}") if diagram.label else ""
+    suffix = suffix_of(diagram.label)
     seeds = sorted({scan.curves.n_clusters for scan in diagram.scans})
     n = f"{seeds[0]}" + (f" to {seeds[-1]}" if len(seeds) > 1 else "")
-    at = f"P = {diagram.n_train}{f', {diagram.label}' if diagram.label else ''}"
+    at = f"P = {diagram.n_train}{after_comma(diagram.label)}"
     planned = [
         PlannedFigure(
             f"phase-diagram{suffix}",
@@ -157,29 +148,6 @@ def _figures(diagram: PhaseDiagram) -> list[PlannedFigure]:
     return [*planned, *forest_figures(phase_forests(diagram), sentence, suffix)]
 
 
-def _tables(
-    result: PhaseResult, context: ReportContext
-) -> tuple[tuple[str, tuple[ReportTable, ...]], ...]:
-    sections = [
-        (
-            f"Located temperatures{f', {diagram.label}' if diagram.label else ''}",
-            (_temperatures(diagram), _stability(diagram)),
-        )
-        for diagram in result.diagrams
-    ]
-    estimates = estimate_table(result.estimates)
-    counts = counts_table(
-        result.table,
-        context.planned_by_size,
-        context.failed_by_size,
-        totals=(context.counts_planned, context.counts_failed),
-    )
-    return (
-        *sections,
-        ("Estimates, verdicts and runs", (estimates, verdict_table(result.verdicts), counts)),
-    )
-
-
 def _temperatures(diagram: PhaseDiagram) -> ReportTable:
     c = f"T_lazy({diagram.threshold:g})"
     columns = ("α", "seeds", "plateau Δw", "T_noise", c, "T_opt", "T_edge", "remarks")
@@ -187,6 +155,7 @@ def _temperatures(diagram: PhaseDiagram) -> ReportTable:
         f"Temperatures by α, P = {diagram.n_train}",
         columns,
         tuple(_temperature_row(scan) for scan in diagram.scans),
+        remarks=True,
     )
 
 

@@ -27,9 +27,15 @@ class ReportTable:
     columns: tuple[str, ...]
     """Column heads."""
     rows: tuple[tuple[str, ...], ...]
-    """Cells; a row of one cell is a heading over the rows that follow. Remarks, if they are the
-    last column, are set in a line of their own under the row; keys of report.json stand in a
-    column named ``quantity`` and are shown as they are."""
+    """Cells; a row of one cell is a heading over the rows that follow."""
+    keys: bool = False
+    """Whether the first column holds keys of report.json, which are shown as they are."""
+    remarks: bool = False
+    """Whether the last column holds remarks, which are set in a line of their own."""
+
+
+Section = tuple[str, tuple[ReportTable, ...]]
+"""A title and the tables under it."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,7 @@ class ReportContent:
     """Estimates, verdicts and counts, as report.json holds them."""
     answers: tuple[Answer, ...]
     figures: tuple[PlannedFigure, ...]
-    tables: tuple[tuple[str, tuple[ReportTable, ...]], ...]
+    tables: tuple[Section, ...]
     """Section titles and the tables under them."""
     conventions: tuple[str, ...]
     """Definitions, how means are taken, where errors come from."""

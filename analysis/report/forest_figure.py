@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.fits.forest import Forest
-from analysis.report.style import GREY, with_minus
+from analysis.report.style import GREY, look_of_study, with_minus
 
 _ROW, _AXIS = 0.25, 0.62
 """Heights in inches."""
@@ -32,11 +32,13 @@ def plot_forests(forests: Sequence[Forest]) -> Figure:
 
 def _draw(axes: Axes, forest: Forest) -> None:
     for y, row in enumerate(forest.rows):
-        estimate, colour = row.estimate, "C3" if row.is_headline else "black"
+        estimate, colour, marker = row.estimate, "C3" if row.is_headline else "black", "o"
+        if row.study is not None:
+            colour, marker = look_of_study(row.study)
         if estimate.interval95 is not None:
             axes.plot(estimate.interval95, [y, y], color=colour, lw=0.8)
-        error = estimate.stderr or 0.0
-        axes.errorbar(estimate.value, y, xerr=error, fmt="o", color=colour, lw=2.2)
+        error, fill = estimate.stderr or 0.0, "white" if row.is_predicted else colour
+        axes.errorbar(estimate.value, y, xerr=error, fmt=marker, color=colour, mfc=fill, lw=2.2)
         axes.annotate(
             with_minus(estimate),
             (1.01, y),
@@ -60,5 +62,7 @@ def _reference(axes: Axes, forest: Forest) -> None:
         if forest.systematic is not None:
             ends = (headline.value - forest.systematic, headline.value + forest.systematic)
             axes.axvspan(*ends, color="0.93", lw=0, zorder=-1)
+    if forest.mean is not None:
+        axes.axvline(forest.mean, color=GREY, lw=0.9, zorder=0)
     if forest.theory is not None:
         axes.axvline(forest.theory, color=GREY, lw=0.9, ls="--", zorder=0)

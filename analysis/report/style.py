@@ -115,6 +115,11 @@ def label_sizes(axes: Axes, sizes: FloatArray) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
 
 
+def look_of_study(k: int) -> tuple[str, str]:
+    """Return colour and marker of the k-th of several studies."""
+    return CATEGORIES[k % len(CATEGORIES)], MARKERS[k % len(MARKERS)]
+
+
 def with_minus(text: object) -> str:
     """Return numbers in a label with the minus sign of the axes.
 

@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.claims import Verdict
 from analysis.estimates import Estimate, interval_text
 from analysis.key import Key
-from analysis.report.content import Answer, ReportTable
+from analysis.report.content import Answer, ReportTable, Section
 from analysis.result import ClaimResult
 from analysis.table import MeasurementTable
 
@@ -69,14 +69,14 @@ def estimate_table(estimates: Mapping[Key, Estimate]) -> ReportTable:
     columns = ("quantity", "value (68 %)", "95 % interval", "n", "fit range")
     if len(definitions) > len(estimates) / 2:
         rows = [(*_estimate_row(key, e), e.definition) for key, e in estimates.items()]
-        return ReportTable("Estimates", (*columns, "definition"), tuple(rows))
+        return ReportTable("Estimates", (*columns, "definition"), tuple(rows), keys=True)
     grouped: list[Row] = []
     for definition in definitions:
         grouped.append((definition,))
         grouped += [
             _estimate_row(key, e) for key, e in estimates.items() if e.definition == definition
         ]
-    return ReportTable("Estimates", columns, tuple(grouped))
+    return ReportTable("Estimates", columns, tuple(grouped), keys=True)
 
 
 def _estimate_row(key: str, estimate: Estimate) -> Row:
@@ -96,7 +96,7 @@ def claim_answer(result: ClaimResult, note: str) -> Answer:
     )
 
 
-def claim_sections(result: ClaimResult) -> tuple[tuple[str, tuple[ReportTable, ...]], ...]:
+def claim_sections(result: ClaimResult) -> tuple[Section, ...]:
     """Return the claim ledger and all estimates, ready for a report."""
     ledger = verdict_table(result.verdicts)
     return (

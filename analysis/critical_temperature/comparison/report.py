@@ -15,9 +15,11 @@ from analysis.critical_temperature.comparison.study import (
 )
 from analysis.critical_temperature.report import CITED
 from analysis.estimates import interval_text, student_factor
+from analysis.fits.forest import Forest, ForestRow
 from analysis.report.content import Answer, PlannedFigure, ReportContent, ReportTable
+from analysis.report.forest_figure import plot_forests
 from analysis.report.methods import TRAINING_CONVENTIONS
-from analysis.report.style import CATEGORIES, GREY, MARKERS, label_decades, label_sizes
+from analysis.report.style import label_decades, label_sizes, look_of_study
 from analysis.table import SETTINGS
 
 
@@ -37,7 +39,7 @@ def comparison_content(comparison: ScalingComparison) -> ReportContent:
         planned.append(
             PlannedFigure(
                 "exponents",
-                lambda: plot_exponents(comparison),
+                lambda: plot_forests([exponent_forest(comparison)]),
                 _EXPONENTS_CAPTION,
                 comparison.frame,
             )
@@ -82,7 +84,7 @@ def plot_critical_temperatures(comparison: ScalingComparison) -> Figure:
     handles: list[Line2D] = []
     sizes: set[int] = set()
     for k, each in enumerate(comparison.laws):
-        colour, marker = _look(k)
+        colour, marker = look_of_study(k)
         law = each.law
         for point in law.lazy[law.headline].located:
             sizes.add(point.n_train)
@@ -120,45 +122,19 @@ def _draw_fit(axes: Axes, each: ComparedLaw, colour: str) -> None:
         )
 
 
-def plot_exponents(comparison: ScalingComparison) -> Figure:
-    """Forest plot of a and gamma/delta by study."""
+def exponent_forest(comparison: ScalingComparison) -> Forest:
+    """Return a and gamma/delta by study."""
     rows = []
     for k, each in enumerate(comparison.laws):
         predicted = each.law.predicted_exponent
+        name = _escaped(each.label)
         if each.label in comparison.exponents():
-            rows.append((each.label, comparison.exponents()[each.label], k, True))
+            rows.append(ForestRow(name, comparison.exponents()[each.label], study=k))
         if predicted is not None:
-            rows.append((f"{each.label}  γ/δ", predicted, k, False))
-    figure = Figure(figsize=(6.4, 1.0 + 0.3 * len(rows)), layout="constrained")
-    axes = figure.subplots()
-    for y, (_, estimate, k, is_measured) in enumerate(rows):
-        colour, marker = _look(k)
-        if estimate.interval95 is not None:
-            axes.plot(estimate.interval95, [y, y], color=colour, lw=0.8)
-        axes.errorbar(
-            estimate.value,
-            y,
-            xerr=estimate.stderr or 0.0,
-            fmt=marker,
-            color=colour,
-            mfc=colour if is_measured else "white",
-            lw=2.2,
-        )
-        axes.annotate(
-            str(estimate), (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=8
-        )
-    if comparison.mean is not None:
-        axes.axvline(comparison.mean.value, color=GREY, lw=0.9, zorder=0)
-    axes.set_yticks(range(len(rows)), [_escaped(name) for name, *_ in rows])
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlabel(r"exponent  $a$")
-    return figure
-
-
-def _look(k: int) -> tuple[str, str]:
-    return CATEGORIES[k % len(CATEGORIES)], MARKERS[k % len(MARKERS)]
+            name = _escaped(f"{each.label}  γ/δ")
+            rows.append(ForestRow(name, predicted, study=k, is_predicted=True))
+    mean = None if comparison.mean is None else comparison.mean.value
+    return Forest(r"exponent  $a$", tuple(rows), mean=mean)
 
 
 def _escaped(text: str) -> str:
@@ -190,7 +166,8 @@ def _exponent_table(comparison: ScalingComparison) -> ReportTable:
         )
         for each in comparison.departures
     )
-    return ReportTable("Each study against the first one that has the number", columns, rows)
+    title = "Each study against the first one that has the number"
+    return ReportTable(title, columns, rows, keys=True)
 
 
 def _settings_table(comparison: ScalingComparison) -> ReportTable:

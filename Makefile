@@ -86,6 +86,28 @@ test-haswell: $(VENV)/installed-dev
 	$(PYTEST) -m 'not ($(SECOND) or $(BY_HAND))' tests/trainers tests/studies/plans \
 		tests/studies/kinds tests/studies/experiments
 
+# A short suite with the lowest versions that pyproject.toml allows, and with the newest there are.
+SHORT := tests/test_dependencies.py tests/search_spaces tests/analysis/test_table.py \
+	tests/analysis/fits/test_power_law.py tests/trainers/kernels/test_kernels.py \
+	tests/studies/plans/test_samplers.py tests/studies/commands/test_cli.py tests/studies/test_run.py
+SHORT_RUN := -m pytest -n $(JOBS) --dist loadgroup -W default -m 'not ($(BY_HAND))' $(SHORT)
+
+$(VENV)/lowest/installed: pyproject.toml .ci/lowest.py
+	$(PYTHON) -m venv $(VENV)/lowest
+	$(PYTHON) .ci/lowest.py > $(VENV)/lowest/constraints.txt
+	$(VENV)/lowest/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c $(VENV)/lowest/constraints.txt -e '.[test]'
+	@touch $@
+
+test-lowest: $(VENV)/pip $(VENV)/lowest/installed
+	$(VENV)/lowest/bin/python $(SHORT_RUN)
+
+test-newest: $(VENV)/pip
+	$(PYTHON) -m venv --clear $(VENV)/newest
+	$(VENV)/newest/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	$(VENV)/newest/bin/python -m pip freeze --exclude-editable > $(VENV)/newest/versions.txt
+	$(VENV)/newest/bin/python $(SHORT_RUN)
+
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -18,7 +18,8 @@ _NAMES = {
     "locating.threshold": "locate_critical_temperatures",
     "locating.located": "CriticalTemperature CriticalTemperatures fit_power_law",
     "locating.posterior": "Crossing MeasuredCurve is_located locate_crossing propose",
-    "fits.power_law": "Form PowerLaw fit_power",
+    "fits.form": "Form",
+    "fits.power_law": "PowerLaw fit_power",
     "fits.collapse": "CollapseFit fit_collapse",
     "critical_temperature.study": "ScalingResult analyse_scaling",
     "critical_temperature.test_error.onsets": "ErrorOnsets ErrorRatios error_ratios "

@@ -22,7 +22,8 @@ from analysis.estimates import (
     mean_over_runs,
     resampled_means,
 )
-from analysis.fits.power_law import Form, PowerLaw, fit_power
+from analysis.fits.form import Form
+from analysis.fits.power_law import PowerLaw, fit_power
 from analysis.locating.first_crossing import crossing_after, crossings_of_samples, first_rise
 
 EXCESS = 1.1

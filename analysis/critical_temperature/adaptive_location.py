@@ -18,7 +18,6 @@ from analysis.curves import Curves
 from analysis.locating.located import (
     ABOVE_WINDOW,
     BELOW_WINDOW,
-    CENSORED,
     DIVERGENCE,
     FEATURE_REGIME,
     FLAT_SLOPE,
@@ -27,6 +26,7 @@ from analysis.locating.located import (
     Bracket,
     CriticalTemperature,
     CriticalTemperatures,
+    cause_of_loss,
 )
 from analysis.locating.posterior import (
     MIN_POINTS,
@@ -130,7 +130,7 @@ def _locate(
     log_window = ends if window is None else (math.log(window[0]), math.log(window[1]))
     status = OPEN
     if crossing is None:
-        status, reason = _lost(curves, p), "no training fitted the data"
+        status, reason = cause_of_loss(curves, p), "no training fitted the data"
         return _refuse(curves, p, status, (None, None), reason)
     status = crossing_status(measured, crossing.threshold, log_window, tolerance)
     between = measured.log_t[measured.fitted]
@@ -175,7 +175,7 @@ def _refused(
     if status == DIVERGENCE:
         first = math.exp(measured.first_divergence)
         reason = f"{last}, and a run did not fit at T={first:.4g}; T_c >= {high:.4g}"
-        return _refuse(curves, p, _lost(curves, p), (high, None), reason)
+        return _refuse(curves, p, cause_of_loss(curves, p), (high, None), reason)
     if status == ABOVE_WINDOW:
         return _refuse(curves, p, status, (high, None), f"{last}; extend the temperatures above")
     if status == BELOW_WINDOW:
@@ -194,11 +194,6 @@ def _temperature(log_t: float) -> float:
 
 def _slope(x: FloatArray, y: FloatArray) -> float:
     return float(np.polyfit(x, y, 1)[0]) if np.ptp(x) > 0.5 else math.inf
-
-
-def _lost(curves: Curves, p: int) -> str:
-    censored, diverged = curves.n_censored[p].sum(), curves.n_diverged[p].sum()
-    return CENSORED if censored > diverged else DIVERGENCE
 
 
 def _refuse(

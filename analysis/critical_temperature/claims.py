@@ -27,7 +27,8 @@ from analysis.critical_temperature.test_error.claims import judge_fall, judge_ri
 from analysis.estimates import format_value, student_factor
 from analysis.fits.collapse import LARGEST_QUALITY
 from analysis.fits.collapse_quality import MINIMUM_OVERLAP
-from analysis.fits.power_law import FLAT, MINIMUM_RANGE, MINIMUM_SIZES, PowerLaw
+from analysis.fits.form import MINIMUM_RANGE, MINIMUM_SIZES
+from analysis.fits.power_law import FLAT, PowerLaw
 from analysis.key import Key
 
 ACCEPTABLE_P_VALUE = 0.01

@@ -14,7 +14,7 @@ from analysis.arrays import BoolArray, FloatArray
 from analysis.critical_temperature.noise_windows import noise_window
 from analysis.curves import Curves
 from analysis.estimates import Estimate, estimate_from_replicates
-from analysis.fits.power_law import size_range
+from analysis.fits.form import size_range
 
 NOISE_WINDOW = (6.0, 60.0)
 """Temperatures of the fit in units of T_noise: above, noise decides; further up, lazy ends."""

@@ -25,7 +25,8 @@ from analysis.critical_temperature.test_error.onsets import ErrorOnsets, locate_
 from analysis.curves import Curves
 from analysis.estimates import Estimate, estimate_from_replicates
 from analysis.fits.collapse import CollapseFit, fit_collapse
-from analysis.fits.power_law import NOT_DETERMINED, PowerLaw, size_range
+from analysis.fits.form import size_range
+from analysis.fits.power_law import NOT_DETERMINED, PowerLaw
 from analysis.key import Key
 from analysis.locating.located import CriticalTemperatures, fit_power_law
 from analysis.locating.threshold import locate_critical_temperatures

@@ -16,7 +16,7 @@ from analysis.critical_temperature.grid_law import analyse_law
 from analysis.critical_temperature.law import ScalingLaw
 from analysis.curves import Curves, build_curves
 from analysis.estimates import Estimate, interval_text, json_number
-from analysis.fits.power_law import MINIMUM_SIZES
+from analysis.fits.form import MINIMUM_SIZES
 from analysis.result import JoinedResult, runs_line
 from analysis.table import MeasurementTable, ReadTableError, TableGroup, plain
 

@@ -10,7 +10,8 @@ import numpy as np
 from analysis.arrays import FloatArray
 from analysis.effective_temperature.table import ReplicaCell, TemperatureCell
 from analysis.estimates import Estimate, estimate_from_error, jackknife_stderr
-from analysis.fits.power_law import Form, PowerLaw
+from analysis.fits.form import Form
+from analysis.fits.power_law import PowerLaw
 
 
 def _positions(x: FloatArray) -> str:

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from analysis.arrays import FloatArray
 from analysis.estimates import Estimate, student_factor
-from analysis.fits.power_law import Form, PowerLaw, fit_power
+from analysis.fits.form import Form, range_text
+from analysis.fits.power_law import PowerLaw, fit_power
 from analysis.table import setting_text
 
 MINIMUM_ALPHAS = 3
 MINIMUM_ALPHA_RANGE = 10.0
-
-
-def alpha_range(alphas: FloatArray) -> str:
-    """Return ``alpha = 10..1000``, ``alpha = 10`` or ``no alpha``."""
-    if len(alphas) == 0:
-        return "no alpha"
-    return f"alpha = {setting_text(alphas[0])}" + (
-        f"..{setting_text(alphas[-1])}" if len(alphas) > 1 else ""
-    )
 
 
 IN_ALPHA = Form(
@@ -30,7 +23,7 @@ IN_ALPHA = Form(
     falling=False,
     axis="alpha",
     points="values of alpha",
-    range_of=alpha_range,
+    range_of=partial(range_text, "alpha", number=setting_text, none="no alpha"),
     needed=(MINIMUM_ALPHAS, MINIMUM_ALPHA_RANGE),
     fewest=(MINIMUM_ALPHAS, MINIMUM_ALPHA_RANGE),
 )

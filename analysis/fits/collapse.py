@@ -24,7 +24,7 @@ from analysis.fits.collapse_quality import (
     collapse_quality,
     minimise_over_a,
 )
-from analysis.fits.power_law import size_range
+from analysis.fits.form import size_range
 from analysis.table import MeasurementTable
 
 NO_COLLAPSE = "no collapse"

@@ -8,7 +8,7 @@ a curved law; too few points or too short a range give no exponent.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
@@ -24,10 +24,9 @@ from analysis.estimates import (
     format_value,
     jackknife_stderr,
 )
-from analysis.fits.straightness import information_criteria, weighted_solver
+from analysis.fits.form import DECAY, Form
+from analysis.fits.straightness import LocalSlope, information_criteria, weighted_solver
 
-MINIMUM_SIZES = 4
-MINIMUM_RANGE = 8.0
 ERROR_FLOOR = 0.02
 """Smallest error of ln y that a weight may assume: slow drifts of this size are not tested."""
 POOLING = 16.0
@@ -41,61 +40,6 @@ NOT_DETERMINED = "exponent not determined"
 Weights = Literal["pooled", "floor", "given"]
 """Errors of ln y behind the weights 1/s^2: drawn toward their mean square and at least the floor;
 at least the floor; or as they are."""
-
-
-def size_range(sizes: IntArray | FloatArray) -> str:
-    """Return ``P = 64..1024``, or ``P = 64``, or ``no sizes``.
-
-    >>> size_range(np.array([64, 1024]))
-    'P = 64..1024'
-    """
-    return _range("P", sizes, "no sizes", "{:.0f}".format)
-
-
-def _range(name: str, x: IntArray | FloatArray, none: str, number: Callable[[float], str]) -> str:
-    if len(x) == 0:
-        return none
-    return f"{name} = {number(x[0])}" + (f"..{number(x[-1])}" if len(x) > 1 else "")
-
-
-@dataclass(frozen=True)
-class Form:
-    """How a law y = C x^g is written, and how much it takes to quote its exponent."""
-
-    equation: str = "C P^-a"
-    """What y equals."""
-    falling: bool = True
-    """Whether the exponent quoted is -g."""
-    axis: str = "P"
-    """What x is."""
-    points: str = "sizes"
-    """What values of x are called."""
-    range_of: Callable[[FloatArray], str] = size_range
-    """The range of x in words."""
-    needed: tuple[int, float] = (MINIMUM_SIZES, MINIMUM_RANGE)
-    """Fewest points, and least ratio of their ends, of an exponent to quote."""
-    fewest: tuple[int, float] = (2, 1.0)
-    """The same of a fit; below, there is not even a best estimate."""
-    from_residuals: bool = False
-    """Whether errors come from the residuals where no seeds can be resampled."""
-
-
-DECAY = Form(from_residuals=True)
-"""y = C P^-a."""
-
-
-@dataclass(frozen=True)
-class LocalSlope:
-    """The exponent between two neighbouring points."""
-
-    low: float
-    """Smaller x."""
-    high: float
-    """Larger x."""
-    value: float
-    """ln(y ratio)/ln(x ratio), with the sign of the law's exponent."""
-    stderr: float | None
-    """Standard error from the bootstrap."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@ constant, a line, a parabola, a logarithm and a broken line."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from analysis.arrays import FloatArray
@@ -51,3 +53,17 @@ def _broken_chi2(x: FloatArray, y: FloatArray, s: FloatArray, knot: float) -> fl
     design = np.column_stack([np.ones_like(x), x - knot, np.maximum(x - knot, 0.0)])
     residuals = y - design @ (np.linalg.pinv(design / s[:, None]) @ (y / s))
     return float(((residuals / s) ** 2).sum())
+
+
+@dataclass(frozen=True)
+class LocalSlope:
+    """The exponent between two neighbouring points."""
+
+    low: float
+    """Smaller x."""
+    high: float
+    """Larger x."""
+    value: float
+    """ln(y ratio)/ln(x ratio), with the sign of the law's exponent."""
+    stderr: float | None
+    """Standard error from the bootstrap."""

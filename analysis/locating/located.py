@@ -132,6 +132,12 @@ class CriticalTemperature:
         return f"P = {self.n_train}: T_c = {format_value(self.value, self.stderr)}"
 
 
+def cause_of_loss(curves: Curves, p: int, cells: slice | Sequence[int] = slice(None)) -> str:
+    """Name what most of the lost runs at these temperatures died of."""
+    diverged, censored = curves.n_diverged[p, cells].sum(), curves.n_censored[p, cells].sum()
+    return DIVERGENCE if diverged >= censored else CENSORED
+
+
 def _counts(curves: Curves, p: int) -> tuple[int, int, int]:
     """Temperatures, censored and diverged runs of one size."""
     measured = int((curves.n_runs[p] > 0).sum())

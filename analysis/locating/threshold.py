@@ -8,7 +8,6 @@ without a valid crossing is listed with its reason and left out of every fit.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,12 +26,12 @@ from analysis.locating.located import (
     ABOVE_WINDOW,
     BELOW_WINDOW,
     CENSORED,
-    DIVERGENCE,
     FEATURE_REGIME,
     FLAT_SLOPE,
     Bracket,
     CriticalTemperature,
     CriticalTemperatures,
+    cause_of_loss,
 )
 from analysis.table import MeasurementTable
 
@@ -133,7 +132,7 @@ class _Scan:
 
     def locate(self) -> CriticalTemperature:
         if not self.curves.stable[self.p].any():
-            cause = self._cause(range(len(self.curves.temperatures)))
+            cause = cause_of_loss(self.curves, self.p)
             reason = "at no temperature did 80 % of the runs fit the data"
             return self._refuse(cause, (None, None), reason)
         k = int(first_rise(self.y, self.level))
@@ -159,12 +158,11 @@ class _Scan:
     def _refusal_in_bracket(
         self, low: int, high: int, bracket: tuple[float, float]
     ) -> CriticalTemperature | None:
-        cells = range(low, high + 1)
         runs = self.curves.n_runs[self.p, low : high + 1]
         stable = self.curves.stable[self.p, low : high + 1]
         censored = self.curves.n_censored[self.p, low : high + 1].sum()
         if not stable[runs > 0].all():
-            cause = self._cause(cells)
+            cause = cause_of_loss(self.curves, self.p, slice(low, high + 1))
         elif censored > CENSORED_FRACTION * runs.sum():
             cause = CENSORED
         else:
@@ -177,14 +175,6 @@ class _Scan:
         if cause == CENSORED:
             reason += "; a larger max_presentations, in another folder, would settle it"
         return self._refuse(cause, (bracket[0], None), reason)
-
-    def _cause(self, cells: Iterable[int]) -> str:
-        """Name what most of the lost runs in these cells died of."""
-        columns = list(cells)
-        diverged = self.curves.n_diverged[self.p, columns].sum()
-        return (
-            DIVERGENCE if diverged >= self.curves.n_censored[self.p, columns].sum() else CENSORED
-        )
 
     def _below(self) -> CriticalTemperature:
         t_min = self._t(int(self.index[0]))
@@ -217,7 +207,7 @@ class _Scan:
         )
         beyond = np.flatnonzero(self.curves.n_runs[self.p, last + 1 :]) + last + 1
         if beyond.size:
-            cause = self._cause([int(t) for t in beyond])
+            cause = cause_of_loss(self.curves, self.p, slice(last + 1, None))
             reason += f" and fewer than 80 % of the runs fit at T={self._t(int(beyond[0])):.4g}"
             return self._refuse(cause, (t_max, None), reason)
         reason += f"; extend the temperature axis above {t_max:.4g}"

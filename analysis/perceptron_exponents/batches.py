@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.estimates import Estimate, estimate_from_replicates
-from analysis.fits.power_law import size_range
+from analysis.fits.form import size_range
 from analysis.perceptron_exponents.seed_means import GrowthLaw, SeedMeans, fit_growth, seed_means
 
 PLATEAU = 0.25

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.estimates import Estimate, estimate_from_replicates
-from analysis.fits.power_law import MINIMUM_SIZES, size_range
+from analysis.fits.form import MINIMUM_SIZES, size_range
 from analysis.key import Key
 from analysis.perceptron_exponents.batches import BatchLaw, fit_batch_law
 from analysis.perceptron_exponents.seed_means import GrowthLaw, fit_growth, seed_means

@@ -14,7 +14,8 @@ import pandas as pd
 
 from analysis.arrays import BoolArray, FloatArray
 from analysis.estimates import resampled_means, resampling_weights
-from analysis.fits.power_law import Form, PowerLaw
+from analysis.fits.form import Form
+from analysis.fits.power_law import PowerLaw
 
 STABLE = 0.8
 """Fraction of the runs that must have fitted for a mean to be used."""

@@ -17,8 +17,8 @@ from analysis.critical_temperature.test_error.onsets import KERNEL_PLATEAU
 from analysis.critical_temperature.test_error.ratios import ErrorRatios
 from analysis.curves import Curves
 from analysis.estimates import Estimate, estimate_from_replicates, format_value
+from analysis.fits.form import size_range
 from analysis.fits.least_squares import BatchFit
-from analysis.fits.power_law import size_range
 
 NOT_IDENTIFIABLE = "not identifiable"
 WIDEST = 0.15

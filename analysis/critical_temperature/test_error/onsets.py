@@ -26,14 +26,13 @@ from analysis.locating.first_crossing import (
 )
 from analysis.locating.located import (
     ABOVE_WINDOW,
-    CENSORED,
-    DIVERGENCE,
     INSUFFICIENT_SEEDS,
     NO_DEPARTURE,
     NO_PLATEAU,
     Bracket,
     CriticalTemperature,
     CriticalTemperatures,
+    cause_of_loss,
 )
 
 FRACTION = 0.1
@@ -280,9 +279,7 @@ class _Departure:
         return bool((measured > self.index[-1]).any())
 
     def _limited(self, k: int) -> CriticalTemperature:
-        lost = self.curves.n_diverged[self.p], self.curves.n_censored[self.p]
-        above = slice(int(self.index[k]), None)
-        status = DIVERGENCE if lost[0][above].sum() >= lost[1][above].sum() else CENSORED
+        status = cause_of_loss(self.curves, self.p, slice(int(self.index[k]), None))
         t = self._t(k)
         why = f"fewer than 80 % of the runs fit above T={t:.4g}, a lower bound"
         return self._refuse(status, (t, None), why)

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from types import TracebackType
 from typing import Any
 
 import optuna
@@ -105,14 +104,9 @@ class DatabaseLedger(Ledger):
             self.claims.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self.claims is not None:
-            self.claims.__exit__(kind, error, trace)
+            self.claims.__exit__(*error)
         self.close()
 
     def close(self) -> None:

@@ -26,13 +26,14 @@ from analysis.locating.posterior import (
 from search_spaces import InvalidSettingError
 from search_spaces.choices import nearest
 from search_spaces.numbers import positive_integer, positive_number, significant
+from studies.plans.independent import IndependentSampler
 
 Group = tuple[Any, ...]
 
 _MEASURED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
-class CriticalTemperatureSampler(optuna.samplers.BaseSampler):
+class CriticalTemperatureSampler(IndependentSampler):
     """Measure T_lazy(c), where the objective reaches c, in about ten trials per curve.
 
     The objective returns the relative weight change. A trial that fails, is pruned, or returns
@@ -105,19 +106,6 @@ class CriticalTemperatureSampler(optuna.samplers.BaseSampler):
         self._seed = seed
         if parameter in self.group_by:
             raise InvalidSettingError(f"group_by contains the parameter {parameter!r} itself")
-
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """Return nothing: the curve is known only once `group_by` has been suggested."""
-        return {}
-
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """Return nothing, see :meth:`infer_relative_search_space`."""
-        self._raise_error_if_multi_objective(study)
-        return {}
 
     def sample_independent(
         self,

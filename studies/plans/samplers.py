@@ -23,6 +23,7 @@ from search_spaces import InvalidSettingError, ListAxis, LogAxis, SearchSpace
 from search_spaces.choices import ACTIVATIONS, DATA, LOSSES, MODELS
 from studies.contracts import Configuration
 from studies.ledger.base import Ledger
+from studies.plans.independent import IndependentSampler
 from studies.specs.spec import StudySpec
 from studies.units import CPU, Pack, Unit
 
@@ -225,21 +226,11 @@ class _Search:
         return Unit(point, tuple(self._space.seeds), trial=number)
 
 
-class _Chosen(optuna.samplers.BaseSampler):
+class _Chosen(IndependentSampler):
     """Gives a trial the parameters that were chosen elsewhere."""
 
     def __init__(self, params: dict[str, Any]) -> None:
         self._params = params
-
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return {}
-
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        return {}
 
     def sample_independent(
         self,

@@ -16,9 +16,10 @@ from optuna.trial import FrozenTrial
 from scipy.stats import qmc
 
 from search_spaces.axes import AXES
+from studies.plans.independent import IndependentSampler
 
 
-class SobolSampler(optuna.samplers.BaseSampler):
+class SobolSampler(IndependentSampler):
     """Scrambled Sobol points; point i is a function of the seed and the trial's number alone.
 
     Optuna's own quasi-Monte Carlo sampler needs a completed trial before its first Sobol point,
@@ -27,18 +28,6 @@ class SobolSampler(optuna.samplers.BaseSampler):
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """Return nothing: every coordinate is drawn in :meth:`sample_independent`."""
-        return {}
-
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """Return nothing, see :meth:`infer_relative_search_space`."""
-        return {}
 
     def sample_independent(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -18,10 +18,6 @@ from studies.experiments import load_experiment
 from studies.ledger.base import Block
 
 Row = dict[str, Any]
-
-Layout = tuple[Row, Callable[[int], Row], Row]
-"""Columns of a block that come before those of a seed, those of the seed at a place, columns of
-the block that come after them."""
 
 
 class Rows(Collection[Row]):
@@ -33,19 +29,19 @@ class Rows(Collection[Row]):
         What was measured.
     replicas
         Place of each row in the blocks: indices of block and seed.
-    layout
-        Columns of a block.
+    made
+        Yields the rows at some places of a block.
     """
 
     def __init__(
         self,
         blocks: list[Block],
         replicas: list[tuple[int, int]],
-        layout: Callable[[Block], Layout],
+        made: Callable[[Block, list[int]], Iterator[Row]],
     ) -> None:
         self._blocks = blocks
         self._replicas = replicas
-        self._layout = layout
+        self._made = made
 
     def __len__(self) -> int:
         return len(self._replicas)
@@ -54,15 +50,8 @@ class Rows(Collection[Row]):
         return any(row == own for own in self)
 
     def __iter__(self) -> Iterator[Row]:
-        for before, seeds, after in self.stretches():
-            for own in seeds:
-                yield {**before, **own, **after}
-
-    def stretches(self) -> Iterator[tuple[Row, Iterable[Row], Row]]:
-        """Yield rows of a block that follow each other: what they share, and each one's own."""
         for n, stretch in groupby(self._replicas, itemgetter(0)):
-            before, own, after = self._layout(self._blocks[n])
-            yield before, (own(k) for _, k in stretch), after
+            yield from self._made(self._blocks[n], [k for _, k in stretch])
 
 
 def table_rows(blocks: list[Block]) -> Rows:
@@ -75,16 +64,14 @@ def table_rows(blocks: list[Block]) -> Rows:
     return Rows(blocks, [replicas[key] for key in sorted(replicas)], _measured)
 
 
-def _measured(block: Block) -> Layout:
+def _measured(block: Block, places: list[int]) -> Iterator[Row]:
     labels = load_experiment(block.point.experiment).seed_columns
-
-    def own(k: int) -> Row:
+    columns = block.point.columns()
+    for k in places:
         seed = block.seeds[k]
         # Curves stay in the ledger.
         flat = {name: v for name, v in block.rows[k].items() if not isinstance(v, list)}
-        return {"seed": seed, **labels(seed), **flat}
-
-    return block.point.columns(), own, {}
+        yield {**columns, "seed": seed, **labels(seed), **flat}
 
 
 def provenance_rows(blocks: list[Block]) -> Rows:
@@ -97,16 +84,18 @@ def provenance_rows(blocks: list[Block]) -> Rows:
     return Rows(blocks, [(n, k) for *_, n, k in keys], _trained)
 
 
-def _trained(block: Block) -> Layout:
-    after = {
-        "trial": block.trial,
-        "finished": round(block.finished, 3),
-        "block_size": len(block.seeds),
-        # A block is trained in one go, by one backend.
-        "backend": block.rows[0].get("backend", ""),
-        **block.provenance,
-    }
-    return {"point": block.point.identity}, lambda k: {"seed": block.seeds[k]}, after
+def _trained(block: Block, places: list[int]) -> Iterator[Row]:
+    for k in places:
+        yield {
+            "point": block.point.identity,
+            "seed": block.seeds[k],
+            "trial": block.trial,
+            "finished": round(block.finished, 3),
+            "block_size": len(block.seeds),
+            # A block is trained in one go, by one backend.
+            "backend": block.rows[0].get("backend", ""),
+            **block.provenance,
+        }
 
 
 def to_csv(rows: Rows) -> str:
@@ -121,38 +110,11 @@ def to_csv(rows: Rows) -> str:
 def _write(rows: Rows, columns: dict[str, None]) -> str | None:
     """Return rows as CSV, or None at the first one with further columns, which are added."""
     text = io.StringIO()
-    text.write(f"{_cells(columns)}\n")
-    names = list(columns)
-    for before, seeds, after in rows.stretches():
-        # What the rows of a block share is written out once.
-        start = _cells((*before.values(), ""))
-        end = _cells(("", *after.values())) if after else ""
-        first, last = len(before), len(names) - len(after)
-        is_usual = names[:first] == list(before) and names[last:] == list(after)
-        usual = names[first:last]
-        for own in seeds:
-            if is_usual and list(own) == usual:
-                text.write(f"{start}{_cells(own.values())}{end}\n")
-                continue
-            row = {**before, **own, **after}
-            if not row.keys() <= columns.keys():
-                columns.update(dict.fromkeys(row))
-                return None
-            text.write(f"{_cells(map(row.get, columns))}\n")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        if not row.keys() <= columns.keys():
+            columns.update(dict.fromkeys(row))
+            return None
+        writer.writerow(map(row.get, columns))
     return text.getvalue()
-
-
-class _Echo:
-    """A file that gives back what is written to it."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
-_writer = csv.writer(_Echo(), lineterminator="\n")
-
-
-def _cells(values: Iterable[Any]) -> str:
-    """Return values as the cells of a line of CSV, without its end."""
-    line: str = _writer.writerow(values)
-    return line[:-1]

@@ -3,7 +3,7 @@
 import optuna
 
 from search_spaces import Point, Seeds
-from studies.plans.critical_temperature_sampler import CriticalTemperatureSampler
+from studies import CriticalTemperatureSampler
 from trainers import StopReason, train
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

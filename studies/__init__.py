@@ -10,14 +10,26 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-_LAZY = {
-    "Study": "studies.study",
-    "RunOptions": "studies.study",
-    "StudySpec": "studies.specs.spec",
-    "resolve_spec": "studies.specs.resolve",
+_NAMES = {
+    "study": "Study",
+    "run_options": "RunOptions RunSummary",
+    "contracts": "Experiment Kind Result",
+    "experiments": "add_experiment load_experiment",
+    "experiments.grid": "GridExperiment",
+    "specs.spec": "StudySpec",
+    "specs.resolve": "resolve_spec",
+    "specs.yaml_files": "load_recipe recipe_names",
+    "specs.listing": "study_schema",
+    "plans.critical_temperature_sampler": "CriticalTemperatureSampler",
+    "plans.samplers": "make_sampler planned_distributions",
+    "execution.executors": "Executor SerialExecutor",
+    "execution.ray_executor": "RayExecutor",
+    "results.replay": "ColumnComparison Replay replay_point",
+    "results.status": "StudyStatus read_status",
 }
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
-__all__ = ["RunOptions", "Study", "StudySpec", "resolve_spec"]
+__all__ = sorted(_HOMES)
 
 
 def _check_siblings() -> None:
@@ -34,9 +46,13 @@ def _check_siblings() -> None:
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"studies.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'studies' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]
 
 
 _check_siblings()

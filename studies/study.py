@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from studies.execution.worker import Task, limited, run_pack
 from studies.folder import StudyFolder
 from studies.kinds import KINDS
 from studies.ledger.base import Ledger
-from studies.ledger.choice import choose_database, drive_ledger, held_by_store, open_ledger, shared
+from studies.ledger.choice import Opened, open_study, shared
 from studies.memory import allow_memory, bounded_memory, read_memory
 from studies.plans.adaptive import AdaptiveWork, adaptive_distributions
 from studies.plans.counts import trainings_asked_for
@@ -89,35 +90,42 @@ class Study:
     ) -> None:
         if isinstance(space, SearchSpace):
             space = StudySpec.from_plain({"study": name, **space.to_plain()})
-        self.spec = space
-        self.folder = StudyFolder(folder or Path("runs") / name)
-        self._phases = Phases(quiet=True)
-        self._database = choose_database(self.folder, storage)
-        held = held_by_store(self.folder, self._database, self.spec.study)
-        if held is not None:
-            # To plan a large study takes seconds; most often nothing has changed.
-            same = held == self.spec.to_plain()
-            before = self.spec if same else StudySpec.from_plain(held)
-            if before.study != self.spec.study:
+        opened = open_study(StudyFolder(folder or Path("runs") / name), space.study, storage)
+        held = opened.held
+        # To plan a large study takes seconds; most often nothing has changed.
+        if held is not None and held != space.to_plain():
+            before = StudySpec.from_plain(held)
+            if before.study != space.study:
                 raise InvalidSettingError(
-                    f"{self.folder.path} holds the study {before.study!r}, not {name!r}"
+                    f"{opened.folder.path} holds the study {before.study!r}, not {name!r}"
                 )
-            if self.spec.extension is None:
-                self.spec = replace(self.spec, extension=before.extension)
-            check_growth(before, self.spec, self._place)
+            if space.extension is None:
+                space = replace(space, extension=before.extension)
+            check_growth(before, space, opened.place)
+        self._begin(space, opened)
 
-    @property
-    def _place(self) -> str:
-        """What holds the spec, for messages."""
-        return "the folder" if self._database is None else f"the study in {self._database.shown}"
+    def _begin(self, spec: StudySpec, opened: Opened) -> None:
+        self.spec = spec
+        self.folder = opened.folder
+        self._opened = opened
+        self._phases = Phases(quiet=True)
+
+    @classmethod
+    def resolved(cls, spec: StudySpec, opened: Opened) -> Study:
+        """Return the study of a spec that what was opened is known to grow into."""
+        study = cls.__new__(cls)
+        study._begin(spec, opened)
+        return study
 
     @classmethod
     def open(cls, folder: str | Path) -> Study:
         """Return the study that a folder holds."""
         existing = StudyFolder.existing(folder)
         spec = existing.read_spec()
-        held = held_by_store(existing, choose_database(existing), spec.study)
-        return cls(spec.study, StudySpec.from_plain(held or spec.to_plain()), existing.path)
+        opened = open_study(existing, spec.study)
+        if opened.held not in (None, spec.to_plain()):
+            spec = StudySpec.from_plain(opened.held or {})
+        return cls.resolved(spec, opened)
 
     def table(self) -> Any:
         """Return what was measured so far: for trainings an `analysis.MeasurementTable`."""
@@ -137,8 +145,7 @@ class Study:
         self._phases = Phases(options.quiet)
         backend = self.check(options)
         self.spec = replace(self.spec, backend=backend)
-        self.folder.create()
-        with self.folder.owned(), self._open_ledger(options) as ledger:
+        with self._driven(options) as ledger:
             for repair in ledger.repairs:
                 options.say(f"repaired the ledger: {repair}")
             work = self._work(ledger, backend)
@@ -146,26 +153,22 @@ class Study:
                 return self._nothing_to_do(ledger, options)
             return self._run(ledger, work, backend, options)
 
-    def _open_ledger(self, options: RunOptions) -> Ledger:
-        if self._database is None:
-            # Before the journal: a folder without a spec is nobody's.
-            self.folder.write(self.folder.spec, self.spec.to_yaml())
-        ledger = drive_ledger(self.folder, self._database, self.spec, options.lease)
-        try:
-            self._write_spec(ledger, self.spec)
-        except BaseException:
-            ledger.close()
-            raise
-        return ledger
+    @contextmanager
+    def _driven(self, options: RunOptions) -> Iterator[Ledger]:
+        """Hold the folder and its ledger against other drivers."""
+        self.folder.create()
+        with self.folder.owned():
+            ledger, self.spec = self._opened.drive(self.spec, options.lease)
+            with ledger:
+                yield ledger
 
-    def _write_spec(self, ledger: Ledger, spec: StudySpec) -> None:
-        self.spec = ledger.agree(spec)
-        self.folder.write(self.folder.spec, self.spec.to_yaml())
+    def ledger(self) -> Ledger:
+        """Return the ledger, for reading."""
+        return self._opened.read(self.spec.study)
 
     def report(self) -> Path:
         """Analyse the table again and rewrite report, tables and figures."""
-        ledger = open_ledger(self.folder, self.spec.study)
-        return self.write_report(self.analyse(), ledger)
+        return self.write_report(self.analyse(), self.ledger())
 
     def check(self, options: RunOptions) -> str:
         """Refuse what cannot work, before anything is written; return the backend.
@@ -175,10 +178,9 @@ class Study:
         InvalidSettingError
             Saying what cannot work here.
         """
-        if options.storage is not None:
-            self._database = choose_database(self.folder, options.storage)
-        if self._database is not None:
-            self._database.check()
+        self._opened = self._opened.elsewhere(options.storage)
+        if self._opened.database is not None:
+            self._opened.database.check()
         memory = None if options.memory is None else read_memory(options.memory)
         allow_memory(memory)
         if self.spec.lacks_window:
@@ -281,7 +283,8 @@ class Study:
             return False
         rows = table_rows(ledger.blocks())
         extension = propose_extension(spec.space, spec.thresholds[0], rows)
-        self._write_spec(ledger, replace(spec, extension=extension))
+        self.spec = ledger.agree(replace(spec, extension=extension))
+        self.folder.write(self.folder.spec, self.spec.to_yaml())
         return bool(extension)
 
     def _train(

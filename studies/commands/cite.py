@@ -23,11 +23,10 @@ def cite(folder: Path | None) -> int:
 def _keys(folder: Path) -> tuple[str, ...]:
     from analysis.report.page import cited_keys
     from studies.kinds import KINDS
-    from studies.ledger.choice import open_ledger
     from studies.results.context import report_context
     from studies.study import Study
 
     study = Study.open(folder)
-    context = report_context(study.spec, open_ledger(study.folder, study.spec.study))
+    context = report_context(study.spec, study.ledger())
     content = KINDS.load(study.spec.kind).content(study.analyse(), context)
     return cited_keys(content, context)

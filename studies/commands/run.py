@@ -91,20 +91,19 @@ def run(
     the same command again trains only what is missing. `thermometer settings STUDY` lists all.
     """
     from studies.folder import StudyFolder
-    from studies.ledger.choice import choose_database, held_by_store
+    from studies.ledger.choice import open_study
     from studies.specs.resolve import parse_override, resolve_spec, study_name_of
 
     if options["max_hours"] is not None and not math.isfinite(options["max_hours"]):
         raise InvalidSettingError(f"--max-hours {options['max_hours']} is not a number of hours")
     folder = StudyFolder(out or Path("runs") / Path(study).stem)
     overrides = dict(parse_override(text) for text in settings)
-    database = choose_database(folder, options["storage"])
-    held = held_by_store(folder, database, study_name_of(study))
-    spec = resolve_spec(study, overrides, preset, held)
+    opened = open_study(folder, study_name_of(study), options.pop("storage"))
+    spec = resolve_spec(study, overrides, preset, opened.held)
 
     from studies.study import RunOptions, Study
 
-    instance = Study(spec.study, spec, folder.path, options["storage"])
+    instance = Study.resolved(spec, opened)
     command = f"thermometer {redacted_command(sys.argv[1:])}"
     say = functools.partial(click.echo, err=as_json)
     how = RunOptions(tracking=not no_tracking, command=command, say=say, **options)

@@ -7,6 +7,7 @@ need.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -62,73 +63,100 @@ def choose_database(folder: StudyFolder, asked: str | None = None) -> Database |
     return database
 
 
-def remember_database(database: Database, folder: StudyFolder) -> None:
-    """Write into a folder which database holds its ledger, without a password.
+@dataclass(frozen=True)
+class Opened:
+    """A study's folder, where its ledger is, and the spec that it was last driven with.
 
-    A file inside the folder is kept by its relative path, so that the folder can be moved.
+    Made once per command by :func:`open_study`, and handed on.
     """
-    path = Path(str(database.url.database))
-    if database.is_sqlite and path.is_relative_to(folder.path):
-        database = type(database)(database.url.set(database=str(path.relative_to(folder.path))))
-    folder.write(folder.storage, database.shown + "\n")
+
+    folder: StudyFolder
+    database: Database | None
+    """The database that holds the ledger; None for the journal in the folder."""
+    held: dict[str, Any] | None
+    """The plain spec; None for a new study."""
+
+    @property
+    def place(self) -> str:
+        """What holds the spec, for messages."""
+        return "the folder" if self.database is None else f"the study in {self.database.shown}"
+
+    def elsewhere(self, storage: str | None) -> Opened:
+        """Return the same study with its ledger where it is asked for; None: where it is."""
+        if storage is None:
+            return self
+        return replace(self, database=choose_database(self.folder, storage))
+
+    def read(self, study_name: str) -> Ledger:
+        """Open the ledger for reading.
+
+        Raises
+        ------
+        InvalidSettingError
+            If it is not there.
+        """
+        if self.database is None:
+            return Ledger(self.folder.ledger, study_name)
+        from studies.ledger.database import DatabaseLedger
+
+        return DatabaseLedger(self.database, study_name)
+
+    def drive(self, spec: StudySpec, lease: float) -> tuple[Ledger, StudySpec]:
+        """Open the ledger for its driver, which owns the folder; return the spec to go by.
+
+        Raises
+        ------
+        InvalidSettingError
+            If the database cannot be used, or holds a spec that cannot grow into this one.
+        ShareStudyError
+            If the study takes one driver at a time and has one.
+        """
+        if self.database is None:
+            # Before the journal: a folder without a spec is nobody's.
+            self.folder.write(self.folder.spec, spec.to_yaml())
+            return Ledger(self.folder.ledger, spec.study, writable=True), spec
+        from studies.ledger.database import DatabaseLedger
+
+        self._remember(self.database)
+        ledger = DatabaseLedger(self.database, spec.study, writable=True, lease=lease)
+        try:
+            if not (spec.is_planned or spec.is_adaptive):
+                ledger.claim_study()
+            agreed = ledger.agree(spec)
+            self.folder.write(self.folder.spec, agreed.to_yaml())
+        except BaseException:
+            ledger.close()
+            raise
+        return ledger, agreed
+
+    def _remember(self, database: Database) -> None:
+        """Write into the folder which database holds its ledger, without a password.
+
+        A file inside the folder is kept by its relative path, so that the folder can be moved.
+        """
+        path = Path(str(database.url.database))
+        if database.is_sqlite and path.is_relative_to(self.folder.path):
+            inside = str(path.relative_to(self.folder.path))
+            database = type(database)(database.url.set(database=inside))
+        self.folder.write(self.folder.storage, database.shown + "\n")
 
 
-def held_by_store(
-    folder: StudyFolder, database: Database | None, study_name: str
-) -> dict[str, Any] | None:
-    """Return the plain spec that a study was last driven with; None for a new one.
+def open_study(folder: StudyFolder, study_name: str, storage: str | None = None) -> Opened:
+    """Find out where the ledger of a study is, and which spec it was last driven with.
 
     That of a database comes first: another driver may have made it grow.
     """
-    held = folder.held_spec()
-    if database is None:
-        return held
-    from studies.ledger.database import held_spec
+    database, held = choose_database(folder, storage), folder.held_spec()
+    if database is not None:
+        from studies.ledger.database import held_spec
 
-    return held_spec(database, study_name) or held
+        held = held_spec(database, study_name) or held
+    return Opened(folder, database, held)
 
 
 def open_ledger(folder: StudyFolder, study_name: str) -> Ledger:
-    """Open the ledger of a study for reading, wherever its folder says that it is.
-
-    Raises
-    ------
-    InvalidSettingError
-        If it is not there.
-    """
-    database = choose_database(folder)
-    if database is None:
-        return Ledger(folder.ledger, study_name)
-    from studies.ledger.database import DatabaseLedger
-
-    return DatabaseLedger(database, study_name)
-
-
-def drive_ledger(
-    folder: StudyFolder, database: Database | None, spec: StudySpec, lease: float
-) -> Ledger:
-    """Open the ledger of a study for its driver, which owns the folder.
-
-    Raises
-    ------
-    InvalidSettingError
-        If the database cannot be used.
-    ShareStudyError
-        If the study takes one driver at a time and has one.
-    """
-    if database is None:
-        return Ledger(folder.ledger, spec.study, writable=True)
-    from studies.ledger.database import DatabaseLedger
-
-    remember_database(database, folder)
-    ledger = DatabaseLedger(database, spec.study, writable=True, lease=lease)
-    try:
-        if not (spec.is_planned or spec.is_adaptive):
-            ledger.claim_study()
-    except BaseException:
-        ledger.close()
-        raise
-    return ledger
+    """Open the ledger of a study for reading, wherever its folder says that it is."""
+    return Opened(folder, choose_database(folder), None).read(study_name)
 
 
 def shared(work: Work, ledger: Ledger) -> Work:

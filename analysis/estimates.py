@@ -107,9 +107,9 @@ def format_interval(value: float, stderr: float | None, ends: Sequence[float]) -
     return f"[{', '.join(texts)}]"
 
 
-def interval_text(estimate: Estimate) -> str:
+def interval_text(estimate: Estimate | None) -> str:
     """Return ``[0.321, 0.345]`` with the digits that the error allows, or nothing."""
-    if estimate.interval95 is None:
+    if estimate is None or estimate.interval95 is None:
         return ""
     return format_interval(estimate.value, estimate.stderr, estimate.interval95)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
 import pandas as pd
 
 from analysis.batch_regimes.plane import BatchPlane
 from analysis.batch_regimes.study import BatchResult
 from analysis.fits.forest import Forest, rows_of_law
+from analysis.frame import number
 from analysis.report.diagnostics import (
     Diagnostics,
     ends_of_runs,
@@ -18,7 +16,6 @@ from analysis.report.diagnostics import (
     pulls_of_law,
     spread_of,
 )
-from analysis.report.tables import _number
 
 
 def batch_plane_data(plane: BatchPlane) -> pd.DataFrame:
@@ -32,33 +29,24 @@ def batch_plane_data(plane: BatchPlane) -> pd.DataFrame:
             "phase": cell.phase,
             "n_runs": cell.n_runs,
             "n_fitted": cell.n_fitted,
-            **_number("log_weight_change_ratio", cell.weight_change),
-            **_number("log_training_time_ratio", cell.training_time),
-            **_number("test_error_difference", cell.test_error),
+            **number("log_weight_change_ratio", cell.weight_change),
+            **number("log_training_time_ratio", cell.training_time),
+            **number("test_error_difference", cell.test_error),
         }
         for cell in plane.cells
     )
 
 
-def critical_batch_data(plane: BatchPlane) -> pd.DataFrame:
-    """B* at every (P, T) with the fitted value."""
-    rows = []
-    for law in plane.laws:
-        for batch in law.batches:
-            fitted = math.nan
-            if law.exponent is not None:
-                fitted = float(law.fit.evaluate(np.array([float(batch.n_train)]))[0])
-            row = {"n_train": batch.n_train, "temperature": batch.temperature}
-            rows.append(
-                {
-                    **row,
-                    **_number("critical_batch_size", batch.estimate()),
-                    "lower_bound": batch.bracket[0],
-                    "fitted": fitted,
-                    "status": batch.status,
-                }
-            )
-    return pd.DataFrame(rows)
+CRITICAL_BATCHES = {
+    "n_train": "n_train",
+    "temperature": "temperature",
+    "critical_batch_size": "critical_batch_size",
+    "critical_batch_size_stderr": "critical_batch_size_stderr",
+    "lower_bound": "bracket_low",
+    "fitted": "fitted",
+    "status": "status",
+}
+"""Numbers behind the figure of B*, columns of :attr:`BatchPlane.located`."""
 
 
 def batch_forests(plane: BatchPlane) -> tuple[Forest, ...]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from analysis.batch_regimes.critical_batch import CriticalBatchLaw
+import numpy as np
+import pandas as pd
+
+from analysis.batch_regimes.critical_batch import CriticalBatch, CriticalBatchLaw
 from analysis.batch_regimes.grid import BatchGrid, NoiseScale
 from analysis.estimates import Estimate
+from analysis.frame import Record, estimates_of, number, tidy
 from analysis.key import Key
 from analysis.locating.window import Window
 from analysis.table import settings_label
@@ -77,6 +83,33 @@ class BatchPlane:
         """The law with most located sizes, of equals the one at the highest T."""
         return max(self.laws, key=lambda law: (len(law.located), law.temperature))
 
+    @cached_property
+    def located(self) -> pd.DataFrame:
+        """B* at every P and T, or why there is none."""
+        return tidy(self._row(law, batch) for law in self.laws for batch in law.batches)
+
+    def _row(self, law: CriticalBatchLaw, batch: CriticalBatch) -> Record:
+        estimate = batch.estimate()
+        key = self.key("B_star", n_train=batch.n_train, temperature=batch.temperature)
+        fitted = math.nan
+        if law.exponent is not None:
+            fitted = float(law.fit.evaluate(np.array([float(batch.n_train)]))[0])
+        return {
+            "plane": self.label,
+            "n_train": batch.n_train,
+            "temperature": batch.temperature,
+            **number("critical_batch_size", estimate),
+            "log_stderr": batch.log_stderr,
+            "bracket_low": batch.bracket[0],
+            "bracket_high": batch.bracket[1],
+            "n_seeds": batch.n_seeds,
+            "status": batch.status,
+            "message": batch.message,
+            "fitted": fitted,
+            "estimate": estimate,
+            "estimates": {key: estimate},
+        }
+
     def key(self, name: str, /, **settings: Any) -> Key:
         """Return ``name[settings,label]``."""
         return Key(name, **settings, **self.settings)
@@ -85,11 +118,8 @@ class BatchPlane:
         """Return every number by its key, e.g. ``B_star[n_train=512,temperature=0.01]``."""
         found: dict[Key, Estimate | None] = {}
         for law in self.laws:
-            t = law.temperature
-            found[self.key("gamma_B_star", temperature=t)] = law.exponent
-            for batch in law.batches:
-                key = self.key("B_star", n_train=batch.n_train, temperature=t)
-                found[key] = batch.estimate()
+            found[self.key("gamma_B_star", temperature=law.temperature)] = law.exponent
+            found |= estimates_of(self.located[self.located["temperature"] == law.temperature])
         for (size, observable), estimate in self.pooled.items():
             found[self.key(f"small_batches_{observable}", n_train=size)] = estimate
         for scale in self.noise_scale:

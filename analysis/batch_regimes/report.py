@@ -12,6 +12,7 @@ from analysis.batch_regimes.critical_batch import EXCESS
 from analysis.batch_regimes.plane import BatchCell, BatchPlane
 from analysis.batch_regimes.study import BatchResult, answer_of
 from analysis.estimates import Estimate, format_value, interval_text
+from analysis.frame import printed
 from analysis.report.checks import diagnostics_figures, forest_figures
 from analysis.report.content import (
     Answer,
@@ -22,6 +23,7 @@ from analysis.report.content import (
 )
 from analysis.report.joined import after_comma, joined_content, suffix_of
 from analysis.report.methods import TRAINING_CONVENTIONS, bootstrap_sentence
+from analysis.report.tables import estimate_text, quality_text, table_of
 
 
 def batch_content(result: BatchResult, context: ReportContext) -> ReportContent:
@@ -128,7 +130,7 @@ def _figures(plane: BatchPlane) -> list[PlannedFigure]:
             f"lines: weighted fits of ln B* = ln C + g ln P (weights 1/s², s ≥ 0.02), where at "
             f"least four sizes over a factor eight have a B*. Hollow with an arrow: lower bound. "
             f"{_noise_scale_sentence(plane)}",
-            partial(checks.critical_batch_data, plane),
+            partial(printed, plane.located, checks.CRITICAL_BATCHES),
         ),
         PlannedFigure(
             f"time-and-error{suffix}",
@@ -157,65 +159,48 @@ def _noise_scale_sentence(plane: BatchPlane) -> str:
 
 
 def _critical_table(plane: BatchPlane) -> ReportTable:
-    rows = []
-    for law in plane.laws:
-        for batch in law.batches:
-            estimate = batch.estimate()
-            low, high = ("" if end is None else str(end) for end in batch.bracket)
-            rows.append(
-                (
-                    f"{batch.temperature:.4g}",
-                    str(batch.n_train),
-                    batch.status if estimate is None else str(estimate),
-                    "" if estimate is None else interval_text(estimate),
-                    f"{low} … {high}",
-                    str(batch.n_seeds),
-                    batch.message,
-                )
-            )
-    columns = ("T", "P", "B*", "95 % interval", "bracket", "seeds", "remark")
-    return ReportTable("B* by temperature and size", columns, tuple(rows), remarks=True)
+    columns = {
+        "T": lambda row: f"{row.temperature:.4g}",
+        "P": lambda row: str(row.n_train),
+        "B*": lambda row: estimate_text(row.estimate, row.status),
+        "95 % interval": lambda row: interval_text(row.estimate),
+        "bracket": lambda row: f"{_end(row.bracket_low)} … {_end(row.bracket_high)}",
+        "seeds": lambda row: str(row.n_seeds),
+        "remark": lambda row: row.message,
+    }
+    rows = plane.located.itertuples()
+    return table_of("B* by temperature and size", rows, columns, remarks=True)
+
+
+def _end(batch_size: int | None) -> str:
+    return "" if batch_size is None else str(batch_size)
 
 
 def _exponent_table(plane: BatchPlane) -> ReportTable:
-    rows = []
-    for law in plane.laws:
-        g = law.exponent
-        shown = "not determined" if g is None else str(g)
-        p_value = law.fit.p_value
-        chi2 = "" if p_value is None else f"{law.fit.chi2:.1f}/{law.fit.dof} ({p_value:.2g})"
-        remark = law.fit.remarks[0] if law.fit.remarks else ""
-        rows.append(
-            (
-                f"{law.temperature:.4g}",
-                shown,
-                "" if g is None else interval_text(g),
-                "" if g is None else chi2,
-                law.fit.fit_range,
-                remark,
-            )
-        )
-    columns = ("T", "g (68 %)", "95 % interval", "χ²/dof (p)", "fit range", "remark")
-    return ReportTable("Exponent of B* = C P^g", columns, tuple(rows), remarks=True)
+    columns = {
+        "T": lambda law: f"{law.temperature:.4g}",
+        "g (68 %)": lambda law: estimate_text(law.exponent, "not determined"),
+        "95 % interval": lambda law: interval_text(law.exponent),
+        "χ²/dof (p)": lambda law: "" if law.exponent is None else quality_text(law.fit),
+        "fit range": lambda law: law.fit.fit_range,
+        "remark": lambda law: law.fit.remarks[0] if law.fit.remarks else "",
+    }
+    return table_of("Exponent of B* = C P^g", plane.laws, columns, remarks=True)
 
 
 def _cell_table(plane: BatchPlane) -> ReportTable:
-    rows = tuple(
-        (
-            str(cell.n_train),
-            f"{cell.temperature:.4g}",
-            str(cell.batch_size),
-            f"{cell.learning_rate:.4g}",
-            cell.phase,
-            f"{cell.n_fitted}/{cell.n_runs}",
-            _ratio(cell.weight_change),
-            _ratio(cell.training_time),
-            "" if cell.test_error is None else str(cell.test_error),
-        )
-        for cell in _sorted(plane.cells)
-    )
-    columns = ("P", "T", "B", "η", "phase", "fitted", "Δw ratio", "t* ratio", "test error − B₀")
-    return ReportTable("Every point against the smallest B", columns, rows)
+    columns = {
+        "P": lambda cell: str(cell.n_train),
+        "T": lambda cell: f"{cell.temperature:.4g}",
+        "B": lambda cell: str(cell.batch_size),
+        "η": lambda cell: f"{cell.learning_rate:.4g}",
+        "phase": lambda cell: cell.phase,
+        "fitted": lambda cell: f"{cell.n_fitted}/{cell.n_runs}",
+        "Δw ratio": lambda cell: _ratio(cell.weight_change),
+        "t* ratio": lambda cell: _ratio(cell.training_time),
+        "test error − B₀": lambda cell: estimate_text(cell.test_error),
+    }
+    return table_of("Every point against the smallest B", _sorted(plane.cells), columns)
 
 
 def _sorted(cells: tuple[BatchCell, ...]) -> list[BatchCell]:

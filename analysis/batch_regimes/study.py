@@ -8,7 +8,7 @@ beyond the stable step and tell nothing about B*.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -37,6 +37,7 @@ from analysis.batch_regimes.plane import (
     BatchPlane,
 )
 from analysis.estimates import Estimate, estimate_from_error, mean_over_runs
+from analysis.frame import printed
 from analysis.locating.window import NOISE_ONSET, Window
 from analysis.result import JoinedResult
 from analysis.table import MeasurementTable, plain
@@ -55,25 +56,11 @@ class BatchResult(JoinedResult[BatchPlane]):
         return self.tables["b_star.csv"]
 
 
-def _critical_batches(planes: Sequence[BatchPlane]) -> pd.DataFrame:
-    rows = [
-        {
-            "plane": plane.label,
-            "n_train": batch.n_train,
-            "temperature": batch.temperature,
-            "critical_batch_size": batch.value,
-            "log_stderr": batch.log_stderr,
-            "bracket_low": batch.bracket[0],
-            "bracket_high": batch.bracket[1],
-            "n_seeds": batch.n_seeds,
-            "status": batch.status,
-            "message": batch.message,
-        }
-        for plane in planes
-        for law in plane.laws
-        for batch in law.batches
-    ]
-    return pd.DataFrame(rows)
+COLUMNS = (
+    "plane", "n_train", "temperature", "critical_batch_size", "log_stderr", "bracket_low",
+    "bracket_high", "n_seeds", "status", "message",
+)  # fmt: skip
+"""Of b_star.csv."""
 
 
 def answer_of(plane: BatchPlane) -> str:
@@ -128,7 +115,7 @@ def analyse_batch_regimes(
         n_bootstrap,
         judge=judge_plane,
         answer=answer_of,
-        tables={"b_star.csv": _critical_batches(planes)},
+        tables={"b_star.csv": printed(pd.concat([p.located for p in planes]), COLUMNS)},
     )
 
 

@@ -6,10 +6,10 @@ from analysis.critical_temperature.law import ScalingLaw
 from analysis.critical_temperature.test_error.logistic import NOT_IDENTIFIABLE
 from analysis.estimates import Estimate, interval_text
 from analysis.fits.collapse import NO_COLLAPSE
-from analysis.fits.power_law import PowerLaw
 from analysis.key import Key
 from analysis.locating.located import NOT_MEASURED, CriticalTemperature, CriticalTemperatures
 from analysis.report.content import ReportTable
+from analysis.report.tables import quality_text
 
 _MODELS = ("power law", "constant", "logarithm", "quadratic", "broken")
 
@@ -81,7 +81,7 @@ def exponent_table(law: ScalingLaw) -> ReportTable:
                     key,
                     str(estimate),
                     interval_text(estimate),
-                    _quality(fits.get(key)),
+                    quality_text(fits.get(key)),
                     str(estimate.n),
                     estimate.fit_range,
                     estimate.definition,
@@ -100,12 +100,6 @@ def _missing(reason: str) -> str:
     """Return the fixed words in which a number is missing."""
     words = (NOT_MEASURED, NOT_IDENTIFIABLE, NO_COLLAPSE)
     return next((each for each in words if reason.startswith(each)), "not determined")
-
-
-def _quality(fit: PowerLaw | None) -> str:
-    if fit is None or fit.p_value is None:
-        return ""
-    return f"{fit.chi2:.1f}/{fit.dof} ({fit.p_value:.2g})"
 
 
 def model_table(law: ScalingLaw) -> ReportTable:

@@ -9,8 +9,8 @@ from analysis.effective_temperature.claims import stationary
 from analysis.effective_temperature.study import METHODS, TemperatureResult
 from analysis.effective_temperature.table import TemperatureCell
 from analysis.fits.forest import Forest, rows_of_law
+from analysis.frame import number, printed
 from analysis.report.diagnostics import Diagnostics, joined, pulls_of
-from analysis.report.tables import _number
 
 
 def fluctuation_data(result: TemperatureResult) -> pd.DataFrame:
@@ -30,22 +30,17 @@ def fluctuation_data(result: TemperatureResult) -> pd.DataFrame:
     )
 
 
+TEMPERATURES = (
+    "method", "configuration", "load", "noise_strength", "temperature_long",
+    "temperature_long_stderr", "temperature_secant", "temperature_secant_stderr",
+    "temperature_short", "temperature_short_stderr",
+)  # fmt: skip
+
+
 def temperature_data(result: TemperatureResult) -> pd.DataFrame:
     """Temperatures and distances of replicas against eta (1-b)/b."""
-    rows = [
-        {
-            "method": method,
-            "configuration": cell.control.label,
-            "load": cell.control.load,
-            "noise_strength": cell.control.noise_strength,
-            **_number("temperature_long", cell.found.long),
-            **_number("temperature_secant", cell.found.secant),
-            **_number("temperature_short", cell.found.short),
-        }
-        for method in METHODS
-        for cell in result.temperatures[method]
-    ]
-    return pd.concat([pd.DataFrame(rows), width_data(result)], ignore_index=True)
+    found = printed(result.located, TEMPERATURES if len(result.located) else ())
+    return pd.concat([found, width_data(result)], ignore_index=True)
 
 
 def width_data(result: TemperatureResult) -> pd.DataFrame:
@@ -57,7 +52,7 @@ def width_data(result: TemperatureResult) -> pd.DataFrame:
             "configuration": cell.control.label,
             "load": cell.control.load,
             "noise_strength": cell.control.noise_strength,
-            **{k: v for name in names for k, v in _number(name, cell.estimate(name)).items()},
+            **{k: v for name in names for k, v in number(name, cell.estimate(name)).items()},
         }
         for method in METHODS
         for cell in result.replicas[method]

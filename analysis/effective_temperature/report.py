@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import pandas as pd
 
 from analysis.effective_temperature import checks, figures
 from analysis.effective_temperature.checks import temperature_diagnostics, temperature_forests
 from analysis.effective_temperature.study import METHODS, NO_SINGLE_TEMPERATURE, TemperatureResult
-from analysis.effective_temperature.table import ReplicaCell, TemperatureCell
-from analysis.estimates import Estimate
+from analysis.effective_temperature.table import ReplicaCell
 from analysis.key import Key
 from analysis.report.checks import diagnostics_figures, forest_figures
 from analysis.report.content import (
@@ -19,7 +22,7 @@ from analysis.report.content import (
     ReportTable,
 )
 from analysis.report.methods import paragraphs, seeds_of, shown
-from analysis.report.tables import verdict_table
+from analysis.report.tables import estimate_text, table_of, verdict_table
 
 CONVENTIONS = (
     "The objective is the sum of the losses over samples plus ridge |w|²/2; every temperature is "
@@ -135,62 +138,57 @@ _PULLS = (
 )
 
 
-def _text(estimate: Estimate | None) -> str:
-    return "–" if estimate is None else str(estimate)
+_CONTROLS: dict[str, Callable[[Any], str]] = {
+    "load": lambda c: f"{c.load:g}",
+    "η": lambda c: f"{c.learning_rate:g}",
+    "b": lambda c: f"{c.active_fraction:g}",
+    "τ": lambda c: f"{c.persistence_time:g}" if c.persistence_time else "–",
+}
 
 
 def _temperature_table(result: TemperatureResult, method: str) -> ReportTable:
-    columns = ("load", "η", "b", "τ", "T_L", "T_0", "T_short", "T_sec", "T_long", "remark")
-    rows = tuple(_temperature_row(cell) for cell in result.temperatures[method])
-    return ReportTable(_TITLES[method], columns, rows, remarks=True)
+    columns = {
+        **_CONTROLS,
+        "T_L": lambda row: f"{row.langevin_temperature:g}",
+        "T_0": lambda row: f"{row.temperature_bare:.4g}",
+        "T_short": lambda row: estimate_text(row.short, "–"),
+        "T_sec": lambda row: estimate_text(row.secant, "–"),
+        "T_long": lambda row: estimate_text(row.long, "–"),
+        "remark": lambda row: row.remark,
+    }
+    rows = (row for row in result.located.itertuples() if row.method == method)
+    return table_of(_TITLES[method], rows, columns, remarks=True)
 
 
 _TITLES = {"simulation": "Simulation", "mean_field": "Dynamical mean-field theory"}
 
 
-def _temperature_row(cell: TemperatureCell) -> tuple[str, ...]:
-    c, found = cell.control, cell.found
-    return (
-        f"{c.load:g}",
-        f"{c.learning_rate:g}",
-        f"{c.active_fraction:g}",
-        f"{c.persistence_time:g}" if c.persistence_time else "–",
-        f"{c.langevin_temperature:g}",
-        f"{cell.bare:.4g}",
-        _text(found.short),
-        _text(found.secant),
-        _text(found.long),
-        "" if found.stationarity.stationary else str(found.stationarity),
-    )
-
-
 def _replica_table(result: TemperatureResult, method: str) -> ReportTable:
-    columns = (
-        "load", "η", "b", "τ", "D", "1 − q", "disagreement", "mean margin",
-        "5 % of margin", "contact", "spread of margin", "train loss", "remark",
-    )  # fmt: skip
-    rows = tuple(_replica_row(cell) for cell in result.replicas[method])
-    return ReportTable(_TITLES[method], columns, rows, remarks=True)
+    names = {
+        "D": "replica_distance",
+        "1 − q": "replica_angle",
+        "disagreement": "replica_disagreement",
+        "mean margin": "width_mean",
+        "5 % of margin": "width_hard",
+        "contact": "width_contact",
+        "spread of margin": "width_spread",
+        "train loss": "train_loss",
+    }
+    columns: dict[str, Callable[[Any], str]] = {
+        head: partial(_of_control, cell) for head, cell in _CONTROLS.items()
+    }
+    columns |= {head: partial(_mean, name) for head, name in names.items()}
+    columns["remark"] = lambda cell: cell.unrest
+    return table_of(_TITLES[method], result.replicas[method], columns, remarks=True)
 
 
-def _replica_row(cell: ReplicaCell) -> tuple[str, ...]:
-    c = cell.control
-    names = (
-        "replica_distance", "replica_angle", "replica_disagreement", "width_mean", "width_hard",
-        "width_contact", "width_spread", "train_loss",
-    )  # fmt: skip
-    return (
-        f"{c.load:g}",
-        f"{c.learning_rate:g}",
-        f"{c.active_fraction:g}",
-        f"{c.persistence_time:g}" if c.persistence_time else "–",
-        *(_number(cell.estimate(name)) for name in names),
-        cell.unrest,
-    )
+def _of_control(text: Callable[[Any], str], cell: ReplicaCell) -> str:
+    return text(cell.control)
 
 
-def _number(estimate: Estimate) -> str:
+def _mean(name: str, cell: ReplicaCell) -> str:
     """Return a text in which what is left by rounding is zero."""
+    estimate = cell.estimate(name)
     return "0" if abs(estimate.value) < _ROUNDING else str(estimate)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ from analysis.effective_temperature import claims as judge
 from analysis.effective_temperature.table import ReplicaCell, TemperatureCell, TemperatureTable
 from analysis.estimates import Estimate
 from analysis.fits.power_law import PowerLaw
+from analysis.frame import Record, estimates_of, number, printed, tidy
 from analysis.key import Key
 from analysis.result import Result, finite
 
@@ -31,6 +31,8 @@ class TemperatureResult(Result):
     """By method."""
     replicas: dict[str, list[ReplicaCell]]
     """By method."""
+    located: pd.DataFrame = field(repr=False)
+    """The temperatures of every configuration and method."""
     laws: dict[str, PowerLaw]
     """Power laws by key, those that could be fitted."""
     table: pd.DataFrame = field(repr=False, default_factory=pd.DataFrame)
@@ -53,16 +55,15 @@ class TemperatureResult(Result):
 
 
 def _estimates(
-    temperatures: dict[str, list[TemperatureCell]],
+    located: pd.DataFrame,
     replicas: dict[str, list[ReplicaCell]],
     laws: dict[str, PowerLaw],
 ) -> dict[Key, Estimate]:
     """Every number with its error: slopes of the laws, temperatures, distances."""
     found: dict[Key, Estimate | None] = {Key("slope", key): law.slope for key, law in laws.items()}
     for method in METHODS:
-        for cell in temperatures[method]:
-            for name in ("long", "secant", "short"):
-                found[Key(f"T_{name}", _where(cell))] = getattr(cell.found, name)
+        if len(located):
+            found |= estimates_of(located[located["method"] == method])
         for item in replicas[method]:
             found[Key("D", _where(item))] = item.estimate("replica_distance")
     return finite(found)
@@ -80,12 +81,14 @@ def _answer(law: PowerLaw | None, verdict: Verdict) -> str:
     return f"T_sec = {prefactor:.3g} (eta (1-b)/b)^{law.slope}, {law.slope.fit_range}"
 
 
-def _row(cell: TemperatureCell) -> dict[str, Any]:
+def _row(cell: TemperatureCell) -> Record:
     c, found = cell.control, cell.found
-    row: dict[str, Any] = {
+    return {
         "method": cell.method,
         "size": cell.size,
+        "configuration": c.label,
         "load": c.load,
+        "noise_strength": c.noise_strength,
         "learning_rate": c.learning_rate,
         "active_fraction": c.active_fraction,
         "persistence_time": c.persistence_time or None,
@@ -94,12 +97,28 @@ def _row(cell: TemperatureCell) -> dict[str, Any]:
         "stationary": found.stationarity.stationary,
         "reason": "; ".join(found.stationarity.reasons),
         "temperature_bare": cell.bare,
+        **number("temperature_long", found.long),
+        **number("temperature_secant", found.secant),
+        **number("temperature_short", found.short),
+        "long": found.long,
+        "secant": found.secant,
+        "short": found.short,
+        "remark": "" if found.stationarity.stationary else str(found.stationarity),
+        "estimates": {
+            Key("T_long", _where(cell)): found.long,
+            Key("T_secant", _where(cell)): found.secant,
+            Key("T_short", _where(cell)): found.short,
+        },
     }
-    for name in ("long", "secant", "short"):
-        estimate: Estimate | None = getattr(found, name)
-        row[f"temperature_{name}"] = None if estimate is None else estimate.value
-        row[f"temperature_{name}_stderr"] = None if estimate is None else estimate.stderr
-    return row
+
+
+COLUMNS = (
+    "method", "size", "load", "learning_rate", "active_fraction", "persistence_time",
+    "langevin_temperature", "family", "stationary", "reason", "temperature_bare",
+    "temperature_long", "temperature_long_stderr", "temperature_secant",
+    "temperature_secant_stderr", "temperature_short", "temperature_short_stderr",
+)  # fmt: skip
+"""Of temperatures.csv."""
 
 
 def analyse_temperatures(table: TemperatureTable) -> TemperatureResult:
@@ -130,9 +149,10 @@ def analyse_temperatures(table: TemperatureTable) -> TemperatureResult:
     }
     every = [cell for method in METHODS for cell in temperatures[method]]
     every_replica = [cell for method in METHODS for cell in replicas[method]]
+    located = tidy(_row(cell) for cell in every)
     return TemperatureResult(
         answer=_answer(noise, verdicts[Key("noise_law")]),
-        estimates=_estimates(temperatures, replicas, laws),
+        estimates=_estimates(located, replicas, laws),
         verdicts=verdicts,
         counts={
             "rows": table.n_rows,
@@ -149,9 +169,10 @@ def analyse_temperatures(table: TemperatureTable) -> TemperatureResult:
             },
             "not_at_rest": {_where(cell): cell.unrest for cell in every_replica if cell.unrest},
         },
-        tables={"temperatures.csv": pd.DataFrame([_row(cell) for cell in every])},
+        tables={"temperatures.csv": printed(located, COLUMNS if every else ())},
         temperatures=temperatures,
         replicas=replicas,
+        located=located,
         laws=laws,
         table=table.frame,
     )

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
 import pandas as pd
 
 from analysis.fits.forest import Forest, ForestRow, rows_of_law
@@ -37,25 +34,8 @@ def minima_data(law: OptimalLaw) -> pd.DataFrame:
     )
 
 
-def optimal_data(law: OptimalLaw) -> pd.DataFrame:
-    """T_opt at every alpha with its 68 % interval and the fitted value."""
-    rows = []
-    for optimum in law.optima:
-        low, high = optimum.interval68 or (math.nan, math.nan)
-        fitted = math.nan
-        if law.law.exponent is not None:
-            fitted = float(law.law.evaluate(np.array([optimum.alpha]))[0])
-        rows.append(
-            {
-                "alpha": optimum.alpha,
-                "optimal_temperature": optimum.value,
-                "low68": low,
-                "high68": high,
-                "fitted": fitted,
-                "status": optimum.status,
-            }
-        )
-    return pd.DataFrame(rows)
+OPTIMA = ("alpha", "optimal_temperature", "low68", "high68", "fitted", "status")
+"""Numbers behind the figure of T_opt, columns of :attr:`OptimalLaw.located`."""
 
 
 def optimal_forests(law: OptimalLaw) -> tuple[Forest, ...]:

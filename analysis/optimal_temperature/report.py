@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
+from analysis.arrays import FloatArray
 from analysis.estimates import interval_text
+from analysis.frame import printed
 from analysis.locating.minimum import OptimalTemperature
 from analysis.optimal_temperature import checks, figures
 from analysis.optimal_temperature.checks import optimal_diagnostics, optimal_forests
@@ -19,6 +22,7 @@ from analysis.report.content import (
 )
 from analysis.report.joined import after_comma, joined_content, suffix_of
 from analysis.report.methods import TRAINING_CONVENTIONS, bootstrap_sentence
+from analysis.report.tables import estimate_text, table_of
 from analysis.table import setting_text
 
 
@@ -117,7 +121,7 @@ def _figures(law: OptimalLaw) -> list[PlannedFigure]:
                 f"T_opt against α, {at}, 68 % intervals from {n} resampled seeds. Line: weighted "
                 f"fit of ln T_opt = ln A + k ln α (weights 1/s², s ≥ 0.02), {law.law.fit_range}; "
                 f"dashed: the predicted slope (D − 1)/(D + 1) = {law.predicted:g}.",
-                partial(checks.optimal_data, law),
+                partial(printed, law.located, checks.OPTIMA),
             )
         )
     sentence = (
@@ -128,34 +132,24 @@ def _figures(law: OptimalLaw) -> list[PlannedFigure]:
 
 
 def _table(law: OptimalLaw) -> ReportTable:
-    rows = []
-    for optimum in law.optima:
-        estimate, gain = optimum.estimate(), optimum.gain
-        ends = optimum.interval68
-        t = optimum.temperatures
-        rows.append(
-            (
-                setting_text(optimum.alpha),
-                optimum.status if estimate is None else str(estimate),
-                "" if ends is None else f"[{ends[0]:.3g}, {ends[1]:.3g}]",
-                f"{optimum.by_degree[2]:.3g}" if 2 in optimum.by_degree else "",
-                "" if gain is None else str(gain),
-                f"{optimum.level:.4f}",
-                f"{t[0]:.3g} … {t[-1]:.3g} ({len(t)})" if len(t) else "",
-                f"{optimum.n_seeds} ({optimum.n_dropped} dropped)",
-                optimum.message,
-            )
-        )
-    columns = (
-        "α",
-        "T_opt",
-        "68 % interval",
-        "by quadratic",
-        "gain",
-        "mean error",
-        "temperatures",
-        "seeds",
-        "remark",
-    )
+    columns = {
+        "α": lambda row: setting_text(row.alpha),
+        "T_opt": lambda row: estimate_text(row.estimate, row.status),
+        "68 % interval": lambda row: _ends(row.low68, row.high68),
+        "by quadratic": lambda row: "" if row.quadratic is None else f"{row.quadratic:.3g}",
+        "gain": lambda row: estimate_text(row.gained),
+        "mean error": lambda row: f"{row.level:.4f}",
+        "temperatures": lambda row: _window(row.temperatures),
+        "seeds": lambda row: f"{row.n_seeds} ({row.n_dropped} dropped)",
+        "remark": lambda row: row.message,
+    }
     title = f"T_opt by α, P = {law.n_train}{after_comma(law.label)}"
-    return ReportTable(title, columns, tuple(rows), remarks=True)
+    return table_of(title, law.located.itertuples(), columns, remarks=True)
+
+
+def _ends(low: float, high: float) -> str:
+    return "" if math.isnan(low) else f"[{low:.3g}, {high:.3g}]"
+
+
+def _window(t: FloatArray) -> str:
+    return f"{t[0]:.3g} … {t[-1]:.3g} ({len(t)})" if len(t) else ""

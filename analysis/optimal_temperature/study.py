@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from analysis.curves import build_curves
 from analysis.estimates import Estimate
 from analysis.fits.alpha_law import fit_alpha_law, pull_from, status_of
 from analysis.fits.power_law import PowerLaw
+from analysis.frame import Record, estimates_of, number, printed, tidy
 from analysis.key import Key
 from analysis.locating.minimum import (
     DEGREES,
@@ -25,13 +27,21 @@ from analysis.locating.minimum import (
     OptimalTemperature,
     locate_optimal_temperature,
 )
-from analysis.result import JoinedResult
+from analysis.result import JoinedResult, finite
 from analysis.table import MeasurementTable, ReadTableError, plain, setting_text, settings_label
 
 _SIGNIFICANT = 2.0
 """Standard errors by which the minimum must lie below the lowest temperature."""
 
 LITERATURE = "Sclocchi, Geiger and Wyart, arXiv:2301.13703"
+
+
+COLUMNS = (
+    "law", "n_train", "alpha", "optimal_temperature", "log_stderr", "low68", "high68",
+    "quadratic", "gain", "gain_stderr", "n_seeds", "n_dropped", "n_temperatures", "status",
+    "message",
+)  # fmt: skip
+"""Of t_opt.csv."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +88,43 @@ class OptimalLaw:
             self.key("k"): self.law.exponent,
             self.key("k", "quadratic"): self.check.exponent,
         }
-        for optimum in self.optima:
-            found[self.key("T_opt", alpha=optimum.alpha)] = optimum.estimate()
-            found[self.key("gain", alpha=optimum.alpha)] = optimum.gain
-        return {key: estimate for key, estimate in found.items() if estimate is not None}
+        return finite(found) | estimates_of(self.located)
+
+    @cached_property
+    def located(self) -> pd.DataFrame:
+        """T_opt at every alpha, or why there is none."""
+        return tidy(self._row(optimum) for optimum in self.optima)
+
+    def _row(self, optimum: OptimalTemperature) -> Record:
+        low, high = optimum.interval68 or (math.nan, math.nan)
+        fitted, alpha, estimate = math.nan, optimum.alpha, optimum.estimate()
+        if self.law.exponent is not None:
+            fitted = float(self.law.evaluate(np.array([alpha]))[0])
+        return {
+            "law": self.label,
+            "n_train": self.n_train,
+            "alpha": alpha,
+            "optimal_temperature": optimum.value,
+            "log_stderr": optimum.log_stderr,
+            "low68": low,
+            "high68": high,
+            "quadratic": optimum.by_degree.get(2),
+            **number("gain", optimum.gain),
+            "n_seeds": optimum.n_seeds,
+            "n_dropped": optimum.n_dropped,
+            "temperatures": optimum.temperatures,
+            "n_temperatures": len(optimum.temperatures),
+            "level": optimum.level,
+            "status": optimum.status,
+            "message": optimum.message,
+            "fitted": fitted,
+            "estimate": estimate,
+            "gained": optimum.gain,
+            "estimates": {
+                self.key("T_opt", alpha=alpha): estimate,
+                self.key("gain", alpha=alpha): optimum.gain,
+            },
+        }
 
     def verdicts(self) -> dict[Key, Verdict]:
         """Return the verdicts by key."""
@@ -154,7 +197,6 @@ def analyse_optimal_temperature(
         for size in sizes:
             settings = {**group.settings, **({"n_train": size} if len(sizes) > 1 else {})}
             laws.append(_law(frame[frame["n_train"] == size], settings, n_bootstrap, seed))
-    rows = [_row(law, optimum) for law in laws for optimum in law.optima]
     return OptimalResult.join(
         table,
         tuple(laws),
@@ -162,7 +204,7 @@ def analyse_optimal_temperature(
         judge=OptimalLaw.verdicts,
         answer=OptimalLaw.answer,
         numbers={"systematics": {law.key("k"): law.systematic for law in laws}},
-        tables={"t_opt.csv": pd.DataFrame(rows)},
+        tables={"t_opt.csv": printed(pd.concat([law.located for law in laws]), COLUMNS)},
     )
 
 
@@ -212,24 +254,3 @@ def _resolved(optimum: OptimalTemperature) -> Verdict:
     deep = pull is not None and pull < -_SIGNIFICANT
     status = ESTABLISHED if optimum.value is not None and deep else NOT_ESTABLISHED
     return Verdict(claim, status, reason, None, optimum.best, None, pull)
-
-
-def _row(law: OptimalLaw, optimum: OptimalTemperature) -> dict[str, Any]:
-    low, high = optimum.interval68 or (math.nan, math.nan)
-    return {
-        "law": law.label,
-        "n_train": law.n_train,
-        "alpha": optimum.alpha,
-        "optimal_temperature": optimum.value,
-        "log_stderr": optimum.log_stderr,
-        "low68": low,
-        "high68": high,
-        "quadratic": optimum.by_degree.get(2),
-        "gain": None if optimum.gain is None else optimum.gain.value,
-        "gain_stderr": None if optimum.gain is None else optimum.gain.stderr,
-        "n_seeds": optimum.n_seeds,
-        "n_dropped": optimum.n_dropped,
-        "n_temperatures": len(optimum.temperatures),
-        "status": optimum.status,
-        "message": optimum.message,
-    }

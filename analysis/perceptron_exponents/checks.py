@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis.arrays import FloatArray
 from analysis.fits.forest import Forest, ForestRow, rows_of_law
+from analysis.frame import Record, number
 from analysis.perceptron_exponents.laws import PerceptronLaws
 from analysis.perceptron_exponents.seed_means import SeedMeans
 from analysis.perceptron_exponents.study import PerceptronResult
@@ -21,7 +22,6 @@ from analysis.report.diagnostics import (
     pulls_of,
     spread_of,
 )
-from analysis.report.tables import Record, _number
 
 
 def size_law_data(laws: Sequence[PerceptronLaws]) -> pd.DataFrame:
@@ -68,7 +68,7 @@ def batch_law_data(laws: Sequence[PerceptronLaws]) -> pd.DataFrame:
                     "n_train": size,
                     "temperature": law.batches.temperature,
                     **row,
-                    **_number("critical_batch_size", crossover),
+                    **number("critical_batch_size", crossover),
                 }
                 for row in _means("batch_size", means)
             ]

@@ -11,10 +11,10 @@ import pandas as pd
 
 from analysis.estimates import mean_over_runs, stderr_over_runs
 from analysis.fits.forest import Forest, rows_of_law
+from analysis.frame import Record
 from analysis.phase_diagram.diagram import PhaseDiagram
 from analysis.phase_diagram.study import PhaseResult
 from analysis.report.diagnostics import Diagnostics, joined, precision_pairs, pulls_of, spread_of
-from analysis.report.tables import Record
 
 
 def phase_data(diagram: PhaseDiagram) -> pd.DataFrame:

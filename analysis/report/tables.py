@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
 from analysis.claims import Verdict
 from analysis.estimates import Estimate, interval_text
+from analysis.fits.power_law import PowerLaw
 from analysis.key import Key
 from analysis.report.content import Answer, ReportTable, Section
 from analysis.result import ClaimResult
 from analysis.table import MeasurementTable
 
-Record = dict[str, Any]
-
 Row = tuple[str, ...]
+
+
+def table_of(
+    title: str,
+    items: Iterable[Any],
+    columns: Mapping[str, Callable[[Any], str]],
+    *,
+    keys: bool = False,
+    remarks: bool = False,
+) -> ReportTable:
+    """Return a table with one row per item; `columns` says by its head what stands in each."""
+    rows = tuple(tuple(cell(item) for cell in columns.values()) for item in items)
+    return ReportTable(title, tuple(columns), rows, keys=keys, remarks=remarks)
+
+
+def estimate_text(estimate: Estimate | None, otherwise: str = "") -> str:
+    """Return value and error, or the words in which there is none."""
+    return otherwise if estimate is None else str(estimate)
 
 
 def verdict_table(verdicts: Mapping[Key, Verdict]) -> ReportTable:
@@ -105,6 +122,8 @@ def claim_sections(result: ClaimResult) -> tuple[Section, ...]:
     )
 
 
-def _number(name: str, estimate: Estimate | None) -> Record:
-    value, error = (None, None) if estimate is None else (estimate.value, estimate.stderr)
-    return {name: value, f"{name}_stderr": error}
+def quality_text(fit: PowerLaw | None) -> str:
+    """Return chi2 per degree of freedom and its p-value; empty without a test."""
+    if fit is None or fit.p_value is None:
+        return ""
+    return f"{fit.chi2:.1f}/{fit.dof} ({fit.p_value:.2g})"

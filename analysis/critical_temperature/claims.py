@@ -141,7 +141,7 @@ def _enough_sizes(fit: PowerLaw) -> Light:
 
 
 def _enough_range(fit: PowerLaw) -> Light:
-    ratio = fit.x[-1] / fit.x[0] if len(fit.x) else 0.0
+    ratio = fit.span if len(fit.x) else 0.0
     state = "green" if ratio >= MINIMUM_RANGE else "red"
     remedy = f"extend P to a range of at least a factor {MINIMUM_RANGE:g}"
     return Light(f"P range ≥ ×{MINIMUM_RANGE:g}", state, f"×{ratio:.3g}", remedy)
@@ -254,12 +254,12 @@ def _drift_with_threshold(law: ScalingLaw, predicted: float) -> str:
 
 def _noise_independence(claim: str, law: GridLaw) -> Verdict:
     fit = law.noise_fit
-    if not fit.determined or fit.exponent is None:
+    if fit.quoted is None:
         refused = "; ".join(p.message for p in law.noise.temperatures.refused if p.message)
         reason = f"{fit.remarks[0]}; {refused}".rstrip("; ")
         return Verdict(claim, NOT_ESTABLISHED, reason, LITERATURE)
-    a, error = fit.exponent.value, fit.exponent.stderr
-    span = math.log(fit.x[-1] / fit.x[0])
+    a, error = fit.quoted.value, fit.quoted.stderr
+    span = math.log(fit.span)
     change = 100 * math.expm1(abs(a) * span)
     values = (a, error, a / error if error else None)
     reason = f"a = {fit.exponent}: T_noise changes by {change:.0f} % over {fit.fit_range}"

@@ -216,15 +216,15 @@ def _draw_local_slopes(axes: Axes, law: ScalingLaw, c: float, marker: str, main:
             ms=3.5,
             lw=0.9,
         )
-    exponent = law.fits[c].exponent
-    if main and exponent is not None and law.fits[c].determined:
+    exponent = law.fits[c].quoted
+    if main and exponent is not None:
         axes.axhline(exponent.value, color=colour, lw=0.9)
 
 
 def _law_handle(law: ScalingLaw, c: float, marker: str, main: bool) -> Line2D:
     fit = law.fits[c]
     text = f"c = {c:g}: exponent not determined"
-    if fit.determined and fit.exponent is not None:
+    if fit.quoted is not None:
         text = f"c = {c:g}: a = {fit.exponent}"
     return Line2D([], [], color="C3" if main else GREY, marker=marker, label=text)
 

@@ -71,12 +71,11 @@ def _critical_temperatures(laws: Sequence[ScalingLaw]) -> pd.DataFrame:
 def _answer(law: ScalingLaw) -> str:
     """Return T_lazy(c) against P in one line."""
     fit = law.fit
-    if not fit.determined or fit.exponent is None or fit.prefactor is None:
+    if fit.quoted is None:
         return fit.remarks[0]
-    negative = Estimate(-fit.exponent.value, fit.exponent.stderr, None, 0, "", "")
-    interval = _interval(fit.exponent).replace("interval", "interval of a")
+    interval = _interval(fit.quoted).replace("interval", "interval of a")
     return (
-        f"{fit.symbol} = {fit.prefactor} P^{negative}"
+        f"{fit.symbol} = {fit.prefactor} P^{fit.power}"
         f"{', ' + interval if interval else ''}, "
         f"{fit.fit_range}, {law.replicas}"
     )

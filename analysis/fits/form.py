@@ -52,6 +52,11 @@ class Form:
     from_residuals: bool = False
     """Whether errors come from the residuals where no seeds can be resampled."""
 
+    @property
+    def sign(self) -> float:
+        """What g is multiplied by to give the exponent quoted."""
+        return -1.0 if self.falling else 1.0
+
 
 DECAY = Form(from_residuals=True)
 """y = C P^-a."""

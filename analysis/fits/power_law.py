@@ -106,19 +106,14 @@ class PowerLaw:
         return np.asarray(self.log_replicates @ self._solver[0].T)
 
     @property
-    def sign(self) -> float:
-        """What g is multiplied by to give the exponent quoted."""
-        return -1.0 if self.form.falling else 1.0
-
-    @property
     def replicates(self) -> FloatArray:
         """The exponent of every replicate, shape (n_bootstrap,)."""
-        return self.sign * self.lines[:, 1]
+        return self.form.sign * self.lines[:, 1]
 
     @property
     def covariance(self) -> FloatArray:
         """Covariance of (ln C, exponent) that the weights imply, shape (2, 2)."""
-        signs = np.array([1.0, self.sign])
+        signs = np.array([1.0, self.form.sign])
         return self._solver[1] * np.outer(signs, signs)
 
     @property
@@ -171,7 +166,7 @@ class PowerLaw:
     @cached_property
     def slope(self) -> Estimate:
         """The exponent with the sign that is quoted, of a law that exists."""
-        value = self.sign * float(self.coefficients[1])
+        value = self.form.sign * float(self.coefficients[1])
         error, dof, note = self._error(1)
         definition = self.definition or f"exponent of {self.symbol} = {self.form.equation}{note}"
         n, where = self.n_clusters, self.fit_range
@@ -186,6 +181,11 @@ class PowerLaw:
     def quoted(self) -> Estimate | None:
         """The exponent if it is determined."""
         return self.slope if self.determined else None
+
+    @property
+    def power(self) -> str:
+        """g with its error, as it stands over x: ``-0.333(6)``."""
+        return format_value(float(self.coefficients[1]), self.slope.stderr)
 
     @cached_property
     def prefactor(self) -> Estimate | None:
@@ -264,7 +264,7 @@ class PowerLaw:
     @cached_property
     def local_slopes(self) -> tuple[LocalSlope, ...]:
         """The exponent between neighbouring points."""
-        steps = self.sign * np.diff(np.log(self.x))
+        steps = self.form.sign * np.diff(np.log(self.x))
         values = np.diff(self.log_values) / steps
         samples = np.diff(self.log_replicates, axis=1) / steps
         ends = self.x.tolist()
@@ -315,9 +315,8 @@ class PowerLaw:
     def __str__(self) -> str:
         if not self.determined or self.prefactor is None:
             return self.remarks[0]
-        g = format_value(float(self.coefficients[1]), self.slope.stderr)
         return (
-            f"T_c = {self.prefactor} P^{g}, chi2/dof = {self.chi2:.1f}/{self.dof}, "
+            f"T_c = {self.prefactor} P^{self.power}, chi2/dof = {self.chi2:.1f}/{self.dof}, "
             f"P in [{self.x[0]}, {self.x[-1]}]"
         )
 
@@ -326,8 +325,7 @@ class PowerLaw:
         """``T_noise ~ alpha^-1.00(2), alpha = 10..1000``, or why there is no exponent."""
         if not self.determined:
             return self.remarks[0]
-        g = format_value(float(self.coefficients[1]), self.slope.stderr)
-        return f"{self.symbol} ~ {self.form.axis}^{g}, {self.fit_range}"
+        return f"{self.symbol} ~ {self.form.axis}^{self.power}, {self.fit_range}"
 
     def summary(self) -> str:
         """Return the law and its remarks as lines of text."""

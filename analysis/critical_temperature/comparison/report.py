@@ -91,7 +91,7 @@ def plot_critical_temperatures(comparison: ScalingComparison) -> Figure:
             y, error = float(point.value or np.nan), point.stderr or 0.0
             axes.errorbar(point.n_train, y, yerr=error, fmt=marker, color=colour, lw=1.0)
         _draw_fit(axes, each, colour)
-        exponent = law.fit.exponent if law.fit.determined else None
+        exponent = law.fit.quoted
         a = "a not determined" if exponent is None else f"a = {exponent}"
         text = f"{_escaped(each.label)}: c = {law.headline:g}, {a}"
         handles.append(Line2D([], [], color=colour, marker=marker, label=text))

@@ -111,11 +111,7 @@ def _p_value(chi2: float | None, dof: int) -> float | None:
 
 
 def _exponents(laws: Sequence[ComparedLaw]) -> dict[str, Estimate]:
-    return {
-        each.label: each.law.fit.exponent
-        for each in laws
-        if each.law.fit.determined and each.law.fit.exponent is not None
-    }
+    return {each.label: each.law.fit.quoted for each in laws if each.law.fit.quoted is not None}
 
 
 def _judge(

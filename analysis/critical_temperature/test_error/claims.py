@@ -26,10 +26,10 @@ def judge_rise(claim: str, law: GridLaw) -> Verdict:
     """Judge whether T_test,up depends on P."""
     onsets = law.onsets.up
     fit = law.onset_fits[onsets.name]
-    if not fit.determined or fit.exponent is None:
+    if fit.quoted is None:
         return Verdict(claim, NOT_ESTABLISHED, _refusals(fit, onsets))
-    a, error = fit.exponent.value, fit.exponent.stderr
-    span = math.log(fit.x[-1] / fit.x[0])
+    a, error = fit.quoted.value, fit.quoted.stderr
+    span = math.log(fit.span)
     reason = f"{onsets.symbol}: a = {fit.exponent} over {fit.fit_range}"
     if not error:
         return Verdict(claim, NOT_ESTABLISHED, f"{reason}; no error bars", None, a)

@@ -57,8 +57,8 @@ def check_edges(
 
 def fall_systematic(fit: PowerLaw, checks: Sequence[EdgeCheck]) -> float | None:
     """Return half the spread of a of T_test,down; None unless two references determine it."""
-    found = [each for each in (fit, *(check.fit for check in checks)) if each.determined]
-    values = [each.exponent.value for each in found if each.exponent is not None]
+    found = [each.quoted for each in (fit, *(check.fit for check in checks))]
+    values = [each.value for each in found if each is not None]
     return (max(values) - min(values)) / 2 if fit.determined and len(values) > 1 else None
 
 
@@ -73,7 +73,7 @@ def with_edge_remark(fit: PowerLaw, checks: Sequence[EdgeCheck]) -> PowerLaw:
 
 
 def _exponent_text(check: EdgeCheck) -> str:
-    a = check.fit.exponent if check.fit.determined else None
+    a = check.fit.quoted
     value = "not determined" if a is None else f"a = {a}"
     return f"{value} with {check.label}"
 

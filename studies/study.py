@@ -43,15 +43,14 @@ from studies.specs.measured_windows import with_measured_windows
 from studies.specs.spec import StudySpec
 from studies.tracking.data_used import data_used
 from studies.tracking.feed import ConfigurationFeed
-from studies.tracking.runs import StudyRuns
-from studies.tracking.texts import study_note
-from studies.tracking.tracked import last_store
+from studies.tracking.texts import describe, parent_metrics, study_note
 from studies.tracking.tracker import MlflowTracker, NullTracker
 from studies.tracking.uri import (
     absolute_uri,
     check_local_store,
     check_tracking_uri,
     local_uri,
+    noted_store,
     same_store,
 )
 from studies.tracking.values import StudyResult
@@ -190,7 +189,7 @@ class Study:
         with bounded_memory(memory):
             backend = check_places(self.spec, options)
         if options.tracking and options.tracking_uri is not None:
-            last = last_store(self.folder.tracked)
+            last = noted_store(self.folder)
             # A store that this study was logged to may come back while it goes on.
             is_new = last is None or not same_store(last[0], absolute_uri(options.tracking_uri))
             check_tracking_uri(options.tracking_uri, reach=is_new)
@@ -233,8 +232,7 @@ class Study:
     ) -> RunSummary:
         n_seeds = 1 if self.spec.is_adaptive else self.spec.space.n_seeds
         planned, grows = self._seeds_by_point(), self.spec.is_adaptive
-        feed = ConfigurationFeed(planned, n_seeds, tracker, grows)
-        feed.add_blocks(ledger.blocks())
+        feed = ConfigurationFeed(ledger, planned, n_seeds, tracker, grows)
         outcome, budget = Outcome(), Budget(options.max_points, options.max_hours)
         if work:
             outcome = self._train(ledger, work, backend, options, feed, budget)
@@ -254,10 +252,10 @@ class Study:
         with self._phases.phase(ANALYSIS, "analysing"):
             result = self.analyse()
         with self._phases.phase(TRACKING, "logging to MLflow" if options.tracking else ""):
-            ids = tracker.settle(lambda: feed.add_blocks(blocks))
+            ids = tracker.settle()
         with self._phases.phase(REPORT, "writing the report"):
             report = self.write_report(result, ledger, options.command, ids)
-        with self._phases.phase(TRACKING):
+        with self._phases.phase(TRACKING, tracker.waiting):
             ids = tracker.finish(self.study_result(result, ledger, ids))
         kept = ids if options.tracking else None
         write_state(self.folder, self.spec, result.headline(), options.command, kept)
@@ -268,7 +266,7 @@ class Study:
         summary = self._summary(ledger, Outcome(), "", None)
         return StudyResult(
             fingerprint=fingerprint(self.spec, self.folder.table.read_text(encoding="utf-8")),
-            estimates=result.to_dict()["estimates"],
+            metrics=parent_metrics(result.to_dict()["estimates"]),
             note=study_note(self.spec, result, ids),
             files=artifacts(self.folder, self.spec),
             complete=summary.is_complete,
@@ -333,8 +331,8 @@ class Study:
             return NullTracker()
         given = options.tracking_uri
         uri = local_uri(self.folder) if given is None else absolute_uri(given)
-        name = options.experiment_name or self.spec.study
-        return MlflowTracker(StudyRuns(self.folder, self.spec, uri, name), self.folder)
+        subject = describe(self.folder, self.spec, uri, options.experiment_name)
+        return MlflowTracker(subject, self.folder)
 
     def analyse(self) -> Result:
         """Return what the study's kind makes of its table, e.g. the scaling laws."""

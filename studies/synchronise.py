@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from tqdm import tqdm
 
 from search_spaces import InvalidSettingError
 from studies.credentials import redacted, redacted_uri
 from studies.folder import StudyFolder
-from studies.ledger.base import Block, Ledger
+from studies.ledger.base import Ledger
 from studies.ledger.choice import open_ledger
 from studies.results.state import artifacts, fingerprint, write_state
 from studies.results.table import provenance_rows, table_rows, to_csv
 from studies.study import Study
 from studies.tracking.client import is_refusal, short_requests
-from studies.tracking.feed import configuration_result
+from studies.tracking.feed import by_configuration, configuration_result, missing
 from studies.tracking.runs import StudyRuns
-from studies.tracking.tracked import last_store
+from studies.tracking.texts import describe
 from studies.tracking.uri import (
     absolute_uri,
     check_local_store,
     check_tracking_uri,
     local_uri,
+    note_store,
+    noted_store,
     same_store,
     with_password,
 )
-from studies.tracking.values import ConfigurationResult
+
+T = TypeVar("T")
 
 
 class SynchroniseError(RuntimeError):
@@ -88,14 +90,15 @@ def synchronise(
         blocks = ledger.blocks()
         if not blocks:
             raise InvalidSettingError(f"{study.folder.path} has no results yet; run the study")
-        runs = StudyRuns(study.folder, study.spec, store, name or study.spec.study)
+        subject = describe(study.folder, study.spec, store, name)
+        runs = StudyRuns(subject)
+        note_store(study.folder, store, subject.experiment)
         uploaded = 0
         try:
             runs.open()
-            runs.read_all()
-            results = _with_progress(list(_missing(blocks, runs)), quiet)
-            while batch := tuple(itertools.islice(results, runs.together)):
-                uploaded += runs.log_configurations(batch)
+            note_store(study.folder, store, subject.experiment, runs.ids["run_id"])
+            for point, rows in _with_progress(missing(by_configuration(blocks), runs.held), quiet):
+                uploaded += runs.log_configuration(configuration_result(point, rows))
             done = _log_result(study, ledger, runs)
         except (InvalidSettingError, OSError):
             raise
@@ -108,7 +111,7 @@ def _log_result(study: Study, ledger: Ledger, runs: StudyRuns) -> bool:
     """Write the parent run, its report included, unless it shows the ledger's state already."""
     folder, blocks = study.folder, ledger.blocks()
     table = to_csv(table_rows(blocks))
-    shown = runs.holds_result(fingerprint(study.spec, table)) and not runs.has_unfinished()
+    shown = runs.holds_result(fingerprint(study.spec, table))
     same = folder.read_state().get("mlflow", {}).get("run_id") == runs.ids["run_id"]
     if shown and same and all(path.exists() for path in artifacts(folder, study.spec)):
         return False
@@ -124,7 +127,7 @@ def _log_result(study: Study, ledger: Ledger, runs: StudyRuns) -> bool:
 
 def _store_of(folder: StudyFolder, uri: str | None, experiment: str) -> tuple[str, str]:
     """Return URI and experiment of the store to log to, or refuse one that is unreachable."""
-    last = last_store(folder.tracked)
+    last = noted_store(folder)
     stored = local_uri(folder) if last is None else last[0]
     store = with_password(stored, None if uri is None else absolute_uri(uri))
     if last is not None and same_store(last[0], store):
@@ -136,31 +139,10 @@ def _store_of(folder: StudyFolder, uri: str | None, experiment: str) -> tuple[st
     return store, experiment
 
 
-def _missing(blocks: list[Block], runs: StudyRuns) -> Iterator[Callable[[], ConfigurationResult]]:
-    """Yield what makes the result of every configuration that the store does not hold whole."""
-    parts: dict[str, list[Block]] = {}
-    for block in blocks:
-        parts.setdefault(block.point.identity, []).append(block)
-    for identity, held in parts.items():
-        seeds = {seed for block in held for seed in block.seeds}
-        if not runs.tracked.holds(identity, len(seeds)):
-            yield lambda held=held: _result(held)  # type: ignore[misc]
-
-
-def _result(blocks: list[Block]) -> ConfigurationResult:
-    rows: dict[int, dict[str, Any]] = {}
-    for block in blocks:
-        rows.update(zip(block.seeds, block.rows, strict=True))
-    return configuration_result(blocks[0].point, rows)
-
-
-def _with_progress(
-    missing: list[Callable[[], ConfigurationResult]], quiet: bool
-) -> Iterator[ConfigurationResult]:
+def _with_progress(configurations: Iterable[T], quiet: bool) -> Iterable[T]:
     silent = quiet or not sys.stderr.isatty()
-    bar = tqdm(missing, desc="uploading", unit=" runs", dynamic_ncols=True, disable=silent)
-    for make in bar:
-        yield make()
+    todo = list(configurations)
+    return tqdm(todo, desc="uploading", unit=" runs", dynamic_ncols=True, disable=silent)
 
 
 def _failure(error: Exception, uploaded: int, store: str) -> SynchroniseError:

@@ -45,14 +45,10 @@ def create_database(uri: str) -> None:
     path = Path(name)
     if name in (uri, "", ":memory:") or "?" in name or path.exists():
         return
-    import_mlflow()
-    from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    client = import_mlflow().MlflowClient(tracking_uri=f"sqlite:///{temporary}")
     try:
-        made = SqlAlchemyStore(f"sqlite:///{temporary}", DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH)
-        made.engine.dispose()
+        client.search_experiments(max_results=1)
         _give_name(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -85,7 +81,12 @@ def short_requests() -> Iterator[None]:
             os.environ.pop(name, None)
 
 
+def http_status(error: Exception) -> int | None:
+    """Return the status of an answer that is an error of MLflow's, None for any other error."""
+    status = getattr(error, "get_http_status_code", None)
+    return None if status is None else int(status())
+
+
 def is_refusal(error: Exception) -> bool:
     """Whether a store answered that it will never do what was asked, so repeating is useless."""
-    status = getattr(error, "get_http_status_code", None)
-    return status is not None and status() in (400, 404, 409, 413, 422)
+    return http_status(error) in (400, 404, 409, 413, 422)

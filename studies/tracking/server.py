@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -21,6 +20,7 @@ from typing import IO
 from urllib.parse import quote
 
 from search_spaces import InvalidSettingError
+from studies.processes import start_python
 
 HOST = "127.0.0.1"
 LOOPBACK = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -89,7 +89,7 @@ def free_port(wanted: int) -> int:
 @contextmanager
 def mlflow_server(
     uri: str, artifacts: Path, port: int
-) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Serve the MLflow store at `uri` for as long as the context lasts.
 
     Yields
@@ -103,15 +103,13 @@ def mlflow_server(
         If the server does not start.
     """
     base = f"http://{HOST}:{port}"
-    command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
-    command += ["--backend-store-uri", uri, "--workers", "1"]
-    command += ["--artifacts-destination", artifacts.as_uri()]
+    arguments = ("server", "--host", HOST, "--port", str(port), "--workers", "1")
+    store = ("--backend-store-uri", uri, "--artifacts-destination", artifacts.as_uri())
     # Its job runner starts a dozen processes that a study has no use for.
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    environment = {**os.environ, **quiet}
     with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(
-            command, env=environment, stdout=log, stderr=log, text=True, start_new_session=True
+        process = start_python(
+            "mlflow", *arguments, *store, environment=quiet, stdout=log, stderr=log
         )
         try:
             _await_health(base, process, log)
@@ -120,7 +118,7 @@ def mlflow_server(
             _stop(process)
 
 
-def _await_health(base: str, process: subprocess.Popen[str], log: IO[str]) -> None:
+def _await_health(base: str, process: subprocess.Popen[bytes], log: IO[str]) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -135,7 +133,7 @@ def _await_health(base: str, process: subprocess.Popen[str], log: IO[str]) -> No
     raise InvalidSettingError(f"the MLflow server did not answer within {_START_SECONDS} s")
 
 
-def _stop(process: subprocess.Popen[str]) -> None:
+def _stop(process: subprocess.Popen[bytes]) -> None:
     """End the server and its worker processes, which share its process group."""
     try:
         os.killpg(process.pid, signal.SIGTERM)

@@ -16,9 +16,10 @@ from studies.contracts import Result
 from studies.folder import StudyFolder
 from studies.kinds import KINDS
 from studies.specs.spec import StudySpec
-from studies.tracking.uri import web_address
+from studies.tracking.uri import noted_parent, web_address
+from studies.tracking.values import Subject
 
-_LONGEST_TAG = 8000
+_LONGEST_TAG, _LONGEST_SETTING = 8000, 6000
 _MOST_LINKS = 12
 _VERSIONS = ("sgd-thermometer", "python", "numpy", "torch", "processor")
 
@@ -95,13 +96,11 @@ def study_note(spec: StudySpec, result: Result, ids: Mapping[str, str]) -> str:
     )
 
 
-def configuration_note(
-    spec: StudySpec, ids: Mapping[str, str], identity: str, n_seeds: int
-) -> str:
+def configuration_note(study: str, ids: Mapping[str, str], identity: str, n_seeds: int) -> str:
     """Return the description of a nested run."""
     seeds = "1 seed" if n_seeds == 1 else f"means over {n_seeds} seeds with standard errors"
     return (
-        f"Configuration `{identity}` of [{markdown(spec.study)}]({run_page(ids)}): {seeds}. "
+        f"Configuration `{identity}` of [{markdown(study)}]({run_page(ids)}): {seeds}. "
         "Single seeds: `table.csv` of the study.\n"
     )
 
@@ -149,16 +148,46 @@ def place_in_mlflow(ids: Mapping[str, str]) -> dict[str, str]:
     return {"MLflow": f"run {ids['run_id']} of experiment {ids['experiment_id']}: {place}"}
 
 
-def provenance_tags(spec: StudySpec) -> dict[str, str]:
-    """Return which code, versions, machine and spec make a study."""
+def describe(
+    folder: StudyFolder, spec: StudySpec, uri: str, experiment: str | None = None
+) -> Subject:
+    """Return what a store is told of a study before there are results.
+
+    Parameters
+    ----------
+    experiment
+        Name of the experiment; the study's by default.
+    """
+    experiment = experiment or spec.study
+    held = str(folder.read_state().get("mlflow", {}).get("run_id", ""))
+    noted = noted_parent(folder, uri, experiment)
+    settings = {
+        key: str(v)[:_LONGEST_SETTING] for key, v in spec.to_plain().items() if v is not None
+    }
+    return Subject(
+        uri=uri,
+        experiment=experiment,
+        description=experiment_note(spec),
+        artifacts=folder.artifacts.as_uri(),
+        study=spec.study,
+        key=study_key(folder),
+        parents=tuple(run_id for run_id in dict.fromkeys((noted, held)) if run_id),
+        settings=settings,
+        tags={
+            "thermometer.kind": spec.kind,
+            "thermometer.spec": spec.digest,
+            "thermometer.backend": spec.backend,
+        },
+    )
+
+
+def provenance_tags() -> dict[str, str]:
+    """Return which code, versions and machine make a study."""
     environment = provenance.environment()
     commit = provenance.commit()
     tags = {f"thermometer.{name}": str(environment[name]) for name in _VERSIONS}
     return {
         **tags,
-        "thermometer.kind": spec.kind,
-        "thermometer.spec": spec.digest,
-        "thermometer.backend": spec.backend,
         "mlflow.source.name": "thermometer",
         "mlflow.source.type": "LOCAL",
         **({} if commit == "unknown" else {"mlflow.source.git.commit": commit.split("+")[0]}),

@@ -1,58 +1,66 @@
 """How a sweep logs to MLflow without ever waiting for it.
 
-Results wait in a bounded queue for a thread that talks to the store. If the store fails, the
-thread tries again with growing pauses, and the sweep goes on; what does not fit into the queue
-comes from the ledger at the end. A run ends after seconds, not minutes, of silence: the folder is
-complete without MLflow, and ``thermometer sync`` uploads what is missing.
+A process of its own (:mod:`studies.tracking.uploader`) talks to the store. The driver hands it
+results through a pipe and looks for answers whenever a training has finished; neither ever
+blocks. A process that dies is started again. What does not fit into the queue comes from the
+ledger at the end. A run ends after seconds, not minutes, of silence: the folder is complete
+without MLflow, and ``thermometer sync`` uploads what is missing.
 """
 
 from __future__ import annotations
 
-import functools
+import json
 import logging
-import queue
+import os
+import pickle
+import select
 import shlex
-import threading
+import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from studies.credentials import redacted
+from studies.credentials import redacted_uri
 from studies.folder import StudyFolder
-from studies.tracking.client import is_refusal, short_requests
-from studies.tracking.runs import StudyRuns
-from studies.tracking.uri import lacks_password
-from studies.tracking.values import ConfigurationResult, StudyResult
+from studies.processes import start_python
+from studies.tracking.uploader import HURRY, INTERRUPTED
+from studies.tracking.uri import lacks_password, note_store
+from studies.tracking.values import ConfigurationResult, StudyResult, Subject
 
 _log = logging.getLogger(__name__)
 
 _WAITING = 10_000
 """Configurations that may wait for the store; more come from the ledger at the end."""
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _SILENCE = 10.0
 """Seconds without an answer after which the end of a run gives up."""
 _OPENING = 60.0
 """The same while the store is being opened: a new database first creates its tables."""
-_PATIENCE, _PATIENCE_EACH = 30.0, 0.1
+_PATIENCE, _PATIENCE_EACH = 30.0, 0.3
 """Longest wait at the end of a run for a slow store, and more for each waiting configuration."""
-
-
-class _AbandonedError(Exception):
-    """The run has ended without the store."""
+_STARTS = 3
+"""How often the process is started before the store is left to ``thermometer sync``."""
 
 
 class NullTracker:
     """Logs nothing."""
 
     ids: Mapping[str, str] = {}
+    waiting = ""
 
-    def holds(self, identity: str, n_seeds: int) -> bool:
-        """Say that everything is logged."""
-        return True
+    def on_open(self, compare: Callable[[], None]) -> None:
+        """Never open."""
+
+    def exchange(self) -> None:
+        """Do nothing."""
+
+    def taken(self) -> dict[str, int]:
+        """Hold nothing."""
+        return {}
 
     def log(self, result: ConfigurationResult) -> None:
         """Ignore a configuration."""
 
-    def settle(self, again: Callable[[], None]) -> Mapping[str, str]:
+    def settle(self) -> Mapping[str, str]:
         """Return no ids."""
         return self.ids
 
@@ -65,61 +73,51 @@ class NullTracker:
 
 
 class MlflowTracker:
-    """Logs configurations and the study's result in a thread.
+    """The driver's side: hands over configurations and the study's result."""
 
-    Parameters
-    ----------
-    runs
-        The study's runs; used by the thread alone.
-    """
-
-    def __init__(self, runs: StudyRuns, folder: StudyFolder) -> None:
-        self._runs = runs
-        runs.on_answer(self._beat)
+    def __init__(self, subject: Subject, folder: StudyFolder) -> None:
+        self._subject = subject
         self._folder = folder
-        self._jobs: queue.Queue[ConfigurationResult | Callable[[], object] | None] = queue.Queue(
-            _WAITING
-        )
-        self._opened = threading.Event()
-        self._ending = threading.Event()
-        self._abandoned = threading.Event()
-        self._deadline = float("inf")
-        self._alive = time.monotonic()
-        self._error = ""
-        self._left_out = False
-        self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
-        self._thread.start()
+        self.ids: Mapping[str, str] = {"uri": redacted_uri(subject.uri)}
+        """MLflow's ids of the study, without any before the store has answered."""
+        self._held: dict[str, int] = {}
+        self._waiting: dict[str, ConfigurationResult] = {}
+        self._compare: Callable[[], None] = lambda: None
+        self._last: StudyResult | str | None = None
+        self._ending = self._opened = self._done = self._abandoned = self._ended = False
+        self._error = self._refusal = ""
+        self._alive, self._deadline = time.monotonic(), float("inf")
+        self._starts = 0
+        self._unread = b""
+        note_store(folder, subject.uri, subject.experiment)
+        self._start()
 
     @property
-    def ids(self) -> Mapping[str, str]:
-        """MLflow's ids of the study, without any before the store has answered."""
-        return self._runs.ids
+    def waiting(self) -> str:
+        """What the end of a run waits for, in words; empty for nothing."""
+        n = len(self._waiting)
+        return f"waiting for MLflow to take {n} configurations" if n else ""
+
+    def on_open(self, compare: Callable[[], None]) -> None:
+        """Call `compare` when it is known what the store holds, and once more at the end."""
+        self._compare = compare
 
     def holds(self, identity: str, n_seeds: int) -> bool:
-        """Whether a configuration is logged already, as far as the folder knows."""
-        return self._runs.tracked.holds(identity, n_seeds)
+        """Whether the store is known to hold the means of so many replicas."""
+        return self._held.get(identity) == n_seeds
+
+    def taken(self) -> dict[str, int]:
+        """Return of how many replicas the store has the means or is about to get them."""
+        return {**self._held, **{key: each.n_seeds for key, each in self._waiting.items()}}
 
     def log(self, result: ConfigurationResult) -> None:
-        """Log one configuration as soon as the store takes it."""
-        if not self._ending.is_set():
-            try:
-                self._jobs.put_nowait(result)
-            except queue.Full:
-                self._left_out = True
-            return
-        while not self._gives_up():
-            try:
-                return self._jobs.put(result, timeout=0.2)
-            except queue.Full:
-                continue
+        """Log one configuration: handed over by :meth:`exchange`, when the store takes it."""
+        if self._ending or len(self._waiting) < _WAITING:
+            self._waiting[result.identity] = result
+            self._send(result)
 
-    def settle(self, again: Callable[[], None]) -> Mapping[str, str]:
+    def settle(self) -> Mapping[str, str]:
         """Wait until the study has its place in the store, and return MLflow's ids.
-
-        Parameters
-        ----------
-        again
-            Offers everything that is in the ledger once more; called if something was left out.
 
         Returns
         -------
@@ -127,128 +125,152 @@ class MlflowTracker:
             The ids; without `run_id` if the store does not answer.
         """
         self._begin_to_end()
-        while not self._opened.is_set() and not self._gives_up():
-            self._opened.wait(0.05)
-        if self._left_out or self._runs.reads_anew:
-            again()
-        return self._runs.ids
+        while not self._opened and not self._gives_up():
+            self.exchange(0.1)
+        self._compare()
+        return self.ids
 
     def finish(self, result: StudyResult) -> dict[str, str]:
         """Log what is waiting and the result, and return MLflow's ids.
 
         The ids lack `run_id` if the store failed, of which a warning then tells.
         """
-        self._begin_to_end()
-        self._put_last(lambda: self._runs.log_result(result))
-        return self._join()
+        return self._end(result)
 
     def close(self) -> None:
         """Log what is waiting and mark the study as interrupted, until a later run finishes it."""
-        self._begin_to_end()
-        self._put_last(self._runs.interrupt)
-        self._join()
+        self._end(INTERRUPTED)
+
+    def exchange(self, seconds: float = 0.0) -> None:
+        """Hand over what waits and take what is answered, within so many seconds."""
+        if self._done or self._abandoned:
+            return
+        pipes = select.poll()
+        pipes.register(self._stdout, select.POLLIN)
+        if self._unsent:
+            pipes.register(self._stdin, select.POLLOUT)
+        ready = {pipe for pipe, _ in pipes.poll(1000 * seconds)}
+        try:
+            while self._stdin in ready and self._unsent:
+                del self._unsent[: os.write(self._stdin, self._unsent)]
+        except BlockingIOError:
+            pass
+        except BrokenPipeError:
+            return self._start_again()
+        if self._stdout not in ready:
+            return
+        answers = os.read(self._stdout, 1 << 20)
+        *lines, self._unread = (self._unread + answers).split(b"\n")
+        for line in lines:
+            self._take(json.loads(line))
+        if not answers and not self._done:
+            self._start_again()
+
+    def _take(self, answer: dict[str, Any]) -> None:
+        if "failed" in answer:
+            self._error = answer["failed"]
+            return
+        self._alive = time.monotonic()
+        # What was refused stays refused, whatever succeeds later.
+        self._refusal = answer.get("refused", self._refusal)
+        if "open" in answer:
+            self._open(answer["open"], answer["held"])
+        if "settled" in answer:
+            identity, n_seeds = answer["settled"]
+            self._held[identity] = n_seeds
+            waiting = self._waiting.get(identity)
+            if waiting is not None and waiting.n_seeds == n_seeds:
+                del self._waiting[identity]
+        self._done = "done" in answer
+        if "alive" not in answer:
+            self._error = self._refusal
+
+    def _open(self, ids: Mapping[str, str], held: dict[str, int]) -> None:
+        self.ids, self._held, self._opened = ids, held, True
+        note_store(self._folder, self._subject.uri, self._subject.experiment, ids["run_id"])
+        # Only now the store can take what waits.
+        self._deadline = max(self._deadline, self._alive + self._patience)
+        self._compare()
+
+    def _start(self) -> None:
+        self._starts += 1
+        self._opened, self._alive = False, time.monotonic()
+        pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
+        self._process = start_python(
+            "studies.tracking.uploader", stdin=pipe, stdout=pipe, stderr=nowhere, bufsize=0
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._stdin, self._stdout = self._process.stdin.fileno(), self._process.stdout.fileno()
+        os.set_blocking(self._stdin, False)
+        self._unsent, self._unread = bytearray(), b""
+        hurry = HURRY if self._ending else None
+        for message in (self._subject, *self._waiting.values(), hurry, self._last):
+            if message is not None:
+                self._send(message)
+
+    def _send(self, message: Any) -> None:
+        self._unsent += pickle.dumps(message)
+
+    def _start_again(self) -> None:
+        """Start the process again that has died, or leave the store alone."""
+        code = self._stop()
+        if self._starts < _STARTS:
+            return self._start()
+        self._error = f"the process that uploads ended with code {code}"
+        self._abandoned = True
+
+    def _stop(self) -> int:
+        """End the process, wherever it is: each of its steps can be repeated."""
+        with self._process:
+            self._process.kill()
+            return self._process.wait()
 
     def _begin_to_end(self) -> None:
         now = time.monotonic()
-        if not (self._error and self._ending.is_set()):
+        if not (self._error and self._ending):
             self._alive = now
-        self._deadline = now + _PATIENCE + _PATIENCE_EACH * self._jobs.qsize()
-        self._ending.set()
+        self._deadline = now + self._patience
+        if not self._ending:
+            self._send(HURRY)
+        self._ending = True
 
-    def _put_last(self, job: Callable[[], object]) -> None:
-        for last in (job, None):
-            while not self._gives_up():
-                try:
-                    self._jobs.put(last, timeout=0.2)
-                    break
-                except queue.Full:
-                    continue
+    @property
+    def _patience(self) -> float:
+        return _PATIENCE + _PATIENCE_EACH * len(self._waiting)
 
-    def _join(self) -> dict[str, str]:
-        while self._thread.is_alive() and not self._gives_up():
-            self._thread.join(0.05)
-        ids = dict(self._runs.ids)
-        if self._thread.is_alive() or self._error:
+    def _end(self, last: StudyResult | str) -> dict[str, str]:
+        if self._ended:
+            return {}
+        self._begin_to_end()
+        self._last = last
+        self._send(last)
+        while not self._done and not self._gives_up():
+            self.exchange(0.1)
+        ids = dict(self.ids)
+        if not self._done or self._error:
             ids.pop("run_id", None)
             _log.warning(self._warning())
+        if not self._abandoned:
+            self._stop()
+        self._ended = self._abandoned = True
         return ids
 
     def _gives_up(self) -> bool:
-        """Whether the end of the run has waited long enough; tells the thread to stop."""
+        """Whether the end of the run has waited long enough."""
         now = time.monotonic()
-        if not self._opened.is_set() and not self._error:
+        if not self._opened and not self._error:
             is_late = now - self._alive > _OPENING
         else:
             is_late = now > self._deadline or now - self._alive > _SILENCE
-        if is_late:
-            self._abandoned.set()
-        return self._abandoned.is_set()
+        return is_late or self._abandoned
 
     def _warning(self) -> str:
         reason = f" ({self._error})" if self._error else ""
-        uri = self._runs.ids["uri"]
+        uri = redacted_uri(self._subject.uri)
         where = " --tracking-uri URI" if lacks_password(uri) else ""
         return (
             f"MLflow at {uri} did not take everything{reason}; the results are complete in "
             f"{self._folder.path}, and 'thermometer sync {shlex.quote(str(self._folder.path))}"
             f"{where}' uploads what is missing"
         )
-
-    def _work(self) -> None:
-        with short_requests():
-            if not self._persist(self._runs.open):
-                return
-            # Only now the store can take what waits.
-            self._deadline = max(self._deadline, time.monotonic() + _PATIENCE)
-            self._opened.set()
-            for job in self._waiting_jobs():
-                if not self._persist(job):
-                    return
-
-    def _waiting_jobs(self) -> Iterator[Callable[[], object]]:
-        """Yield what is to be done; of configurations that wait, as many as the store takes."""
-        results: list[ConfigurationResult] = []
-        while True:
-            job = self._jobs.get()
-            while isinstance(job, ConfigurationResult):
-                results.append(job)
-                if len(results) >= self._runs.together or self._jobs.empty():
-                    break
-                job = self._jobs.get()
-            if results:
-                # Repeated until the store has them all.
-                yield functools.partial(self._runs.log_configurations, tuple(results))
-                results.clear()
-            if job is None:
-                return
-            if not isinstance(job, ConfigurationResult):
-                yield job
-
-    def _persist(self, job: Callable[[], object]) -> bool:
-        """Repeat a job until the store has done or refused it; return False if abandoned."""
-        pause = _FIRST_PAUSE
-        failed_before = self._error
-        while not self._abandoned.is_set():
-            try:
-                job()
-            except _AbandonedError:
-                return False
-            except Exception as error:
-                self._error = redacted(" ".join(f"{type(error).__name__}: {error}".split()))[:160]
-                if self._opened.is_set() and is_refusal(error):
-                    return True
-            else:
-                # What was refused stays refused, whatever succeeds later.
-                self._error = failed_before
-                return True
-            if self._ending.is_set():
-                self._abandoned.wait(min(pause, 1.0))
-            else:
-                self._ending.wait(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
-        return False
-
-    def _beat(self) -> None:
-        if self._abandoned.is_set():
-            raise _AbandonedError
-        self._alive = time.monotonic()

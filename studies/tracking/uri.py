@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 import socket
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from search_spaces import InvalidSettingError
@@ -132,6 +135,49 @@ def web_address(uri: str) -> str | None:
     'http://host:5000'
     """
     return _place(uri) if is_web(uri) else None
+
+
+def noted_store(folder: StudyFolder) -> tuple[str, str] | None:
+    """Return URI, without password, and experiment of the store last logged to, if any."""
+    notes = _notes(folder)
+    return (notes[-1]["store"], str(notes[-1].get("experiment", ""))) if notes else None
+
+
+def noted_parent(folder: StudyFolder, uri: str, experiment: str) -> str:
+    """Return the id of the study's parent run in a store, empty if none is noted."""
+    parents = (
+        str(note.get("parent", ""))
+        for note in reversed(_notes(folder))
+        if note.get("experiment") == experiment and same_store(note["store"], uri)
+    )
+    return next(filter(None, parents), "")
+
+
+def note_store(folder: StudyFolder, uri: str, experiment: str, parent: str = "") -> None:
+    """Note in ``tracked.jsonl`` where a study is logged to, before its store has answered.
+
+    What is logged there is known from the store. A line that was torn, or of which the list of
+    an older version is made, says nothing.
+    """
+    parent = parent or noted_parent(folder, uri, experiment)
+    note = {"store": redacted_uri(uri), "experiment": experiment, "parent": parent}
+    if _notes(folder)[-1:] != [note]:
+        with folder.tracked.open("ab", buffering=0) as file:
+            file.write(f"\n{json.dumps(note, ensure_ascii=False)}\n".encode())
+
+
+def _notes(folder: StudyFolder) -> list[dict[str, Any]]:
+    try:
+        text = folder.tracked.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    notes = []
+    for line in text.split("\n"):
+        with contextlib.suppress(ValueError):
+            note = json.loads(line) if line.startswith("{") else None
+            if isinstance(note, dict) and isinstance(note.get("store"), str):
+                notes.append(note)
+    return notes
 
 
 def store_uri(folder: StudyFolder) -> str:

@@ -1,13 +1,36 @@
-"""What is logged to MLflow: the means of a configuration, and the laws of a study."""
+"""What is logged to MLflow: the study, the means of its configurations, and its laws.
+
+Plain values, so that the process that uploads needs no experiment, no kind and no ledger.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from studies.tracking.data_used import DataUsed
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A study and its place in a store, before it has results."""
+
+    uri: str
+    """Tracking URI, password included."""
+    experiment: str
+    """Name of MLflow's experiment."""
+    description: str
+    """Markdown about the experiment."""
+    artifacts: str
+    """URI of the folder for files; used where the store is no server."""
+    study: str
+    key: str
+    """Names the folder in the store."""
+    parents: tuple[str, ...]
+    """Ids that the parent run may have, as the folder knows, the likely first."""
+    settings: Mapping[str, str]
+    tags: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +51,7 @@ class StudyResult:
 
     fingerprint: str
     """Hash of spec and table; with it the store knows which result it holds."""
-    estimates: Mapping[str, Mapping[str, Any]]
+    metrics: Mapping[str, float]
     note: str
     """Markdown."""
     files: tuple[Path, ...]

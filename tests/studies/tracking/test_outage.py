@@ -18,7 +18,7 @@ from postgres import PASSWORD, QUOTED, REQUIRED, find_programs, running_server
 from search_spaces import SearchSpace
 from studies import RunOptions, Study
 from studies.cli import _run
-from studies.tracking.runs import StudyRuns
+from studies.tracking.texts import describe
 from studies.tracking.tracker import MlflowTracker
 from studies.tracking.values import ConfigurationResult
 
@@ -78,14 +78,20 @@ def result(number):
 
 
 def tracker_of(study, uri, name):
-    return MlflowTracker(StudyRuns(study.folder, study.spec, uri, name), study.folder)
+    return MlflowTracker(describe(study.folder, study.spec, uri, name), study.folder)
+
+
+def holds(tracker, identity):
+    """Whether the store has answered that it holds a configuration."""
+    tracker.exchange()
+    return tracker.holds(identity, 2)
 
 
 def finish(study, tracker):
     from studies.ledger.base import Ledger
 
     ledger = Ledger(study.folder.ledger, study.spec.study)
-    ids = tracker.settle(lambda: None)
+    ids = tracker.settle()
     return tracker.finish(study.study_result(study.analyse(), ledger, ids))
 
 
@@ -100,11 +106,11 @@ def test_a_server_that_comes_back_gets_everything_once(server, study, caplog):
     tracker = tracker_of(study, server.uri, "comes back")
     for number in range(20):
         tracker.log(result(number))
-    wait_until(lambda: tracker.holds("point5", 2))
+    wait_until(lambda: holds(tracker, "point5"))
     server.kill()
     for number in range(20, 40):
         tracker.log(result(number))
-    assert not tracker.holds("point39", 2)
+    assert not holds(tracker, "point39")
     server.start()
     ids = finish(study, tracker)
     assert caplog.messages == []
@@ -118,7 +124,7 @@ def test_a_run_ends_without_its_server_and_sync_uploads_the_rest(server, study, 
     name = f"stays away {stop.name} <img src=x>"
     tracker = tracker_of(study, server.uri, name)
     tracker.log(result(0))
-    wait_until(lambda: tracker.holds("point0", 2))
+    wait_until(lambda: holds(tracker, "point0"))
     if stop is signal.SIGKILL:
         server.kill()
     else:
@@ -156,7 +162,7 @@ def test_a_server_that_fails_for_a_while_gets_everything_once(
     with FlakyProxy(server.uri) as proxy:
         tracker = tracker_of(study, proxy.uri, name)
         tracker.log(result(0))
-        wait_until(lambda: tracker.holds("point0", 2))
+        wait_until(lambda: holds(tracker, "point0"))
         proxy.fail(mood)
         start = time.monotonic()
         for number in range(1, 10):
@@ -164,7 +170,7 @@ def test_a_server_that_fails_for_a_while_gets_everything_once(
         # Each that waited for the server would take its second.
         assert time.monotonic() - start < 9
         wait_until(lambda: proxy.refused >= 2)
-        assert not tracker.holds("point9", 2)
+        assert not holds(tracker, "point9")
         proxy.recover()
         ids = finish(study, tracker)
     assert caplog.messages == []
@@ -210,7 +216,7 @@ def test_a_store_that_opens_slowly_gets_everything(study, tmp_path, caplog, monk
         impatient.setattr("studies.tracking.tracker._PATIENCE", 0.5)
         tracker = tracker_of(study, uri, "slow")
         tracker.log(result(0))
-        assert "run_id" in tracker.settle(lambda: None)
+        assert "run_id" in tracker.settle()
     assert "run_id" in finish(study, tracker)
     assert caplog.messages == []
     check_exact(uri, "slow", 1)
@@ -232,7 +238,7 @@ def test_a_database_that_comes_back_gets_everything_once(database, study, caplog
     tracker = tracker_of(study, uri, "database")
     for number in range(10):
         tracker.log(result(number))
-    wait_until(lambda: tracker.holds("point5", 2), 120)
+    wait_until(lambda: holds(tracker, "point5"), 120)
     database.kill()
     for number in range(10, 20):
         tracker.log(result(number))
@@ -247,7 +253,7 @@ def test_a_database_that_comes_back_gets_everything_once(database, study, caplog
 def test_a_database_that_is_gone_is_named_without_its_password(database, study, caplog):
     uri = database.create("gone")
     tracker = tracker_of(study, uri, "gone")
-    wait_until(lambda: "run_id" in tracker.ids, 120)
+    wait_until(lambda: tracker.exchange() or "run_id" in tracker.ids, 120)
     database.kill()
     tracker.log(result(0))
     assert "run_id" not in finish(study, tracker)

@@ -16,10 +16,8 @@ from studies import RunOptions, Study
 from studies.cli import _run
 from studies.folder import StudyFolder
 from studies.tracking.runs import StudyRuns
-from studies.tracking.texts import study_key
-from studies.tracking.tracked import TrackedRuns, last_store
-from studies.tracking.uri import same_store
-from studies.tracking.values import ConfigurationResult
+from studies.tracking.texts import describe, study_key
+from studies.tracking.uri import note_store, noted_parent, noted_store, same_store
 
 SPACE = SearchSpace(n_train=[16, 32], temperature=[0.1, 1.0], batch_size=1, n_seeds=2)
 
@@ -156,51 +154,54 @@ def test_studies_that_differ_by_a_quote_have_parents_of_their_own(finished, tmp_
     spec = Study.open(finished).spec
     names = ("a b", "a'b", 'a"b', "a`b", "a\\b", "a%b", "a%27b", "ab")
     for name in names:
-        runs = StudyRuns(StudyFolder(tmp_path / name), spec, store, "shared")
-        runs.tracked = TrackedRuns(tmp_path / f"{len(parents)}.jsonl", store, "shared")
+        subject = describe(StudyFolder(tmp_path / name), spec, store, "shared")
+        assert subject.parents == ()
+        runs, again = StudyRuns(subject), StudyRuns(subject)
         runs.open()
         parents.add(runs.ids["run_id"])
-        again = StudyRuns(StudyFolder(tmp_path / name), spec, store, "shared")
-        again.tracked = TrackedRuns(tmp_path / "nothing.jsonl", store, "other")
         again.open()
         assert again.ids == runs.ids
-        (tmp_path / "nothing.jsonl").unlink()
     assert len(parents) == len(names)
     assert len({study_key(StudyFolder(name)) for name in names}) == len(names)
 
 
-def test_the_list_of_runs_survives_torn_lines(tmp_path):
-    path = tmp_path / "tracked.jsonl"
-    held = TrackedRuns(path, "http://me:secret@host:5000", "x")
-    held.begin("parent")
-    held.note("p1", "r1", 0)
-    held.note("p1", "r1", 4)
-    held.note("p2", "r2", 4)
-    assert "secret" not in path.read_text()
-    path.write_bytes(path.read_bytes()[:-5])
-    again = TrackedRuns(path, "http://host:5000/", "x")
-    assert (again.parent, again.runs) == ("parent", {"p1": ("r1", 4)})
-    again.note("p3", "r3", 4)
-    third = TrackedRuns(path, "http://host:5000/", "x")
-    assert third.runs == {"p1": ("r1", 4), "p3": ("r3", 4)}
-    third.replace({"p9": ("r9", 1)})
-    assert TrackedRuns(path, "http://host:5000", "x").runs == {"p9": ("r9", 1)}
-    assert TrackedRuns(path, "http://other:5000", "x").runs == {}
-    assert TrackedRuns(path, "http://host:5000", "y").parent == ""
-    assert last_store(path) == ("http://host:5000/", "x")
+def test_where_a_study_is_logged_survives_torn_lines(tmp_path):
+    folder = StudyFolder(tmp_path)
+    assert noted_store(folder) is None
+    note_store(folder, "http://me:secret@host:5000", "x")
+    note_store(folder, "http://me:secret@host:5000", "x", "parent")
+    assert "secret" not in folder.tracked.read_text()
+    note_store(folder, "sqlite:///other.db", "x", "of other")
+    with folder.tracked.open("a") as file:
+        file.write('{"store": "http://torn')
+    note_store(folder, "http://host:5000/", "x")
+    assert noted_store(folder) == ("http://host:5000/", "x")
+    assert noted_parent(folder, "http://host:5000", "x") == "parent"
+    assert noted_parent(folder, "sqlite:///other.db", "x") == "of other"
+    assert noted_parent(folder, "http://host:5000", "y") == ""
+    size = folder.tracked.stat().st_size
+    note_store(folder, "http://host:5000/", "x")
+    assert folder.tracked.stat().st_size == size
     assert same_store("http://me:a@host:5000", "http://you:b@host:5000/")
 
 
-def test_a_run_whose_creation_was_not_answered_is_found_again(finished, tmp_path):
-    folder = StudyFolder(shutil.copytree(finished, tmp_path / "study"))
-    runs = StudyRuns(folder, folder.read_spec(), f"sqlite:///{tmp_path}/x.db", "tracked")
-    runs.open()
-    result = ConfigurationResult("p", "a run", 2, {"n_train": "16"}, {"test_error": 0.1})
-    # As if the answer had been lost: the store has the run, the folder does not know it.
-    runs._create(result)
-    runs.tracked.runs.clear()
-    runs._unsure.add("p")
-    assert runs.log_configuration(result)
-    assert not runs.log_configuration(result)
-    _, _, _, (only,) = read(f"sqlite:///{tmp_path}/x.db")
-    assert (only.info.status, only.data.metrics) == ("FINISHED", {"test_error": 0.1})
+def test_a_folder_of_an_older_version_that_was_moved_is_not_logged_again(
+    finished, tmp_path, capsys
+):
+    _, _, (parent,), nested = read(f"sqlite:///{finished}/mlflow.db")
+    held = [(r.data.tags["thermometer.point"], r.info.run_id) for r in nested]
+    folder = shutil.copytree(finished, tmp_path / "study")
+    head = {"store": f"sqlite:///{tmp_path}/study/mlflow.db", "experiment": "tracked"}
+    lines = [head, {**head, "parent": parent.info.run_id}]
+    lines += [[point, run_id, n] for point, run_id in held for n in (0, 2)]
+    lines += [{**head, "parent": parent.info.run_id, "afresh": True}, [*held[0], 2]]
+    text = "\n".join(json.dumps(line) for line in lines)
+    (folder / "tracked.jsonl").write_text(f'\n{text}\n["torn')
+    (folder / "state.json").unlink()
+    assert _run(["sync", str(folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["configurations"] == 0
+    _, _, (again,), now = read(f"sqlite:///{folder}/mlflow.db")
+    assert again.info.run_id == parent.info.run_id
+    assert {run.info.run_id for run in now} == {run.info.run_id for run in nested}
+    assert _run(["sync", str(folder)]) == 0
+    assert "nothing to upload" in capsys.readouterr().out

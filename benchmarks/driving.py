@@ -1,10 +1,12 @@
 """The driver with everything that a study has around it but the report, timed.
 
-The parts are those of ``Study.run``: ledger, packs, driver, MLflow in its thread, tables.
+The parts are those of ``Study.run``: ledger, packs, driver, the process that writes to MLflow,
+tables.
 """
 
 from __future__ import annotations
 
+import os
 import resource
 import time
 from collections.abc import Sequence
@@ -32,7 +34,7 @@ Plan = Sequence[tuple[Configuration, tuple[int, ...]]]
 
 @dataclass(frozen=True)
 class Times:
-    """What a run took; CPU seconds are of the driver's process, all threads."""
+    """What a run took; CPU seconds are of the driver's process, unless others are named."""
 
     trained: int
     wall: float
@@ -44,6 +46,8 @@ class Times:
     loop_cpu: float
     """Of the thread that plans, submits and records."""
     tables_cpu: float
+    uploader_cpu: float
+    """Of the process that writes to MLflow, after it has started."""
     megabytes: float
     """Largest memory of the process so far."""
     runs: int
@@ -76,21 +80,23 @@ def drive(
     # The database gets its tables here: that is start, not training.
     study._tracker(RunOptions(tracking=tracking)).close()
     tracker = study._tracker(RunOptions(tracking=tracking))
-    feed = ConfigurationFeed(n_seeds, 1, tracker)
     ledger = Ledger(study.folder.ledger, "benchmark", writable=True)
+    feed = ConfigurationFeed(ledger, n_seeds, 1, tracker)
     while tracking and "run_id" not in tracker.ids:
-        time.sleep(0.01)
+        tracker.exchange(0.01)
     driver = Driver(ledger, executor, distributions, objective, {}, feed.add)
     with Interrupt() as interrupt, Progress(None, quiet=True) as progress:
         driver.run(PackQueue(before), progress, Budget(), interrupt)
-        while not all(tracker.holds(point.identity, len(seeds)) for point, seeds in before):
-            time.sleep(0.01)
+        while tracking and tracker.waiting:
+            tracker.exchange(0.01)
+        uploader = cpu_of(tracker.pid) if tracking else 0.0
         begin, cpu, loop = time.perf_counter(), time.process_time(), time.thread_time()
         outcome = driver.run(PackQueue(plan), progress, Budget(), interrupt)
     trained, loop_end = time.perf_counter(), time.thread_time()
     study.folder.write(study.folder.table, to_csv(table_rows(ledger.blocks())))
     study.folder.write(study.folder.provenance, to_csv(provenance_rows(ledger.blocks())))
     tables = time.thread_time() - loop_end
+    others = cpu_of_children()
     tracker.close()
     wall, driver_cpu = time.perf_counter() - begin, time.process_time() - cpu
     return Times(
@@ -100,10 +106,23 @@ def drive(
         driver_cpu=driver_cpu,
         loop_cpu=loop_end - loop,
         tables_cpu=tables,
+        uploader_cpu=cpu_of_children() - others - uploader,
         megabytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         # The parent is a run as well.
         runs=n_runs(local_uri(study.folder)) - 1 - len(before) if tracking else 0,
     )
+
+
+def cpu_of(pid: int) -> float:
+    """Return the CPU seconds of a process that runs."""
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_of_children() -> float:
+    """Return the CPU seconds of the processes that this one has started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def n_runs(uri: str) -> int:

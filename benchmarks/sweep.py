@@ -71,15 +71,17 @@ def cost_rows(plan: Plan) -> tuple[list[list[str]], str]:
             raise RuntimeError(f"the ledger of {trained} trainings came back incomplete")
         each = [1e3 * found[key] / trained for key in ("driver_cpu", "loop_cpu", "tables_cpu")]
         logged = "off" if not tracking else f"{each[0] - each[1] - each[2]:.3f}"
+        per_run = f"{1e3 * found['uploader_cpu'] / found['runs']:.0f}" if tracking else "off"
         once["on" if tracking else "off"] = f"{1e3 * found['once_cpu']:.0f} ms"
         if tracking and found["runs"] < round(trained / n_seeds):
-            logged += f" ({found['runs']} runs; the store was too slow for the rest)"
+            per_run += f" ({found['runs']} runs; the store was too slow for the rest)"
         rows.append(
             [
                 str(n_seeds),
                 str(trained),
                 *(f"{value:.3f}" for value in each),
                 logged,
+                per_run,
                 f"{found['reopen_cpu']:.2f}",
                 f"{found['megabytes']:.0f}",
             ]
@@ -173,15 +175,15 @@ Written by `make bench-sweep`. {processor()}, {os.cpu_count()} cores, {versions}
 
 ## Against Ray Tune and study.optimize
 
-Every training is a configuration of its own with an MLflow run of its own (SQLite), on two workers. A training is a fixed number of matrix products. Start of Ray, imports and the tables of the store are not counted; starting workers is. The driver trains a plan, the others ask Optuna's default sampler. Programs run one after the other.
+Every training is a configuration of its own with an MLflow run of its own (SQLite), on two workers. A training is a fixed number of matrix products. Start of Ray, imports and the tables of the store are not counted; starting workers is. The driver trains a plan, the others ask Optuna's default sampler. Programs run one after the other. Counted is the time until all its runs are in the store: this driver's uploader works beside the trainings on the same two cores, and is waited for.
 
 {table(["training", "program", "trainings, runs logged", "trainings per minute", "this driver is faster by"], programs)}
 
 ## Cost of the driver per training
 
-CPU milliseconds of the driver's process for each training, with trainings that take no time (a synthetic executor), after two seeds of another configuration: *all* is *loop* (packs, journal on the disk, all in one thread), *tables* (`table.csv`, `provenance.csv`) and *MLflow*, one run per configuration, in a thread of its own. Included in all of them is what a run pays once, even if it trains nothing: {paid_once}. *Reopening*: CPU seconds from a finished folder to the knowledge that nothing is missing. *Memory*: the driver's largest, with the libraries (about 150 MB).
+CPU milliseconds of the driver's process for each training, with trainings that take no time (a synthetic executor), after two seeds of another configuration: *all* is *loop* (packs, journal on the disk, means of configurations, handing them over), *tables* (`table.csv`, `provenance.csv`) and *MLflow* (waiting for what is left at the end). *Uploader*: CPU milliseconds of the process of its own that writes to MLflow, through its client alone, for each run, one per configuration; in none of the others. Included in all of them is what a run pays once, even if it trains nothing: {paid_once}. *Reopening*: CPU seconds from a finished folder to the knowledge that nothing is missing. *Memory*: the driver's largest, with the libraries (about 150 MB).
 
-{table(["seeds per configuration", "trainings", "all, ms", "loop", "tables", "MLflow", "reopening, s", "memory, MB"], cost)}
+{table(["seeds per configuration", "trainings", "all, ms", "loop", "tables", "MLflow", "uploader, ms per run", "reopening, s", "memory, MB"], cost)}
 
 ## Rate of the driver
 

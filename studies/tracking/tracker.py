@@ -93,6 +93,11 @@ class MlflowTracker:
         self._start()
 
     @property
+    def pid(self) -> int:
+        """Number of the process that uploads."""
+        return self._process.pid
+
+    @property
     def waiting(self) -> str:
         """What the end of a run waits for, in words; empty for nothing."""
         n = len(self._waiting)

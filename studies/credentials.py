@@ -38,8 +38,13 @@ _SETTING = re.compile(
 _HEADER = re.compile(r"(?i)(authorization[\"']?\s*[=:]\s*[\"']?(?:bearer|basic)\s+)[^\s\"',]+")
 
 
-def redacted(text: str) -> str:
+def redacted(text: str, *secrets: str) -> str:
     """Return any text without the passwords of its URLs, its settings and the environment.
+
+    Parameters
+    ----------
+    secrets
+        More texts to hide, wherever they stand.
 
     >>> redacted("cannot reach postgresql://me:se@cret@db/x?sslmode=require&password=a now")
     'cannot reach postgresql://me:***@db/x?sslmode=require&password=*** now'
@@ -50,6 +55,8 @@ def redacted(text: str) -> str:
         secret = os.environ.get(name, "")
         if len(secret) >= 4:
             text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
+    for secret in filter(None, secrets):
+        text = text.replace(secret, HIDDEN)
     return text
 
 
@@ -70,6 +77,20 @@ def redacted_uri(uri: str) -> str:
     place, mark, query = _without_user_part(match[2], match[3]).partition("?")
     fields = (re.sub(rf"(?is)^({_NAME}=).*", rf"\1{HIDDEN}", each) for each in query.split("&"))
     return f"{start}{place}{mark}{'&'.join(fields)}"
+
+
+def place_of(uri: str) -> str:
+    """Return what a URL names, whoever logs in: without user, secrets and a last slash.
+
+    >>> place_of("http://me:secret@host:5000/")
+    'http://host:5000'
+    """
+    return re.sub(r"://[^/]*@", "://", redacted_uri(uri)).rstrip("/")
+
+
+def is_secret(name: str) -> bool:
+    """Whether a field of this name in the query of a URL is kept out of everything shown."""
+    return re.fullmatch(_NAME, name, re.IGNORECASE) is not None
 
 
 def redacted_command(arguments: Sequence[str]) -> str:

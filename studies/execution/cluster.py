@@ -21,7 +21,7 @@ from typing import Any
 from search_spaces import InvalidSettingError
 from studies.execution.executors import ClusterLostError
 from studies.provenance import PACKAGES, code_hash
-from studies.reachable import answers, check_reachable
+from studies.reachable import check_reachable, why_silent
 
 _log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class Cluster:
 
     def answers(self) -> bool:
         """Whether the head of the cluster can be reached; Ray's own calls would wait for it."""
-        return self._home is None or answers(*self._head)
+        return self._home is None or not why_silent(*self._head, seconds=2)
 
     def _connect(self) -> None:
         offer_token()

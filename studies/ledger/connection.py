@@ -30,7 +30,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.pool import NullPool
 
 from search_spaces import InvalidSettingError
-from studies.credentials import HIDDEN, redacted
+from studies.credentials import is_secret, redacted
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql+psycopg"
 FORMS = "sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE"
@@ -39,7 +39,6 @@ OUTAGE_SECONDS = 300.0
 """How long a driver waits for a database that went away."""
 
 _SETUP_LOCK = 0x7468_6572_6D6F
-_SECRET_QUERIES = ("password", "sslpassword")
 _MAGIC = b"SQLite format 3\0"
 
 _log = logging.getLogger(__name__)
@@ -70,11 +69,8 @@ class Database:
     @property
     def shown(self) -> str:
         """The URL without its password."""
-        url = self.url
-        query = {key: value for key, value in url.query.items() if key not in _SECRET_QUERIES}
-        place = (url.host, url.port, url.database)
-        shown = URL.create(url.drivername, url.username, None, *place, query)
-        return shown.render_as_string(hide_password=False)
+        shown = self.url.difference_update_query(filter(is_secret, self.url.query))
+        return shown._replace(password=None).render_as_string()
 
     def is_same(self, other: Database) -> bool:
         """Whether both name the same database, whoever connects to it."""
@@ -201,9 +197,8 @@ class Database:
     def _reason(self, error: Exception) -> str:
         line = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         reason = line.rpartition("failed: ")[2] if "FATAL" not in line else line
-        reason = redacted(" ".join(reason.rpartition("FATAL:")[2].split()))
-        secret = str(self.url.password or "")
-        return reason.replace(secret, HIDDEN) if secret else reason
+        reason = " ".join(reason.rpartition("FATAL:")[2].split())
+        return redacted(reason, str(self.url.password or ""))
 
 
 def read_database(text: str, folder: Path | None = None) -> Database:

@@ -116,7 +116,7 @@ class MlflowTracker:
         return {**self._held, **{key: each.n_seeds for key, each in self._waiting.items()}}
 
     def log(self, result: ConfigurationResult) -> None:
-        """Log one configuration: handed over by :meth:`exchange`, when the store takes it."""
+        """Log one configuration as soon as the store takes it."""
         if self._ending or len(self._waiting) < _WAITING:
             self._waiting[result.identity] = result
             self._send(result)
@@ -147,7 +147,7 @@ class MlflowTracker:
         self._end(INTERRUPTED)
 
     def exchange(self, seconds: float = 0.0) -> None:
-        """Hand over what waits and take what is answered, within so many seconds."""
+        """Hand over what waits and take what is answered, for up to so many seconds."""
         if self._done or self._abandoned:
             return
         pipes = select.poll()
@@ -155,13 +155,7 @@ class MlflowTracker:
         if self._unsent:
             pipes.register(self._stdin, select.POLLOUT)
         ready = {pipe for pipe, _ in pipes.poll(1000 * seconds)}
-        try:
-            while self._stdin in ready and self._unsent:
-                del self._unsent[: os.write(self._stdin, self._unsent)]
-        except BlockingIOError:
-            pass
-        except BrokenPipeError:
-            return self._start_again()
+        self._hand_over()
         if self._stdout not in ready:
             return
         answers = os.read(self._stdout, 1 << 20)
@@ -216,6 +210,15 @@ class MlflowTracker:
 
     def _send(self, message: Any) -> None:
         self._unsent += pickle.dumps(message)
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Write what the pipe takes; that its reader is gone is heard from its answers."""
+        try:
+            while self._unsent and not self._abandoned:
+                del self._unsent[: os.write(self._stdin, self._unsent)]
+        except (BlockingIOError, BrokenPipeError):
+            return
 
     def _start_again(self) -> None:
         """Start the process again that has died, or leave the store alone."""

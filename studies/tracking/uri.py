@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
-import socket
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from search_spaces import InvalidSettingError
-from studies.credentials import redacted_uri
+from studies.credentials import place_of, redacted_uri
 from studies.folder import StudyFolder
+from studies.reachable import why_silent
 
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306}
 
@@ -47,19 +46,11 @@ def check_tracking_uri(uri: str, reach: bool = True) -> None:
             f"tracking_uri={shown!r} is not http://HOST:PORT, sqlite:///FILE, postgresql://... "
             "or mysql://..."
         )
-    if reach:
-        _check_reachable(parts.hostname or "", port, shown)
-
-
-def _check_reachable(host: str, port: int, shown: str) -> None:
-    """Raise InvalidSettingError unless something listens."""
-    try:
-        socket.create_connection((host, port), timeout=5).close()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+    host = parts.hostname or ""
+    if reach and (reason := why_silent(host, port)):
         # A slash in a password makes part of it a host.
         named = f"{host}:{port}" if host and host in shown else shown
-        raise InvalidSettingError(f"no MLflow server answers at {named}: {reason}") from None
+        raise InvalidSettingError(f"no MLflow server answers at {named}: {reason}")
 
 
 def check_local_store(folder: StudyFolder) -> None:
@@ -94,12 +85,7 @@ def same_store(one: str, other: str) -> bool:
     >>> same_store("http://me:secret@host:5000/", "http://***@host:5000")
     True
     """
-    return _place(one) == _place(other)
-
-
-def _place(uri: str) -> str:
-    """Return a URI without user, password, secrets and a last slash."""
-    return re.sub(r"://[^/]*@", "://", redacted_uri(uri)).rstrip("/")
+    return place_of(one) == place_of(other)
 
 
 def lacks_password(uri: str) -> bool:
@@ -134,7 +120,7 @@ def web_address(uri: str) -> str | None:
     >>> web_address("http://me:secret@host:5000/")
     'http://host:5000'
     """
-    return _place(uri) if is_web(uri) else None
+    return place_of(uri) if is_web(uri) else None
 
 
 def noted_store(folder: StudyFolder) -> tuple[str, str] | None:

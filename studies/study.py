@@ -8,39 +8,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from optuna.distributions import BaseDistribution
-
 from search_spaces import InvalidSettingError, SearchSpace
-from studies import provenance
 from studies.contracts import Result
-from studies.execution.driver import Budget, Driver, Outcome
-from studies.execution.executors import Executor, SerialExecutor
-from studies.execution.interrupt import Interrupt
-from studies.execution.phases import ANALYSIS, REPORT, STARTING, TRACKING, TRAINING, Phases
-from studies.execution.places import ANY, EXECUTORS, check_places, lanes_for, pilot_device
-from studies.execution.progress import Progress
-from studies.execution.ray_executor import RayExecutor
-from studies.execution.worker import Task, limited, run_pack
+from studies.execution.driver import Outcome
+from studies.execution.phases import ANALYSIS, REPORT, TRACKING, Phases
+from studies.execution.places import EXECUTORS, check_places, pilot_device
 from studies.folder import StudyFolder
 from studies.kinds import KINDS
 from studies.ledger.base import Ledger
-from studies.ledger.choice import Opened, open_study, shared
+from studies.ledger.choice import Opened, open_study
 from studies.memory import allow_memory, bounded_memory, read_memory
-from studies.plans.adaptive import AdaptiveWork, adaptive_distributions
 from studies.plans.counts import trainings_asked_for
-from studies.plans.extension import propose_extension
-from studies.plans.queue import PackQueue
-from studies.plans.samplers import (
-    AskedWork,
-    check_sampler,
-    planned_distributions,
-)
+from studies.plans.samplers import check_sampler
 from studies.results.state import artifacts, fingerprint, is_current, write_state
 from studies.results.table import provenance_rows, table_rows, to_csv
 from studies.run_options import RunOptions, RunSummary
 from studies.specs.growth import check_growth
 from studies.specs.measured_windows import with_measured_windows
 from studies.specs.spec import StudySpec
+from studies.sweep import Sweep
 from studies.tracking.data_used import data_used
 from studies.tracking.feed import ConfigurationFeed
 from studies.tracking.texts import describe, parent_metrics, study_note
@@ -54,7 +40,6 @@ from studies.tracking.uri import (
     same_store,
 )
 from studies.tracking.values import StudyResult
-from studies.units import Work
 
 __all__ = ["EXECUTORS", "RunOptions", "RunSummary", "Study"]
 
@@ -147,10 +132,10 @@ class Study:
         with self._driven(options) as ledger:
             for repair in ledger.repairs:
                 options.say(f"repaired the ledger: {repair}")
-            work = self._work(ledger, backend)
-            if not work and self._shows_all_of(ledger, options):
+            sweep = Sweep(self.spec, self.folder, ledger, backend, options, self._phases)
+            if not sweep.work and self._shows_all_of(ledger, options):
                 return self._nothing_to_do(ledger, options)
-            return self._run(ledger, work, backend, options)
+            return self._run(sweep)
 
     @contextmanager
     def _driven(self, options: RunOptions) -> Iterator[Ledger]:
@@ -198,50 +183,22 @@ class Study:
         self.folder.check_writable()
         return backend
 
-    def _work(self, ledger: Ledger, backend: str) -> Work:
-        if self.spec.is_adaptive:
-            return AdaptiveWork(self.spec, ledger)
-        if not self.spec.is_planned:
-            return AskedWork(self.spec, ledger)
-        done = ledger.done()
-        missing = (
-            (point, [seed for seed in seeds if seed not in done.get(point.identity, ())])
-            for point, seeds in self.spec.planned()
-        )
-        together = self.spec.experiment.together(backend)
-        # Drivers that share a study begin at different places.
-        start = "" if ledger.claims is None else ledger.claims.number
-        return PackQueue(missing, together, start)
-
-    def _run(self, ledger: Ledger, work: Work, backend: str, options: RunOptions) -> RunSummary:
-        tracker = self._tracker(options)
+    def _run(self, sweep: Sweep) -> RunSummary:
+        tracker = self._tracker(sweep.options)
         try:
-            return self._run_tracked(ledger, work, backend, options, tracker)
+            return self._run_tracked(sweep, tracker)
         except BaseException:
             # MLflow's run does not stay open because this process ends.
             tracker.close()
             raise
 
-    def _run_tracked(
-        self,
-        ledger: Ledger,
-        work: Work,
-        backend: str,
-        options: RunOptions,
-        tracker: MlflowTracker | NullTracker,
-    ) -> RunSummary:
+    def _run_tracked(self, sweep: Sweep, tracker: MlflowTracker | NullTracker) -> RunSummary:
+        ledger, options = sweep.ledger, sweep.options
         n_seeds = 1 if self.spec.is_adaptive else self.spec.space.n_seeds
         planned, grows = self._seeds_by_point(), self.spec.is_adaptive
         feed = ConfigurationFeed(ledger, planned, n_seeds, tracker, grows)
-        outcome, budget = Outcome(), Budget(options.max_points, options.max_hours)
-        if work:
-            outcome = self._train(ledger, work, backend, options, feed, budget)
-        if self._extend(ledger, outcome, backend):
-            work, left = self._work(ledger, backend), budget.without(outcome.trained)
-            more = self._train(ledger, work, backend, options, feed, left)
-            outcome = outcome.and_then(more)
-        if ledger.claims is not None:
-            ledger.refresh()
+        outcome = sweep.run(feed.add)
+        self.spec = sweep.spec
         blocks = ledger.blocks()
         self.folder.write(self.folder.table, to_csv(table_rows(blocks)))
         self.folder.write(self.folder.provenance, to_csv(provenance_rows(blocks)))
@@ -272,53 +229,6 @@ class Study:
             complete=summary.is_complete,
             data=data_used(block.point for block in ledger.blocks()),
         )
-
-    def _extend(self, ledger: Ledger, outcome: Outcome, backend: str) -> bool:
-        """Extend ranges that do not bracket T_c, once; return whether there is more to train."""
-        spec = self.spec
-        unfinished = outcome.interrupted or outcome.failed
-        if not spec.may_extend or unfinished or self._work(ledger, backend):
-            return False
-        rows = table_rows(ledger.blocks())
-        extension = propose_extension(spec.space, spec.thresholds[0], rows)
-        self.spec = ledger.agree(replace(spec, extension=extension))
-        self.folder.write(self.folder.spec, self.spec.to_yaml())
-        return bool(extension)
-
-    def _train(
-        self,
-        ledger: Ledger,
-        work: Work,
-        backend: str,
-        options: RunOptions,
-        feed: ConfigurationFeed,
-        budget: Budget,
-    ) -> Outcome:
-        self.spec.experiment.prepare(self.spec, backend)
-        distributions = self._distributions()
-        done = ledger.n_done
-        # How many trainings an adaptive design takes is known only at its end.
-        planned = None if self.spec.is_adaptive else self.spec.n_trainings()
-        objective, made_by = self.spec.objective, provenance.driver(self.spec.digest)
-        with self._phases.phase(STARTING, f"starting {options.executor}"):
-            executor = _executor(backend, options)
-        try:
-            driver = Driver(ledger, executor, distributions, objective, made_by, feed.add)
-            with (
-                self._phases.phase(TRAINING),
-                Interrupt() as interrupt,
-                Progress(planned, done, options.quiet) as progress,
-            ):
-                return driver.run(shared(work, ledger), progress, budget, interrupt)
-        finally:
-            executor.shutdown()
-
-    def _distributions(self) -> dict[str, BaseDistribution]:
-        if self.spec.is_adaptive:
-            return adaptive_distributions(self.spec)
-        if self.spec.is_planned:
-            return planned_distributions(self.spec.points())
-        return {}  # every trial asked for has its own
 
     def _seeds_by_point(self) -> dict[str, int]:
         """Return how many replicas make each planned configuration complete."""
@@ -389,13 +299,3 @@ class Study:
             tracked="run_id" in self.folder.read_state().get("mlflow", {}),
             seconds=dict(self._phases.seconds),
         )
-
-
-def _executor(backend: str, options: RunOptions) -> Executor:
-    memory = None if options.memory is None else read_memory(options.memory)
-    task: Task = limited(run_pack, memory)
-    lanes = lanes_for(options.device, options.gpus_per_point)
-    backend = "auto" if backend == ANY else backend
-    if options.executor == "serial":
-        return SerialExecutor(backend, task, lanes[0].device)
-    return RayExecutor(backend, task, options.workers, options.address, lanes, options.ship_code)

@@ -6,7 +6,10 @@ import math
 
 from search_spaces import InvalidSettingError
 from search_spaces.choices import check_name
-from studies.execution.executors import Lane
+from studies.execution.executors import Executor, Lane, SerialExecutor
+from studies.execution.ray_executor import RayExecutor
+from studies.execution.worker import limited, run_pack
+from studies.memory import read_memory
 from studies.reachable import check_reachable
 from studies.run_options import RunOptions
 from studies.specs.spec import StudySpec
@@ -43,6 +46,17 @@ def check_places(spec: StudySpec, options: RunOptions) -> str:
     if options.address is not None:
         check_reachable(options.address)
     return backends[0]
+
+
+def start_executor(backend: str, options: RunOptions) -> Executor:
+    """Start what trains a study, in this process or as Ray tasks."""
+    memory = None if options.memory is None else read_memory(options.memory)
+    task = limited(run_pack, memory)
+    lanes = lanes_for(options.device, options.gpus_per_point)
+    backend = "auto" if backend == ANY else backend
+    if options.executor == "serial":
+        return SerialExecutor(backend, task, lanes[0].device)
+    return RayExecutor(backend, task, options.workers, options.address, lanes, options.ship_code)
 
 
 def pilot_device(options: RunOptions) -> str:

@@ -18,8 +18,10 @@ from matplotlib.lines import Line2D
 from analysis.arrays import BoolArray, FloatArray
 from analysis.critical_temperature.adaptive_location import measured_curve
 from analysis.critical_temperature.law import ScalingLaw
+from analysis.critical_temperature.study import COLUMNS
 from analysis.estimates import student_factor
-from analysis.locating.located import LOCATED, CriticalTemperature
+from analysis.frame import printed
+from analysis.locating.located import CriticalTemperature
 from analysis.report.style import (
     GREY,
     MARKERS,
@@ -297,13 +299,8 @@ def weight_change_data(law: ScalingLaw) -> pd.DataFrame:
 
 def critical_temperature_data(law: ScalingLaw) -> pd.DataFrame:
     """T_lazy(c) at every size and threshold, with the fitted value."""
-    frames = []
-    for c in law.thresholds:
-        frame = law.lazy[c].frame()
-        frame["fitted"] = law.fits[c].evaluate(frame["n_train"].to_numpy(dtype=float))
-        frame["in_fit"] = frame["status"] == LOCATED
-        frames.append(frame)
-    return pd.concat(frames, ignore_index=True)
+    lazy = law.located[law.located["definition"] == "lazy"]
+    return printed(lazy, (*COLUMNS, "fitted", "in_fit"))
 
 
 def batch_data(law: ScalingLaw) -> pd.DataFrame:

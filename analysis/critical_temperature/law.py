@@ -9,17 +9,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from analysis.arrays import FloatArray
 from analysis.critical_temperature.comparison.batches import BatchComparison
 from analysis.curves import Curves
 from analysis.estimates import Estimate, estimate_from_error, estimate_from_replicates
 from analysis.fits.power_law import PowerLaw
+from analysis.frame import estimates_of
 from analysis.key import Key
-from analysis.locating.located import POSTERIOR, CriticalTemperature, CriticalTemperatures
+from analysis.locating.located import LOCATED, POSTERIOR, CriticalTemperature, CriticalTemperatures
 from analysis.table import settings_label
 
 
@@ -124,15 +127,29 @@ class ScalingLaw(ABC):
                 result[self.key_of("a", temperatures)] = fit.quoted
                 result[self.key_of("C", temperatures)] = fit.prefactor
         result.update(self.other_estimates())
-        for temperatures, _ in self._laws():
-            for p, point in enumerate(temperatures.points):
-                if point.value is not None:
-                    key = self.temperature_key(temperatures, point.n_train)
-                    result[key] = _temperature_estimate(temperatures, point, p)
-        return result
+        return result | estimates_of(self.located)
 
-    def temperature_key(self, temperatures: CriticalTemperatures, n_train: int) -> Key:
-        """Return the key of the estimate of one temperature at one size."""
+    @cached_property
+    def located(self) -> pd.DataFrame:
+        """Every critical temperature at every size, or why there is none."""
+        return pd.concat([self._frame(*each) for each in self._laws()], ignore_index=True)
+
+    def _frame(self, temperatures: CriticalTemperatures, fit: PowerLaw) -> pd.DataFrame:
+        frame = temperatures.frame().astype(object)
+        found = [
+            None if point.value is None else _temperature_estimate(temperatures, point, p)
+            for p, point in enumerate(temperatures.points)
+        ]
+        keys = [self._temperature_key(temperatures, size) for size in frame["n_train"]]
+        return frame.assign(
+            title=f"{temperatures.symbol}: {temperatures.definition}",
+            fitted=fit.evaluate(frame["n_train"].to_numpy(dtype=float)),
+            in_fit=frame["status"] == LOCATED,
+            estimate=pd.Series(found, dtype=object),
+            estimates=pd.Series([{k: e} for k, e in zip(keys, found, strict=True)], dtype=object),
+        )
+
+    def _temperature_key(self, temperatures: CriticalTemperatures, n_train: int) -> Key:
         if temperatures.name == "noise":
             return self.key("T_noise", n_train=n_train)
         return self.key_of("T_c", temperatures, n_train=n_train)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.claims import Light
 from analysis.critical_temperature.adaptive_law import ADAPTIVE, analyse_adaptive_law
 from analysis.critical_temperature.adaptive_location import DEFAULT_TOLERANCE, is_adaptive
 from analysis.critical_temperature.claims import judge, lights
@@ -17,6 +18,7 @@ from analysis.critical_temperature.law import ScalingLaw
 from analysis.curves import Curves, build_curves
 from analysis.estimates import Estimate, interval_text, json_number
 from analysis.fits.form import MINIMUM_SIZES
+from analysis.frame import printed
 from analysis.result import JoinedResult, runs_line
 from analysis.table import MeasurementTable, ReadTableError, TableGroup, plain
 
@@ -30,6 +32,11 @@ class ScalingResult(JoinedResult[ScalingLaw]):
     def laws(self) -> tuple[ScalingLaw, ...]:
         """One per combination of settings (and batch size, where several were asked for)."""
         return self.parts
+
+    @property
+    def lights(self) -> dict[str, tuple[Light, ...]]:
+        """The conditions of each law's answer, by the law's label."""
+        return {law.label: lights(law) for law in self.parts}
 
     def critical_temperatures(self) -> pd.DataFrame:
         """Return T_lazy(c) and T_noise of every law and size, refused ones with their reason."""
@@ -55,17 +62,20 @@ class ScalingResult(JoinedResult[ScalingLaw]):
         return "\n".join([*lines, runs_line(self.counts)])
 
 
-def _critical_temperatures(laws: Sequence[ScalingLaw]) -> pd.DataFrame:
-    frames = []
-    for law in laws:
-        for temperatures in law.temperatures():
-            frame = temperatures.frame()
-            for position, (name, value) in enumerate(law.settings.items()):
-                frame.insert(position, name, value)
-            if "batch_size" not in frame and law.batch_size is not None:
-                frame.insert(len(law.settings), "batch_size", law.batch_size)
-            frames.append(frame.astype(object))
-    return pd.concat(frames, ignore_index=True)
+COLUMNS = (
+    "definition", "observable", "threshold", "n_train", "critical_temperature", "stderr",
+    "log_stderr", "bracket_low", "bracket_high", "n_replicas", "n_temperatures", "n_censored",
+    "n_diverged", "status", "message",
+)  # fmt: skip
+"""Of t_c.csv, behind the settings of a law."""
+
+
+def _critical_temperatures(law: ScalingLaw) -> pd.DataFrame:
+    settings = dict(law.settings)
+    if law.batch_size is not None:
+        settings.setdefault("batch_size", law.batch_size)
+    frame = law.located.assign(**settings)
+    return printed(frame, [*settings, *COLUMNS]).astype(object)
 
 
 def _answer(law: ScalingLaw) -> str:
@@ -191,7 +201,7 @@ def analyse_scaling(
                 key: json_number(value) for law in laws for key, value in law.systematics().items()
             },
         },
-        tables={"t_c.csv": _critical_temperatures(laws)},
+        tables={"t_c.csv": pd.concat(map(_critical_temperatures, laws), ignore_index=True)},
     )
 
 

@@ -2,63 +2,41 @@
 
 from __future__ import annotations
 
+import math
+
 from analysis.critical_temperature.law import ScalingLaw
 from analysis.critical_temperature.test_error.logistic import NOT_IDENTIFIABLE
-from analysis.estimates import Estimate, interval_text
+from analysis.estimates import interval_text
 from analysis.fits.collapse import NO_COLLAPSE
-from analysis.key import Key
-from analysis.locating.located import NOT_MEASURED, CriticalTemperature, CriticalTemperatures
+from analysis.locating.located import NOT_MEASURED
 from analysis.report.content import ReportTable
-from analysis.report.tables import quality_text
+from analysis.report.tables import estimate_text, quality_text, table_of
 
 _MODELS = ("power law", "constant", "logarithm", "quadratic", "broken")
 
 
 def temperature_tables(law: ScalingLaw) -> list[ReportTable]:
     """One table of critical temperatures per definition."""
-    columns = (
-        "P",
-        "T_c",
-        "95 % interval",
-        "bracket",
-        "replicas",
-        "temperatures",
-        "censored",
-        "diverged",
-        "remark",
-    )
-    estimates = law.estimates()
-    tables = []
-    for temperatures in law.temperatures():
-        if all(point.status == NOT_MEASURED for point in temperatures.points):
-            continue
-        rows = tuple(
-            _temperature_row(law, temperatures, point, estimates) for point in temperatures.points
-        )
-        title = f"{temperatures.symbol}: {temperatures.definition}"
-        tables.append(ReportTable(title, columns, rows, remarks=True))
-    return tables
+    columns = {
+        "P": lambda row: str(row.n_train),
+        "T_c": lambda row: estimate_text(row.estimate, row.status),
+        "95 % interval": lambda row: interval_text(row.estimate),
+        "bracket": lambda row: f"{_end(row.bracket_low)} … {_end(row.bracket_high)}",
+        "replicas": lambda row: str(row.n_replicas),
+        "temperatures": lambda row: str(row.n_temperatures),
+        "censored": lambda row: str(row.n_censored),
+        "diverged": lambda row: str(row.n_diverged),
+        "remark": lambda row: row.message,
+    }
+    return [
+        table_of(str(title), rows.itertuples(), columns, remarks=True)
+        for title, rows in law.located.groupby("title", sort=False)
+        if not (rows["status"] == NOT_MEASURED).all()
+    ]
 
 
-def _temperature_row(
-    law: ScalingLaw,
-    temperatures: CriticalTemperatures,
-    point: CriticalTemperature,
-    estimates: dict[Key, Estimate],
-) -> tuple[str, ...]:
-    estimate = estimates.get(law.temperature_key(temperatures, point.n_train))
-    low, high = (("" if end is None else f"{end:.4g}") for end in point.bracket)
-    return (
-        str(point.n_train),
-        point.status if estimate is None else str(estimate),
-        "" if estimate is None else interval_text(estimate),
-        f"{low} … {high}",
-        str(point.n_replicas),
-        str(point.n_temperatures),
-        str(point.n_censored),
-        str(point.n_diverged),
-        point.message,
-    )
+def _end(temperature: float | None) -> str:
+    return "" if temperature is None or math.isnan(temperature) else f"{temperature:.4g}"
 
 
 def exponent_table(law: ScalingLaw) -> ReportTable:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from analysis.claims import Light
 from analysis.perceptron_exponents.claims import judge, lights, windows
 from analysis.perceptron_exponents.laws import PerceptronLaws, fit_laws
 from analysis.result import JoinedResult, runs_line
@@ -25,6 +26,11 @@ class PerceptronResult(JoinedResult[PerceptronLaws]):
     def laws(self) -> tuple[PerceptronLaws, ...]:
         """One per combination of settings."""
         return self.parts
+
+    @property
+    def lights(self) -> dict[str, tuple[Light, ...]]:
+        """Whether the numbers lie in their windows, by label."""
+        return {law.label: lights(law) for law in self.parts}
 
     def summary(self) -> str:
         """Return headline, exponents and verdicts as text for a terminal."""

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from analysis.curves import Curves
 from analysis.estimates import Estimate, estimate_from_replicates
 from analysis.fits.power_law import PowerLaw
+from analysis.frame import Record, estimates_of, tidy
 from analysis.key import Key
 from analysis.locating.located import CriticalTemperature, CriticalTemperatures
 from analysis.locating.minimum import OptimalTemperature
 from analysis.phase_diagram.error_steps import ErrorStep
 from analysis.phase_diagram.noise_doubling import NoiseDoubling
 from analysis.phase_diagram.stability_edge import StabilityEdge
+from analysis.result import finite
 from analysis.table import settings_label
 
 LAZY_ALPHAS = (10.0, np.inf)
@@ -132,12 +136,52 @@ class PhaseDiagram:
             self.key("slope_T_noise", "lazy"): self.lazy_law.exponent,
             self.key("slope_T_noise", "feature"): self.feature_law.exponent,
         }
-        for scan in self.scans:
-            alpha = scan.alpha
-            found[self.key("T_noise", alpha=alpha)] = scan.noise.estimate()
-            found[scan.lazy.key("T_c", alpha=alpha, **self.settings)] = scan.lazy_estimate()
-            if scan.optimum is not None:
-                found[self.key("T_opt", alpha=alpha)] = scan.optimum.estimate()
-            found[self.key("T_edge", alpha=alpha)] = scan.edge.estimate()
-            found |= {self.step_key(step): step.difference for step in scan.steps}
-        return {key: estimate for key, estimate in found.items() if estimate is not None}
+        return finite(found) | estimates_of(self.located)
+
+    @cached_property
+    def located(self) -> pd.DataFrame:
+        """Every temperature of every scan, or why there is none."""
+        return tidy(self._row(scan) for scan in self.scans)
+
+    def _row(self, scan: AlphaScan) -> Record:
+        alpha, optimum, lazy = scan.alpha, scan.optimum, scan.lazy_point
+        low, high = (None, None) if optimum is None else optimum.interval68 or (None, None)
+        noise, edge = scan.noise.estimate(), scan.edge.estimate()
+        minimum = None if optimum is None else optimum.estimate()
+        messages = (
+            scan.noise.point.message,
+            "" if scan.is_feature_regime else lazy.message,
+            "" if optimum is None else optimum.message,
+        )
+        return {
+            "diagram": self.label,
+            "n_train": self.n_train,
+            "alpha": alpha,
+            "n_seeds": scan.curves.n_clusters,
+            "plateau": scan.noise.plateau,
+            "noise_temperature": scan.noise.point.value,
+            "noise_log_stderr": scan.noise.point.log_stderr,
+            "noise_status": scan.noise.point.status,
+            "threshold": self.threshold,
+            "lazy_temperature": lazy.value,
+            "lazy_log_stderr": lazy.log_stderr,
+            "lazy_status": FEATURE_REGIME if scan.is_feature_regime else lazy.status,
+            "optimal_temperature": None if optimum is None else optimum.value,
+            "optimal_low68": low,
+            "optimal_high68": high,
+            "optimal_status": "not measured" if optimum is None else optimum.status,
+            "edge_temperature": scan.edge.half,
+            "last_whole_temperature": scan.edge.last_whole,
+            "remark": "; ".join(message for message in messages if message),
+            "noise": noise,
+            "lazy": scan.lazy_text(),
+            "optimum": minimum,
+            "edge": edge,
+            "estimates": {
+                self.key("T_noise", alpha=alpha): noise,
+                scan.lazy.key("T_c", alpha=alpha, **self.settings): scan.lazy_estimate(),
+                self.key("T_opt", alpha=alpha): minimum,
+                self.key("T_edge", alpha=alpha): edge,
+                **{self.step_key(step): step.difference for step in scan.steps},
+            },
+        }

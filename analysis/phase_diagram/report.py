@@ -7,7 +7,7 @@ from functools import partial
 from analysis.phase_diagram import checks, figures
 from analysis.phase_diagram.checks import phase_diagnostics, phase_forests
 from analysis.phase_diagram.claims import judge_diagram
-from analysis.phase_diagram.diagram import AlphaScan, PhaseDiagram
+from analysis.phase_diagram.diagram import PhaseDiagram
 from analysis.phase_diagram.study import PhaseResult
 from analysis.report.checks import diagnostics_figures, forest_figures
 from analysis.report.content import (
@@ -19,7 +19,7 @@ from analysis.report.content import (
 )
 from analysis.report.joined import after_comma, joined_content, suffix_of
 from analysis.report.methods import TRAINING_CONVENTIONS, bootstrap_sentence
-from analysis.report.tables import estimate_table
+from analysis.report.tables import estimate_table, estimate_text, table_of
 from analysis.table import setting_text
 
 
@@ -149,31 +149,22 @@ def _figures(diagram: PhaseDiagram) -> list[PlannedFigure]:
 
 
 def _temperatures(diagram: PhaseDiagram) -> ReportTable:
-    c = f"T_lazy({diagram.threshold:g})"
-    columns = ("α", "seeds", "plateau Δw", "T_noise", c, "T_opt", "T_edge", "remarks")
-    return ReportTable(
-        f"Temperatures by α, P = {diagram.n_train}",
-        columns,
-        tuple(_temperature_row(scan) for scan in diagram.scans),
-        remarks=True,
-    )
+    columns = {
+        "α": lambda row: setting_text(row.alpha),
+        "seeds": lambda row: str(row.n_seeds),
+        "plateau Δw": lambda row: f"{row.plateau:.3g}",
+        "T_noise": lambda row: estimate_text(row.noise, row.noise_status),
+        f"T_lazy({diagram.threshold:g})": lambda row: row.lazy,
+        "T_opt": lambda row: estimate_text(row.optimum, row.optimal_status),
+        "T_edge": lambda row: estimate_text(row.edge, _above(row.last_whole_temperature)),
+        "remarks": lambda row: row.remark,
+    }
+    title = f"Temperatures by α, P = {diagram.n_train}"
+    return table_of(title, diagram.located.itertuples(), columns, remarks=True)
 
 
-def _temperature_row(scan: AlphaScan) -> tuple[str, ...]:
-    noise, optimum, edge = scan.noise.estimate(), scan.optimum, scan.edge.estimate()
-    opt = None if optimum is None else optimum.estimate()
-    lazy = scan.lazy_point.message if not scan.is_feature_regime else ""
-    messages = [scan.noise.point.message, lazy, "" if optimum is None else optimum.message]
-    return (
-        setting_text(scan.alpha),
-        str(scan.curves.n_clusters),
-        f"{scan.noise.plateau:.3g}",
-        scan.noise.point.status if noise is None else str(noise),
-        scan.lazy_text(),
-        ("not measured" if optimum is None else optimum.status) if opt is None else str(opt),
-        f"> {scan.edge.last_whole:.3g}" if edge is None and scan.edge.last_whole else str(edge),
-        "; ".join(message for message in messages if message),
-    )
+def _above(temperature: float | None) -> str:
+    return f"> {temperature:.3g}" if temperature else "None"
 
 
 def _stability(diagram: PhaseDiagram) -> ReportTable:

@@ -17,13 +17,13 @@ from analysis.curves import Curves, build_curves
 from analysis.estimates import resampling_weights
 from analysis.fits.alpha_law import fit_alpha_law
 from analysis.fits.power_law import PowerLaw
+from analysis.frame import printed
 from analysis.locating.minimum import locate_optimal_temperature
 from analysis.locating.threshold import locate_critical_temperatures
 from analysis.locating.window import Window
 from analysis.phase_diagram.claims import judge_diagram
 from analysis.phase_diagram.diagram import (
     FEATURE_ALPHAS,
-    FEATURE_REGIME,
     LAZY_ALPHAS,
     AlphaScan,
     PhaseDiagram,
@@ -33,6 +33,14 @@ from analysis.phase_diagram.noise_doubling import locate_noise_doubling
 from analysis.phase_diagram.stability_edge import locate_stability_edge
 from analysis.result import JoinedResult
 from analysis.table import MeasurementTable, plain
+
+COLUMNS = (
+    "diagram", "n_train", "alpha", "n_seeds", "plateau", "noise_temperature",
+    "noise_log_stderr", "noise_status", "threshold", "lazy_temperature", "lazy_log_stderr",
+    "lazy_status", "optimal_temperature", "optimal_low68", "optimal_high68", "optimal_status",
+    "edge_temperature", "last_whole_temperature",
+)  # fmt: skip
+"""Of phase_diagram.csv."""
 
 
 class PhaseResult(JoinedResult[PhaseDiagram]):
@@ -77,14 +85,14 @@ def analyse_phase_diagram(
             settings = {**group.settings, **({"n_train": size} if len(sizes) > 1 else {})}
             rows = frame[frame["n_train"] == size]
             diagrams.append(_diagram(rows, settings, windows, threshold, n_bootstrap, seed))
-    rows = [_row(diagram, scan) for diagram in diagrams for scan in diagram.scans]
+    lines = pd.concat([diagram.located for diagram in diagrams])
     return PhaseResult.join(
         table,
         tuple(diagrams),
         n_bootstrap,
         judge=judge_diagram,
         answer=_answer,
-        tables={"phase_diagram.csv": pd.DataFrame(rows)},
+        tables={"phase_diagram.csv": printed(lines, COLUMNS)},
     )
 
 
@@ -179,32 +187,3 @@ def _answer(diagram: PhaseDiagram) -> str:
     """Return the slopes of T_noise in one line."""
     laws = "; ".join(law.brief for law in (diagram.lazy_law, diagram.feature_law))
     return f"{laws}, P = {diagram.n_train}"
-
-
-def _row(diagram: PhaseDiagram, scan: AlphaScan) -> dict[str, Any]:
-    optimum = scan.optimum
-    lazy = scan.lazy_point
-    return {
-        "diagram": diagram.label,
-        "n_train": diagram.n_train,
-        "alpha": scan.alpha,
-        "n_seeds": scan.curves.n_clusters,
-        "plateau": scan.noise.plateau,
-        "noise_temperature": scan.noise.point.value,
-        "noise_log_stderr": scan.noise.point.log_stderr,
-        "noise_status": scan.noise.point.status,
-        "threshold": diagram.threshold,
-        "lazy_temperature": lazy.value,
-        "lazy_log_stderr": lazy.log_stderr,
-        "lazy_status": FEATURE_REGIME if scan.is_feature_regime else lazy.status,
-        "optimal_temperature": None if optimum is None else optimum.value,
-        "optimal_low68": None
-        if optimum is None or not optimum.interval68
-        else optimum.interval68[0],
-        "optimal_high68": None
-        if optimum is None or not optimum.interval68
-        else optimum.interval68[1],
-        "optimal_status": "not measured" if optimum is None else optimum.status,
-        "edge_temperature": scan.edge.half,
-        "last_whole_temperature": scan.edge.last_whole,
-    }

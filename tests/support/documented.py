@@ -17,6 +17,10 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 TESTED_ELSEWHERE = {
     "docs/howto/cluster.md": "tests/studies/documentation/test_cluster_howto.py executes it",
+    **{
+        f"docs/contributing/{name}.md": "a test follows it in a copy: tests/support/followed.py"
+        for name in ("data", "loss", "observable", "study")
+    },
 }
 """Pages, with the reason why their commands are only parsed here."""
 

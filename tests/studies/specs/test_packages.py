@@ -5,114 +5,20 @@ import subprocess
 import sys
 
 import pytest
+from followed import files_of, install
 
 from studies.cli import _run
 from studies.experiments import EXPERIMENTS
 from studies.kinds import KINDS
 
-PACKAGE = {
-    "coins/__init__.py": "",
-    "coins/tossing.py": '''
-from search_spaces.grid import Setting
-from search_spaces.numbers import positive_number
-from studies.experiments.grid import GridExperiment
-
-
-class Tossing(GridExperiment):
-    """Tosses of a coin."""
-
-    name = "tossing"
-    axes = (Setting("bias", [0.2, 0.7], positive_number, "Probability of heads"),)
-    shown = params = ("bias",)
-
-    def check(self, spec, device="cpu", is_here=True):
-        return "python"
-
-    def measure(self, configuration, seeds, backend, device="cpu"):
-        return [{"heads": (seed * 0.618034) % 1 < configuration["bias"]} for seed in seeds]
-
-    def expected_seconds(self, configuration):
-        return 1e-4
-
-    def conditional_on(self, spec):
-        return "this coin"
-''',
-    "coins/kind.py": """
-from studies.contracts import Kind
-
-KIND = Kind(
-    experiment="tossing",
-    analysis="coins.result:analyse",
-    report="coins.result:content",
-    compare="Look at: `bias`.",
-    marks=("heads",),
-)
-""",
-    "coins/result.py": """
-from dataclasses import dataclass
-
-from analysis.report.content import Answer, ReportContent
-
-
-@dataclass
-class Heads:
-    share: float
-
-    def headline(self):
-        return f"{self.share:.3f} of all tosses were heads"
-
-    def summary(self):
-        return self.headline()
-
-    def to_dict(self):
-        return {"headline": self.headline(), "counts": {}, "estimates": {}, "verdicts": {}}
-
-
-def analyse(table):
-    return Heads(float(table["heads"].mean()))
-
-
-def content(result, context):
-    answer = Answer("established", result.headline())
-    return ReportContent(
-        title="Coins",
-        numbers=result.to_dict(),
-        answers=(answer,),
-        figures=(),
-        tables=(),
-        conventions=(),
-    )
-""",
-    "coins/coin-tosses.yaml": """
-study: coin-tosses
-kind: coin-tosses
-title: Tosses of a coin
-measures: the share of heads
-question: Is the coin fair?
-n_seeds: 10
-presets: {quick: {n_seeds: 4}, standard: {}}
-""",
-    "coins-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: coins\nVersion: 1.0\n",
-    "coins-1.0.dist-info/entry_points.txt": """
-[sgd_thermometer.experiments]
-tossing = coins.tossing:Tossing
-
-[sgd_thermometer.kinds]
-coin-tosses = coins.kind:KIND
-
-[sgd_thermometer.recipes]
-coin-tosses = coins
-""",
-}
+PACKAGE = files_of("study")
+"""The package of docs/contributing/study.md."""
 
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
     """Return the folder of packages in which this one is installed, also for new processes."""
-    for name, text in PACKAGE.items():
-        file = tmp_path / "site" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
+    install(PACKAGE, tmp_path / "site")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
     monkeypatch.syspath_prepend(tmp_path / "site")
     monkeypatch.chdir(tmp_path)

@@ -28,7 +28,6 @@ from analysis.fits.form import size_range
 from analysis.table import MeasurementTable
 
 NO_COLLAPSE = "no collapse"
-GIVEN = "given"
 MINIMUM_CURVES = 3
 LARGEST_QUALITY = 3.0
 """S above which curves differ by more than their errors allow."""
@@ -74,6 +73,8 @@ class CollapseFit:
     """(a, g) of every bootstrap sample, shape (n_bootstrap, 2)."""
     remarks: tuple[str, ...]
     """Reasons for refusal first, then what must accompany the numbers."""
+    free_g: bool
+    """Whether g was fitted."""
     determined: bool
     """Whether the curves collapse; otherwise the exponents are only the best estimate."""
 
@@ -81,11 +82,6 @@ class CollapseFit:
     def overlaps(self) -> bool:
         """Whether there are two curves or more that overlap somewhere at the fitted a."""
         return self.quality is not None and math.isfinite(self.quality.value)
-
-    @property
-    def free_g(self) -> bool:
-        """Whether g was fitted."""
-        return self.g is not None and not self.g.definition.endswith(GIVEN)
 
     def __str__(self) -> str:
         if not self.determined or self.a is None or self.g is None or self.quality is None:
@@ -182,6 +178,7 @@ def fit_collapse(
         data=scaled,
         replicates=replicates,
         remarks=(*refusals, *_cautions(curves, scan.a_interval)),
+        free_g=g is None,
         determined=not refusals,
     )
 
@@ -260,7 +257,7 @@ def _estimates(
     )
     definition = f"exponent g of {observable} P^-g as a function of T P^a"
     if g is not None:
-        return a, Estimate(g, None, None, n_clusters, f"{definition}, {GIVEN}", where)
+        return a, Estimate(g, None, None, n_clusters, f"{definition}, given", where)
     return a, estimate_from_replicates(
         float(best[1]), replicates[:, 1], n_clusters, definition=definition, fit_range=where
     )
@@ -380,5 +377,6 @@ def _no_fit(observable: str, data: CollapseData) -> CollapseFit:
         data=data,
         replicates=np.empty((0, 2)),
         remarks=(remark,),
+        free_g=False,
         determined=False,
     )

@@ -11,9 +11,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.claims import Verdict
 from analysis.estimates import format_value
-from analysis.key import Key
+from analysis.large_batch_noise.study import judge_arms, settings_of
 from analysis.report.content import PlannedFigure, ReportContent, ReportContext, ReportTable
 from analysis.report.methods import networks_of, paragraphs, seeds_of, shown
 from analysis.report.style import GREY, MARKERS
@@ -27,7 +26,7 @@ def large_batch_content(result: ClaimResult, context: ReportContext) -> ReportCo
     """Return answers, figures and tables of the comparison."""
     table = result.tables["arms.csv"]
     letters = setting_letters(table)
-    shown = replace(result, verdicts=_with_letters(result.verdicts, letters))
+    shown = replace(result, verdicts=judge_arms(table, result.frame, letters))
     n_seeds = result.frame["seed"].nunique()
     caption = (
         "Test error of every arm minus that of the plain large batch, paired by seed, in "
@@ -48,7 +47,7 @@ def large_batch_content(result: ClaimResult, context: ReportContext) -> ReportCo
         ),
         figures=(PlannedFigure("arms", partial(plot_arms, table), caption, table.copy),),
         tables=(
-            ("Arms", (_setting_table(letters), _arm_table(table, letters))),
+            ("Arms", (_setting_table(result.frame, letters), _arm_table(table, letters))),
             claim_sections(shown)[0],
         ),
         conventions=(
@@ -75,25 +74,12 @@ def _letter(k: int) -> str:
     return chr(ord("A") + k) if k < 26 else f"A{k}"
 
 
-def _with_letters(
-    verdicts: Mapping[Key, Verdict], letters: Mapping[str, str]
-) -> dict[Key, Verdict]:
-    """Return the verdicts with the letters of settings in their reasons."""
-
-    def short(text: str) -> str:
-        for setting, letter in letters.items():
-            text = text.replace(f"({setting})", f"({letter})")
-        return text
-
-    return {key: replace(v, reason=short(v.reason)) for key, v in verdicts.items()}
-
-
-def _setting_table(letters: Mapping[str, str]) -> ReportTable:
-    parts = {s: dict(item.partition("=")[::2] for item in s.split(",")) for s in letters}
-    names = dict.fromkeys(name for part in parts.values() for name in part)
+def _setting_table(frame: pd.DataFrame, letters: Mapping[str, str]) -> ReportTable:
+    settings = {label: own or {label: ""} for label, own in settings_of(frame).items()}
+    names = dict.fromkeys(name for own in settings.values() for name in own)
     rows = tuple(
-        (letter, *(parts[setting].get(name, "") for name in names))
-        for setting, letter in letters.items()
+        (letter, *(settings[label].get(name, "") for name in names))
+        for label, letter in letters.items()
     )
     return ReportTable("Settings", ("setting", *names), rows)
 

@@ -7,6 +7,7 @@ it costs nothing and must be beaten.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -63,25 +64,54 @@ def analyse_large_batches(frame: pd.DataFrame) -> ClaimResult:
             rows.append(row)
     table = pd.DataFrame(rows)
     found = finite(estimates)
-    verdicts = {
+    return claim_result(
+        _headline(table), frame, found, judge_arms(table, frame), {"arms.csv": table}
+    )
+
+
+def judge_arms(
+    table: pd.DataFrame, frame: pd.DataFrame, names: Mapping[str, str] | None = None
+) -> dict[Key, Verdict]:
+    """Return the verdicts by key.
+
+    Parameters
+    ----------
+    names
+        What the reasons call a setting; its label if None.
+    """
+    names = names or {}
+    table = table.assign(setting=[names.get(label, label) for label in table["setting"]])
+    return {
         Key("reproduces_small_batch"): _judge_reproduces(table),
         Key("improves_large_batch"): _judge_improves(table),
         Key("alignment_matters"): _judge_isotropic(table),
-        Key("beats_early_stopping"): _judge_stopping(frame),
+        Key("beats_early_stopping"): _judge_stopping(frame, names),
         Key("rate_is_a_substitute"): _judge_rate(table),
     }
-    return claim_result(_headline(table), frame, found, verdicts, {"arms.csv": table})
+
+
+def settings_of(frame: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """Return the settings that vary, by the label of what has them."""
+    return {_label(settings): settings for settings, _ in _by_setting(frame)}
 
 
 def labelled(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Return the parts of the table by setting, with a label of what varies."""
+    return [(_label(settings), part) for settings, part in _by_setting(frame)]
+
+
+def _by_setting(frame: pd.DataFrame) -> list[tuple[dict[str, str], pd.DataFrame]]:
     varying = [n for n in SETTINGS if n in frame and frame[n].nunique() > 1]
     if not varying:
-        return [("all", frame)]
+        return [({}, frame)]
     return [
-        (",".join(f"{n}={_text(v)}" for n, v in zip(varying, values, strict=True)), part)
+        ({n: _text(v) for n, v in zip(varying, values, strict=True)}, part)
         for values, part in cells(frame, *varying)
     ]
+
+
+def _label(settings: dict[str, str]) -> str:
+    return ",".join(f"{name}={value}" for name, value in settings.items()) or "all"
 
 
 def _text(value: Any) -> str:
@@ -198,7 +228,7 @@ def _judge_isotropic(table: pd.DataFrame) -> Verdict:
     return judge(claim, holds, reason, literature=_SOURCE)
 
 
-def _judge_stopping(frame: pd.DataFrame) -> Verdict:
+def _judge_stopping(frame: pd.DataFrame, names: Mapping[str, str]) -> Verdict:
     claim = "Injected noise beats a large batch that is stopped early."
     texts, pulls = [], []
     for label, part in labelled(frame):
@@ -210,7 +240,7 @@ def _judge_stopping(frame: pd.DataFrame) -> Verdict:
             continue
         mean = float(difference.mean())
         error = float(difference.std(ddof=1) / np.sqrt(difference.size))
-        texts.append(_points({"value": mean, "error": error, "setting": label}))
+        texts.append(_points({"value": mean, "error": error, "setting": names.get(label, label)}))
         pulls.append(mean / error)
     if not pulls:
         return judge(claim, None, "needs the arms large and gaussian", literature=_SOURCE)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
+from matplotlib.collections import QuadMesh
 from matplotlib.colors import Normalize
 
 from analysis.arrays import FloatArray
@@ -17,47 +17,32 @@ from analysis.arrays import FloatArray
 
 def draw_tiles(
     axes: Axes, x: FloatArray, y: FloatArray, values: FloatArray, norm: Normalize, cmap: Any
-) -> PolyCollection:
+) -> QuadMesh:
     """Draw a tile around every (x, y) on logarithmic axes; NaN is left white, its dot a cross.
 
     Tiles end half way to the neighbouring x of the map and to the neighbours y at the same x.
     """
-    log_x, log_y = np.log(x), np.log(y)
-    across = _edges(np.unique(log_x))
-    polygons = []
-    for k in range(len(x)):
-        column = np.unique(log_y[log_x == log_x[k]])
-        low, high = _edges(column)[log_y[k]]
-        left, right = across[log_x[k]]
-        polygons.append(np.exp([(left, low), (right, low), (right, high), (left, high)]))
+    columns = np.unique(x)
+    across, heights = _edges(columns), []
+    for k, column in enumerate(columns):
+        inside = np.flatnonzero(x == column)
+        inside = inside[np.argsort(y[inside])]
+        heights.append(_edges(y[inside]))
+        cells = np.ma.masked_invalid(values[inside])[:, None]
+        tiles = axes.pcolormesh(across[k : k + 2], heights[-1], cells, norm=norm, cmap=cmap)
     known = np.isfinite(values)
-    tiles = PolyCollection(
-        [polygon for polygon, is_known in zip(polygons, known, strict=True) if is_known],
-        array=values[known],
-        norm=norm,
-        cmap=cmap,
-        linewidths=0.0,
-        antialiaseds=False,
-    )
-    axes.add_collection(tiles)
     axes.plot(x[known], y[known], ".", color="black", ms=1.6)
     axes.plot(x[~known], y[~known], "x", color="0.35", ms=3.0, mew=0.7)
-    corners = np.concatenate(polygons)
-    axes.set(
-        xscale="log",
-        yscale="log",
-        xlim=(corners[:, 0].min(), corners[:, 0].max()),
-        ylim=(corners[:, 1].min(), corners[:, 1].max()),
-    )
+    ends = min(each[0] for each in heights), max(each[-1] for each in heights)
+    axes.set(xscale="log", yscale="log", xlim=(across[0], across[-1]), ylim=ends)
     return tiles
 
 
-def _edges(centres: FloatArray) -> dict[float, tuple[float, float]]:
+def _edges(values: FloatArray) -> FloatArray:
     """Half way to both neighbours, the outer ends mirrored; a lone value is given a third."""
+    centres = np.log(values)
     if len(centres) == 1:
-        only = float(centres[0])
-        return {only: (only - 1 / 3, only + 1 / 3)}
+        return np.asarray(np.exp([centres[0] - 1 / 3, centres[0] + 1 / 3]))
     middles = (centres[1:] + centres[:-1]) / 2
     first, last = 2 * centres[0] - middles[0], 2 * centres[-1] - middles[-1]
-    ends = np.concatenate([[first], middles, [last]])
-    return {float(c): (float(ends[k]), float(ends[k + 1])) for k, c in enumerate(centres)}
+    return np.asarray(np.exp(np.concatenate([[first], middles, [last]])))

@@ -27,6 +27,7 @@ from studies.run_options import RunOptions
 from studies.specs.spec import StudySpec
 from studies.study import Study
 from studies.tracking.feed import ConfigurationFeed
+from studies.tracking.tracker import start_tracker
 from studies.tracking.uri import local_uri
 
 Plan = Sequence[tuple[Configuration, tuple[int, ...]]]
@@ -78,8 +79,9 @@ def drive(
     n_seeds = {point.identity: len(seeds) for point, seeds in (*before, *plan)}
     distributions = planned_distributions([point for point, _ in (*before, *plan)])
     # The database gets its tables here: that is start, not training.
-    study._tracker(RunOptions(tracking=tracking)).close()
-    tracker = study._tracker(RunOptions(tracking=tracking))
+    options = RunOptions(tracking=tracking)
+    start_tracker(study.folder, study.spec, options).close()
+    tracker = start_tracker(study.folder, study.spec, options)
     ledger = Ledger(study.folder.ledger, "benchmark", writable=True)
     feed = ConfigurationFeed(ledger, n_seeds, 1, tracker)
     while tracking and "run_id" not in tracker.ids:

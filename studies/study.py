@@ -18,28 +18,18 @@ from studies.kinds import KINDS
 from studies.ledger.base import Ledger
 from studies.ledger.choice import Opened, open_study
 from studies.memory import allow_memory, bounded_memory, read_memory
-from studies.plans.counts import trainings_asked_for
 from studies.plans.samplers import check_sampler
-from studies.results.state import artifacts, fingerprint, is_current, write_state
+from studies.results.state import is_current, write_state
+from studies.results.summary import run_summary, study_result
 from studies.results.table import provenance_rows, table_rows, to_csv
 from studies.run_options import RunOptions, RunSummary
 from studies.specs.growth import check_growth
 from studies.specs.measured_windows import with_measured_windows
 from studies.specs.spec import StudySpec
 from studies.sweep import Sweep
-from studies.tracking.data_used import data_used
 from studies.tracking.feed import ConfigurationFeed
-from studies.tracking.texts import describe, parent_metrics, study_note
-from studies.tracking.tracker import MlflowTracker, NullTracker
-from studies.tracking.uri import (
-    absolute_uri,
-    check_local_store,
-    check_tracking_uri,
-    local_uri,
-    noted_store,
-    same_store,
-)
-from studies.tracking.values import StudyResult
+from studies.tracking.tracker import MlflowTracker, NullTracker, start_tracker
+from studies.tracking.uri import check_store
 
 __all__ = ["EXECUTORS", "RunOptions", "RunSummary", "Study"]
 
@@ -134,7 +124,10 @@ class Study:
                 options.say(f"repaired the ledger: {repair}")
             sweep = Sweep(self.spec, self.folder, ledger, backend, options, self._phases)
             if not sweep.work and self._shows_all_of(ledger, options):
-                return self._nothing_to_do(ledger, options)
+                headline = self.folder.read_state().get("headline", "")
+                done = f"all {ledger.n_done} trainings are in {self.folder.path} already"
+                options.say(f"nothing to train: {done}")
+                return self._summary(ledger, Outcome(), headline, self.folder.report)
             return self._run(sweep)
 
     @contextmanager
@@ -173,18 +166,13 @@ class Study:
             check_sampler(self.spec)
         with bounded_memory(memory):
             backend = check_places(self.spec, options)
-        if options.tracking and options.tracking_uri is not None:
-            last = noted_store(self.folder)
-            # A store that this study was logged to may come back while it goes on.
-            is_new = last is None or not same_store(last[0], absolute_uri(options.tracking_uri))
-            check_tracking_uri(options.tracking_uri, reach=is_new)
-        elif options.tracking:
-            check_local_store(self.folder)
+        if options.tracking:
+            check_store(self.folder, options.tracking_uri)
         self.folder.check_writable()
         return backend
 
     def _run(self, sweep: Sweep) -> RunSummary:
-        tracker = self._tracker(sweep.options)
+        tracker = start_tracker(self.folder, self.spec, sweep.options)
         try:
             return self._run_tracked(sweep, tracker)
         except BaseException:
@@ -194,9 +182,7 @@ class Study:
 
     def _run_tracked(self, sweep: Sweep, tracker: MlflowTracker | NullTracker) -> RunSummary:
         ledger, options = sweep.ledger, sweep.options
-        n_seeds = 1 if self.spec.is_adaptive else self.spec.space.n_seeds
-        planned, grows = self._seeds_by_point(), self.spec.is_adaptive
-        feed = ConfigurationFeed(ledger, planned, n_seeds, tracker, grows)
+        feed = ConfigurationFeed.of(self.spec, ledger, tracker)
         outcome = sweep.run(feed.add)
         self.spec = sweep.spec
         blocks = ledger.blocks()
@@ -213,36 +199,11 @@ class Study:
         with self._phases.phase(REPORT, "writing the report"):
             report = self.write_report(result, ledger, options.command, ids)
         with self._phases.phase(TRACKING, tracker.waiting):
-            ids = tracker.finish(self.study_result(result, ledger, ids))
+            shown = study_result(self.spec, self.folder, ledger, result, ids)
+            ids = tracker.finish(shown)
         kept = ids if options.tracking else None
         write_state(self.folder, self.spec, result.headline(), options.command, kept)
         return self._summary(ledger, outcome, result.headline(), report)
-
-    def study_result(self, result: Result, ledger: Ledger, ids: Mapping[str, str]) -> StudyResult:
-        """Return what MLflow's parent run shows of a result."""
-        summary = self._summary(ledger, Outcome(), "", None)
-        return StudyResult(
-            fingerprint=fingerprint(self.spec, self.folder.table.read_text(encoding="utf-8")),
-            metrics=parent_metrics(result.to_dict()["estimates"]),
-            note=study_note(self.spec, result, ids),
-            files=artifacts(self.folder, self.spec),
-            complete=summary.is_complete,
-            data=data_used(block.point for block in ledger.blocks()),
-        )
-
-    def _seeds_by_point(self) -> dict[str, int]:
-        """Return how many replicas make each planned configuration complete."""
-        if not self.spec.is_planned:
-            return {}
-        return {point.identity: len(seeds) for point, seeds in self.spec.planned()}
-
-    def _tracker(self, options: RunOptions) -> MlflowTracker | NullTracker:
-        if not options.tracking:
-            return NullTracker()
-        given = options.tracking_uri
-        uri = local_uri(self.folder) if given is None else absolute_uri(given)
-        subject = describe(self.folder, self.spec, uri, options.experiment_name)
-        return MlflowTracker(subject, self.folder)
 
     def analyse(self) -> Result:
         """Return what the study's kind makes of its table, e.g. the scaling laws."""
@@ -272,30 +233,8 @@ class Study:
         table = to_csv(table_rows(ledger.blocks()))
         return is_current(self.folder, self.spec, table, options)
 
-    def _nothing_to_do(self, ledger: Ledger, options: RunOptions) -> RunSummary:
-        summary = self._summary(
-            ledger,
-            Outcome(),
-            self.folder.read_state().get("headline", ""),
-            self.folder.report,
-        )
-        options.say(
-            f"nothing to train: all {summary.done} trainings are in {self.folder.path} already"
-        )
-        return summary
-
     def _summary(
         self, ledger: Ledger, outcome: Outcome, headline: str, report: Path | None
     ) -> RunSummary:
-        return RunSummary(
-            planned=trainings_asked_for(self.spec, ledger),
-            invalid=len(ledger.invalid()),
-            done=ledger.n_done,
-            trained=outcome.trained,
-            failed=sum(len(failure.seeds) for failure in ledger.failures()),
-            interrupted=outcome.interrupted,
-            headline=headline,
-            report=str(report) if report is not None else None,
-            tracked="run_id" in self.folder.read_state().get("mlflow", {}),
-            seconds=dict(self._phases.seconds),
-        )
+        seconds = self._phases.seconds
+        return run_summary(self.spec, self.folder, ledger, seconds, outcome, headline, report)

@@ -16,6 +16,7 @@ from studies.folder import StudyFolder
 from studies.ledger.base import Ledger
 from studies.ledger.choice import open_ledger
 from studies.results.state import artifacts, fingerprint, write_state
+from studies.results.summary import study_result
 from studies.results.table import provenance_rows, table_rows, to_csv
 from studies.study import Study
 from studies.tracking.client import is_refusal, short_requests
@@ -119,7 +120,7 @@ def _log_result(study: Study, ledger: Ledger, runs: StudyRuns) -> bool:
     folder.write(folder.provenance, to_csv(provenance_rows(blocks)))
     result = study.analyse()
     study.write_report(result, ledger, ids=runs.ids)
-    runs.log_result(study.study_result(result, ledger, runs.ids))
+    runs.log_result(study_result(study.spec, folder, ledger, result, runs.ids))
     command = str(folder.read_state().get("command", ""))
     write_state(folder, study.spec, result.headline(), command, runs.ids)
     return True

@@ -9,6 +9,7 @@ from studies.contracts import Configuration
 from studies.experiments import load_experiment
 from studies.folder import StudyFolder
 from studies.ledger.base import Block, Ledger
+from studies.specs.spec import StudySpec
 from studies.tracking.client import import_mlflow, short_requests
 from studies.tracking.runs import PARENT_TAG, search_runs
 from studies.tracking.texts import number_text
@@ -86,6 +87,16 @@ class ConfigurationFeed:
         self._grows = grows
         self._rows: dict[str, tuple[Configuration, Rows]] | None = None
         tracker.on_open(self.compare)
+
+    @classmethod
+    def of(
+        cls, spec: StudySpec, ledger: Ledger, tracker: MlflowTracker | NullTracker
+    ) -> ConfigurationFeed:
+        """Return the feed of a study."""
+        n_seeds = 1 if spec.is_adaptive else spec.space.n_seeds
+        plan = spec.planned() if spec.is_planned else ()
+        planned = {point.identity: len(seeds) for point, seeds in plan}
+        return cls(ledger, planned, n_seeds, tracker, spec.is_adaptive)
 
     def add(self, unit: Unit, rows: list[dict[str, Any]]) -> None:
         """Take the rows of a finished unit, which is in the ledger already."""

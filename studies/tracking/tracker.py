@@ -23,8 +23,11 @@ from typing import Any
 from studies.credentials import redacted_uri
 from studies.folder import StudyFolder
 from studies.processes import start_python
+from studies.run_options import RunOptions
+from studies.specs.spec import StudySpec
+from studies.tracking.texts import describe
 from studies.tracking.uploader import HURRY, INTERRUPTED
-from studies.tracking.uri import lacks_password, note_store
+from studies.tracking.uri import absolute_uri, lacks_password, local_uri, note_store
 from studies.tracking.values import ConfigurationResult, StudyResult, Subject
 
 _log = logging.getLogger(__name__)
@@ -282,3 +285,14 @@ class MlflowTracker:
             f"{self._folder.path}, and 'thermometer sync {shlex.quote(str(self._folder.path))}"
             f"{where}' uploads what is missing"
         )
+
+
+def start_tracker(
+    folder: StudyFolder, spec: StudySpec, options: RunOptions
+) -> MlflowTracker | NullTracker:
+    """Start to log a study to the store that is asked for, if any is."""
+    if not options.tracking:
+        return NullTracker()
+    given = options.tracking_uri
+    uri = local_uri(folder) if given is None else absolute_uri(given)
+    return MlflowTracker(describe(folder, spec, uri, options.experiment_name), folder)

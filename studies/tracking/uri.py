@@ -53,6 +53,16 @@ def check_tracking_uri(uri: str, reach: bool = True) -> None:
         raise InvalidSettingError(f"no MLflow server answers at {named}: {reason}")
 
 
+def check_store(folder: StudyFolder, uri: str | None) -> None:
+    """Refuse a store that cannot be logged to; None is the one in the study's folder."""
+    if uri is None:
+        return check_local_store(folder)
+    last = noted_store(folder)
+    # A store that this study was logged to may come back while it goes on.
+    is_new = last is None or not same_store(last[0], absolute_uri(uri))
+    return check_tracking_uri(uri, reach=is_new)
+
+
 def check_local_store(folder: StudyFolder) -> None:
     """Raise InvalidSettingError if the folder's path cannot stand in a database URL."""
     for mark in "?%":

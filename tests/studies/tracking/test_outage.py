@@ -18,6 +18,7 @@ from postgres import PASSWORD, QUOTED, REQUIRED, find_programs, running_server
 from search_spaces import SearchSpace
 from studies import RunOptions, Study
 from studies.cli import _run
+from studies.results.summary import study_result
 from studies.tracking.texts import describe
 from studies.tracking.tracker import MlflowTracker
 from studies.tracking.values import ConfigurationResult
@@ -92,7 +93,8 @@ def finish(study, tracker):
 
     ledger = Ledger(study.folder.ledger, study.spec.study)
     ids = tracker.settle()
-    return tracker.finish(study.study_result(study.analyse(), ledger, ids))
+    shown = study_result(study.spec, study.folder, ledger, study.analyse(), ids)
+    return tracker.finish(shown)
 
 
 def wait_until(condition, seconds=60):

@@ -32,10 +32,7 @@ class AdaptiveLaw(ScalingLaw):
     Its `n_seeds` are the trainings close to the crossings.
     """
 
-    @property
-    def is_adaptive(self) -> bool:
-        """True."""
-        return True
+    is_adaptive = True
 
     @property
     def replicas(self) -> str:

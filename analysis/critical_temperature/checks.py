@@ -39,9 +39,7 @@ def _lazy_rows(law: ScalingLaw) -> tuple[ForestRow, ...]:
             name = rf"$T_\mathrm{{lazy}}({threshold:g})$"
             rows.append(ForestRow(name, exponent, threshold == law.headline))
     rows += rows_of_subsets("P", law.fit, f"{c} ", fewest=3)
-    if law.predicted_exponent is not None:
-        rows.append(ForestRow(r"$\gamma/\delta$  ($c \to 0$)", law.predicted_exponent))
-    return (*rows, *(_collapse_rows(law) if isinstance(law, GridLaw) else ()))
+    return (*rows, *(_other_routes(law) if isinstance(law, GridLaw) else ()))
 
 
 def _onset_rows(law: GridLaw) -> tuple[ForestRow, ...]:
@@ -65,11 +63,13 @@ def _onset_rows(law: GridLaw) -> tuple[ForestRow, ...]:
     return tuple(rows)
 
 
-def _collapse_rows(law: GridLaw) -> tuple[ForestRow, ...]:
+def _other_routes(law: GridLaw) -> tuple[ForestRow, ...]:
+    predicted = law.companions.predicted_exponent
+    rows = [] if predicted is None else [ForestRow(r"$\gamma/\delta$  ($c \to 0$)", predicted)]
     fit = law.collapse
     if fit is None or fit.a is None or not fit.determined:
-        return ()
-    rows = [ForestRow("data collapse", fit.a)]
+        return tuple(rows)
+    rows.append(ForestRow("data collapse", fit.a))
     if fit.opinion is not None:
         where = fit.a.fit_range
         distance = Estimate(fit.opinion.a, fit.opinion.width, None, fit.a.n, "least P_b", where)

@@ -62,13 +62,13 @@ def judge(law: ScalingLaw) -> dict[Key, Verdict]:
             *_worst_ratio(law),
         ),
     }
-    for name, (text, source, judged) in _ON_A_GRID.items():
+    for name, (text, judged) in _ON_A_GRID.items():
         claim = f"{text.format(symbol=law.fit.symbol)}{_where(law)}."
-        verdicts[law.key(name)] = (
-            judged(claim, law)
-            if isinstance(law, GridLaw)
-            else Verdict(claim, NOT_ESTABLISHED, ADAPTIVE_ONLY, source)
-        )
+        if isinstance(law, GridLaw):
+            verdicts[law.key(name)] = judged(claim, law)
+        else:
+            source = None if judged is judge_rise else LITERATURE
+            verdicts[law.key(name)] = Verdict(claim, NOT_ESTABLISHED, ADAPTIVE_ONLY, source)
     return verdicts
 
 
@@ -277,28 +277,24 @@ def _noise_independence(claim: str, law: GridLaw) -> Verdict:
     return Verdict(claim, NOT_ESTABLISHED, reason, LITERATURE, *values)
 
 
-_ON_A_GRID: dict[str, tuple[str, str | None, Callable[[str, GridLaw], Verdict]]] = {
-    "a_equals_gamma_over_delta": ("a of {symbol} equals gamma/delta", LITERATURE, _prediction),
-    "T_noise_independent_of_P": ("T_noise does not depend on P", LITERATURE, _noise_independence),
+_ON_A_GRID: dict[str, tuple[str, Callable[[str, GridLaw], Verdict]]] = {
+    "a_equals_gamma_over_delta": ("a of {symbol} equals gamma/delta", _prediction),
+    "T_noise_independent_of_P": ("T_noise does not depend on P", _noise_independence),
     "training_time_is_linear_in_T": (
         "t* ~ T P^b: the presentations t*/T do not depend on T",
-        LITERATURE,
         _training_time,
     ),
     "collapse": (
         "Above T_noise the weight changes of all P are one function of T P^a",
-        LITERATURE,
         _collapse,
     ),
     "T_test_up_independent_of_P": (
         "The test error first rises at a temperature that does not depend on P",
-        None,
         judge_rise,
     ),
     "a_test_equals_a": (
         "The test error falls at T_c ~ P^-a with the a of the weight change",
-        LITERATURE,
         judge_fall,
     ),
 }
-"""Claims that only a grid of shared temperatures and seeds can settle: text, source, judge."""
+"""Claims that only a grid of shared temperatures and seeds can settle, and who judges them."""

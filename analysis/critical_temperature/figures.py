@@ -17,6 +17,7 @@ from matplotlib.lines import Line2D
 
 from analysis.arrays import BoolArray, FloatArray
 from analysis.critical_temperature.adaptive_location import measured_curve
+from analysis.critical_temperature.grid_law import GridLaw
 from analysis.critical_temperature.law import ScalingLaw
 from analysis.critical_temperature.study import COLUMNS
 from analysis.estimates import student_factor
@@ -62,7 +63,7 @@ def plot_weight_change(law: ScalingLaw) -> Figure:
     axes.annotate(
         f"c = {c:g}", (0.01, c), xycoords=("axes fraction", "data"), va="bottom", color=GREY
     )
-    onset = law.noise_temperature
+    onset = law.noise.geometric_mean if isinstance(law, GridLaw) else None
     if onset is not None:
         axes.axvline(onset, color=GREY, lw=0.8, ls=":")
         axes.annotate(

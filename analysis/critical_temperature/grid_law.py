@@ -59,24 +59,9 @@ class GridLaw(ScalingLaw):
     """The exponents of the fall with an end of its reference moved."""
 
     @property
-    def is_adaptive(self) -> bool:
-        """False."""
-        return False
-
-    @property
     def replicas(self) -> str:
         """``32 seeds``."""
         return f"{self.n_seeds} seed{'s' if self.n_seeds > 1 else ''}"
-
-    @property
-    def noise_temperature(self) -> float | None:
-        """Geometric mean of T_noise over P."""
-        return self.noise.geometric_mean
-
-    @property
-    def predicted_exponent(self) -> Estimate | None:
-        """gamma/delta."""
-        return self.companions.predicted_exponent
 
     def systematics(self) -> dict[Key, float | None]:
         """Return the systematic of a by key: over c, and of the fall over its references."""

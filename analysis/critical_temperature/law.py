@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -45,10 +45,8 @@ class ScalingLaw(ABC):
     batches: BatchComparison
     """Weight change at equal T for other batch sizes."""
 
-    @property
-    @abstractmethod
-    def is_adaptive(self) -> bool:
-        """Whether temperatures and seeds are the curves' own, so that only T_lazy is measured."""
+    is_adaptive: ClassVar[bool] = False
+    """Whether temperatures and seeds are the curves' own, so that only T_lazy is measured."""
 
     @property
     @abstractmethod
@@ -66,16 +64,6 @@ class ScalingLaw(ABC):
     def other_estimates(self) -> dict[Key, Estimate]:
         """Return the numbers by key that belong to no critical temperature."""
         return {}
-
-    @property
-    def noise_temperature(self) -> float | None:
-        """Geometric mean of T_noise over P, if measured."""
-        return None
-
-    @property
-    def predicted_exponent(self) -> Estimate | None:
-        """gamma/delta, if measured."""
-        return None
 
     @property
     def label(self) -> str:

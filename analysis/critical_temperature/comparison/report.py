@@ -13,6 +13,7 @@ from analysis.critical_temperature.comparison.study import (
     ScalingComparison,
     pull_text,
 )
+from analysis.critical_temperature.grid_law import GridLaw
 from analysis.critical_temperature.report import CITED
 from analysis.estimates import interval_text, student_factor
 from analysis.fits.forest import Forest, ForestRow
@@ -126,7 +127,8 @@ def exponent_forest(comparison: ScalingComparison) -> Forest:
     """Return a and gamma/delta by study."""
     rows = []
     for k, each in enumerate(comparison.laws):
-        predicted = each.law.predicted_exponent
+        law = each.law
+        predicted = law.companions.predicted_exponent if isinstance(law, GridLaw) else None
         name = _escaped(each.label)
         if each.label in comparison.exponents():
             rows.append(ForestRow(name, comparison.exponents()[each.label], study=k))

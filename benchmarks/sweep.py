@@ -135,6 +135,7 @@ def efficiency_rows(n_seeds: int) -> tuple[list[list[str]], str]:
     shares = {
         "training": found["training_cpu"],
         "driver: ledger, packs": found["loop_cpu"],
+        "the process that writes to MLflow, until all is there": found["uploader_cpu"],
         "Ray's processes and the workers outside of trainings": found["ray_cpu"],
     }
     rows = [[what, f"{s:.1f}", f"{100 * s / core_seconds:.1f} %"] for what, s in shares.items()]

@@ -159,6 +159,19 @@ def open_ledger(folder: StudyFolder, study_name: str) -> Ledger:
     return Opened(folder, choose_database(folder), None).read(study_name)
 
 
+def read_study(path: str | Path) -> tuple[StudySpec, Ledger]:
+    """Return spec and ledger of the study that a folder holds, for reading.
+
+    Raises
+    ------
+    InvalidSettingError
+        If the folder holds no study, or nothing was measured.
+    """
+    folder = StudyFolder.existing(path)
+    spec = folder.read_spec()
+    return spec, open_ledger(folder, spec.study)
+
+
 def shared(work: Work, ledger: Ledger) -> Work:
     """Return work as it is for the only driver of a study, else what can be claimed of it."""
     if ledger.claims is None or ledger.claims.is_alone:

@@ -15,9 +15,8 @@ from typing import Any
 from search_spaces import InvalidSettingError
 from search_spaces.choices import nearest
 from studies.execution.worker import run_pack
-from studies.folder import StudyFolder
 from studies.ledger.base import Block
-from studies.ledger.choice import open_ledger
+from studies.ledger.choice import read_study
 
 _SHORTEST = 4
 """Least number of characters that may stand for a point's hash."""
@@ -77,9 +76,8 @@ def replay_point(folder: str | Path, point: str, seeds: Sequence[int] = ()) -> R
     InvalidSettingError
         If the folder holds no such configuration or seed, or it cannot be measured here.
     """
-    existing = StudyFolder.existing(folder)
-    spec = existing.read_spec()
-    stored = _stored_rows(open_ledger(existing, spec.study).blocks(), point)
+    spec, ledger = read_study(folder)
+    stored = _stored_rows(ledger.blocks(), point)
     configuration = stored.block.point
     chosen = tuple(seeds) or tuple(sorted(stored.rows))
     for seed in chosen:

@@ -11,7 +11,7 @@ from typing import Any
 from search_spaces.curves import curves_of
 from studies.folder import StudyFolder
 from studies.ledger.base import Block
-from studies.ledger.choice import open_ledger
+from studies.ledger.choice import open_ledger, read_study
 from studies.plans.counts import trainings_asked_for
 from studies.specs.spec import StudySpec
 
@@ -139,8 +139,7 @@ def _curves(spec: StudySpec, blocks: list[Block]) -> dict[str, Part]:
 
 def failure_reasons(folder: str | Path) -> list[str]:
     """Return one line per unit of the study in a folder that could not be trained."""
-    existing = StudyFolder.existing(folder)
-    ledger = open_ledger(existing, existing.read_spec().study)
+    _, ledger = read_study(folder)
     return [
         f"{f.point.label}, seeds {f.seeds[0]}..{f.seeds[-1]}: {f.reason}"
         for f in ledger.failures()

@@ -12,8 +12,7 @@ import pandas as pd
 
 from search_spaces import InvalidSettingError
 from search_spaces.choices import check_name
-from studies.folder import StudyFolder
-from studies.ledger.choice import open_ledger
+from studies.ledger.choice import read_study
 from studies.results.table import table_rows
 
 _CONDITION = re.compile(r"^\s*(\w+)\s*(==|!=|<=|>=|<|>)\s*(.+?)\s*$")
@@ -40,9 +39,7 @@ def configuration_frame(folder: str | Path, where: Sequence[str] = ()) -> pd.Dat
     InvalidSettingError
         If the folder holds no study, or a condition cannot be read.
     """
-    existing = StudyFolder.existing(folder)
-    spec = existing.read_spec()
-    ledger = open_ledger(existing, spec.study)
+    spec, ledger = read_study(folder)
     rows = pd.DataFrame(table_rows(ledger.blocks()))
     if rows.empty:
         raise InvalidSettingError(f"{folder} holds no finished training yet")

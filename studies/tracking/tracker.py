@@ -135,7 +135,8 @@ class MlflowTracker:
         self._begin_to_end()
         while not self._opened and not self._gives_up():
             self.exchange(0.1)
-        self._compare()
+        if self._opened:
+            self._compare()
         return self.ids
 
     def finish(self, result: StudyResult) -> dict[str, str]:

@@ -19,6 +19,7 @@ from trainers.kernels.preparation import keep_at_most, prepare_problem
 from trainers.measurement import Measurement
 from trainers.memory import budget, check_memory
 from trainers.models.cnn import check_cnn, check_known
+from trainers.models.known import check_settings
 from trainers.models.replica import prepare_replica
 from trainers.perceptron.backend import check_perceptron, prepare_perceptron, train_perceptron
 from trainers.threads import one_thread
@@ -129,11 +130,7 @@ def check_trainable(point: Point) -> None:
     if point.model == "perceptron":
         check_perceptron(point)
         return
-    for name, known in _TRAINABLE.items():
-        value = getattr(point, name)
-        if value not in known:
-            shown = ", ".join(str(choice) for choice in known)
-            raise InvalidSettingError(f"{name}={value} cannot be trained yet; allowed: {shown}")
+    check_settings(point, _TRAINABLE, "yet")
     if point.scheme == "jump" and point.loss == "logistic":
         raise InvalidSettingError(
             "scheme=jump skips steps that change nothing, which loss=logistic does not have; "

@@ -45,13 +45,15 @@ class Ahead(NamedTuple):
     members: np.ndarray
     """Points, int32."""
     offsets: np.ndarray
-    """Where each batch begins, int64."""
+    """Where each batch begins, where the last one ends, and -1; int64."""
     words: np.ndarray
     """Work space: random words."""
     stamps: np.ndarray
     """The last step that took each point; empty for a selection."""
     active: np.ndarray
     """The selection of the last step in the buffer; empty for batches of fixed size."""
+    window: np.ndarray
+    """Step of the first batch, and number of batches."""
 
 
 def batch_draw(point: Point, seed: int) -> Draw:
@@ -72,10 +74,11 @@ def open_batches(draw, n_train, step):
         room, fixed, selected = n_rows * draw.batch_size, n_train, 0
     ahead = Ahead(
         np.empty(room, np.int32),
-        np.arange(n_rows + 1) * draw.batch_size,
+        np.arange(n_rows + 2) * draw.batch_size,
         np.empty(room, np.uint64),
         np.full(fixed, -1, np.int64),
         np.empty(selected, np.bool_),
+        np.array([step, 0]),
     )
     if draw.sampling == SELECTION:
         ahead.offsets[0] = 0
@@ -84,20 +87,25 @@ def open_batches(draw, n_train, step):
     return ahead
 
 
-@compiled()
-def fill_ahead(draw, first_step, last_step, ahead):
-    """Write the batches of steps `first_step`, ..., `last_step` - 1 while there is room.
+@compiled(counted=False)
+def row_of(draw, step, last_step, ahead):
+    """Return which batch of the buffer is that of `step`; call it in the order of steps.
 
-    Must be called in order; `first_step` is counted from 0.
-
-    Returns
-    -------
-    int
-        Number of batches, at least one.
+    Steps are counted from 0, none is drawn from `last_step` on.
     """
-    n_rows = min(ahead.offsets.shape[0] - 1, last_step - first_step)
+    if step >= ahead.window[0] + ahead.window[1]:
+        ahead.window[0] = step
+        ahead.window[1] = _fill(draw, step, last_step, ahead)
+    return step - ahead.window[0]
+
+
+@compiled()
+def _fill(draw, first_step, last_step, ahead):
+    """Write the batches of `first_step`, ... while there is room; return how many, at least 1."""
+    n_rows = min(ahead.offsets.shape[0] - 2, last_step - first_step)
     if draw.sampling == SELECTION:
         return _fill_selections(draw, first_step, n_rows, ahead)
+    ahead.offsets[n_rows + 1] = -1
     n = n_rows * draw.batch_size
     rows = ahead.members[:n].reshape(n_rows, draw.batch_size)
     n_train = ahead.stamps.shape[0]
@@ -121,4 +129,5 @@ def _fill_selections(draw, first_step, n_rows, ahead):
             n += ahead.active[p]
         row += 1
         ahead.offsets[row] = n
+    ahead.offsets[row + 1] = -1
     return row

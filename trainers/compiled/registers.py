@@ -22,7 +22,7 @@ _ORIGIN = INDEX(0)
 
 def _features() -> dict[str, bool]:
     """Return what the processor that numba compiles for can do: this one, or the one told."""
-    told = config.CPU_FEATURES
+    told = vars(config)["CPU_FEATURES"]  # set when numba is imported
     if told is None:
         return dict(llvm.get_host_cpu_features())
     return {name[1:]: name.startswith("+") for name in told.split(",") if name}

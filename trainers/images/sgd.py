@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from trainers.batches.ahead import fill_ahead, open_batches
+from trainers.batches.ahead import open_batches, row_of
 from trainers.compiled.compilation import compiled
 from trainers.images.cnn import (
     Work,
@@ -23,9 +23,9 @@ from trainers.images.cnn import (
     transpose_filters,
 )
 from trainers.kernels.arrays import Network
-from trainers.kernels.sgd import squared_weight_change
+from trainers.kernels.sgd import runs_away
 from trainers.losses import pull
-from trainers.stopping import DIVERGED, DIVERGENCE_CHECK, FITTED, STEP_BUDGET
+from trainers.stopping import DIVERGED, FITTED, STEP_BUDGET
 
 _UPDATES, _LAST_STEP, _VIOLATORS, _SAFE, _INERT = range(5)
 """Counters of a training; the last two count points that are known at the present weights."""
@@ -69,7 +69,7 @@ def _state(sample, network, n_updates):
 
 
 @compiled(counted=False)
-def _collect(batch, sample, network, layout, law, version, state):
+def _collect(members, begin, end, sample, network, layout, law, version, state):
     """Evaluate the points of a batch that are not known, and sum the gradients of violators.
 
     Returns
@@ -82,8 +82,8 @@ def _collect(batch, sample, network, layout, law, version, state):
     known, counters, features, work, gradient = state
     zero, one = f0.dtype.type(0), f0.dtype.type(1)
     n = 0
-    for j in range(batch.shape[0]):
-        p = batch[j]
+    for j in range(begin, end):
+        p = members[j]
         if known[p] == version:
             continue
         f = image_output(x, p, network, layout, trace, features)
@@ -104,14 +104,16 @@ def _collect(batch, sample, network, layout, law, version, state):
 
 
 @compiled()
-def _take_step(batch, step, sample, network, start, squares, layout, law, max_square, state):
+def _take_step(
+    members, begin, end, step, sample, network, start, squares, layout, law, max_square, state
+):
     """Take step number `step`, counted from 1; return whether and how the training ended."""
     known, counters = state.known, state.counters
     n_known = counters[_SAFE] + counters[_INERT]
     if n_known == known.shape[0]:
         return FITTED if counters[_INERT] == 0 else STEP_BUDGET
     version = counters[_UPDATES]
-    used = _collect(batch, sample, network, layout, law, version, state)
+    used = _collect(members, begin, end, sample, network, layout, law, version, state)
     if used < 0:
         return DIVERGED
     if used == 0:
@@ -122,11 +124,8 @@ def _take_step(batch, step, sample, network, start, squares, layout, law, max_sq
     counters[_VIOLATORS] += used
     counters[_SAFE] = 0
     counters[_INERT] = 0
-    if counters[_UPDATES] % DIVERGENCE_CHECK == 0:
-        change = squared_weight_change(network, start, squares)
-        if not change <= max_square:
-            return DIVERGED
-    return _RUNNING
+    away = runs_away(counters[_UPDATES], network, start, squares, max_square)
+    return DIVERGED if away else _RUNNING
 
 
 @compiled(counted=False)
@@ -161,18 +160,15 @@ def run_images(sample, network, start, squares, layout, law, draw, limits):
     """
     step, max_steps, n_updates, max_square = limits
     ahead = open_batches(draw, sample.y.shape[0], step)
+    members, offsets = ahead.members, ahead.offsets
     state = _state(sample, network, n_updates)
-    buffer_start, n_rows = step, 0
     while step < max_steps:
-        if step >= buffer_start + n_rows:
-            buffer_start = step
-            n_rows = fill_ahead(draw, step, max_steps, ahead)
-        row = step - buffer_start
-        batch = ahead.members[ahead.offsets[row] : ahead.offsets[row + 1]]
+        row = row_of(draw, step, max_steps, ahead)
         step += 1
         code = _take_step(
-            batch, step, sample, network, start, squares, layout, law, max_square, state
-        )
+            members, offsets[row], offsets[row + 1], step, sample, network, start, squares,
+            layout, law, max_square, state,
+        )  # fmt: skip
         if code != _RUNNING:
             return _result(code, state.counters)
     fitted = _is_fitted(sample, network, layout, law, state)

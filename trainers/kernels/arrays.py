@@ -93,6 +93,7 @@ class StepArrays(NamedTuple):
     deltas: np.ndarray
     """df/dz, shape (n, L, h)."""
     slopes: np.ndarray
-    members: np.ndarray
+    pulling: np.ndarray
+    """Which points they are."""
     active: np.ndarray
     """Indices of neurons."""

@@ -155,7 +155,7 @@ def _runner(
             result = run_jump(*common, limits, record, *jumps)
         else:
             result = run_sgd(*common, limits, record, look_ahead, full_check)
-        code, last_step, n_updates, n_violators, _ = result
+        code, last_step, n_updates, n_violators = result
         n_steps = max(before.n_steps, last_step)
         return Course(code, n_steps, n_updates, before.n_violators + n_violators)
 

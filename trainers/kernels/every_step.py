@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainers.batches.ahead import fill_ahead, open_batches
+from trainers.batches.ahead import open_batches, row_of
 from trainers.compiled.compilation import compiled
 from trainers.kernels.look_ahead import apply_batch, classify, settle, step_arrays
-from trainers.kernels.sgd import (
-    rounding_unit,
-    squared_weight_change,
-)
-from trainers.stopping import DIVERGED, DIVERGENCE_CHECK, FITTED, STEP_BUDGET
+from trainers.kernels.sgd import rounding_unit, runs_away
+from trainers.stopping import DIVERGED, FITTED, STEP_BUDGET
 
 
 @compiled(fastmath=True)
 def is_fitted(queue, sample, law, record, version, status, network, workspace, arrays):
-    """Return whether no point is a violator, and how many were evaluated to find out."""
+    """Return whether no point is a violator."""
     n_train, block = queue.shape[0], workspace.rows.shape[0]
     record.tolerance[0] = max(record.tolerance[0], rounding_unit(network, law))
     for first in range(0, n_train, block):
@@ -29,8 +26,8 @@ def is_fitted(queue, sample, law, record, version, status, network, workspace, a
             queue[first:], n, sample, law, record, version, status, network, workspace
         )
         if certain > 0:
-            return False, first + n
-    return settle(sample, law, version, status, network, arrays) == 0, n_train
+            return False
+    return settle(sample, law, version, status, network, arrays) == 0
 
 
 @compiled(fastmath=True)
@@ -49,34 +46,27 @@ def run_every_step(
     step, max_steps, n_updates, max_square = limits
     n_train = sample.x.shape[0]
     ahead = open_batches(draw, n_train, step)
+    members, offsets = ahead.members, ahead.offsets
     status, queue = np.full(n_train, -1, np.int64), np.arange(n_train)
     arrays = step_arrays(sample, network, law.activation, draw.batch_size)
-    buffer_start, n_rows, version = step, 0, 0
-    last_step, n_pulled, n_evaluated = 0, 0, 0
+    version, last_step, n_pulled = 0, 0, 0
     while step < max_steps:
-        if step >= buffer_start + n_rows:
-            buffer_start = step
-            n_rows = fill_ahead(draw, step, max_steps, ahead)
-        row = step - buffer_start
-        batch = ahead.members[ahead.offsets[row] : ahead.offsets[row + 1]]
-        used = apply_batch(batch, sample, law, version, status, network, squares, arrays)
+        row = row_of(draw, step, max_steps, ahead)
+        used = apply_batch(
+            members, offsets[row], offsets[row + 1], sample, law, version, status, network,
+            squares, arrays,
+        )  # fmt: skip
         if used < 0:
-            return DIVERGED, last_step, n_updates, n_pulled, n_evaluated
+            return DIVERGED, last_step, n_updates, n_pulled
         step += 1
         if used > 0:
             last_step = step
             n_updates += 1
             n_pulled += used
-            if n_updates % DIVERGENCE_CHECK == 0:
-                change = squared_weight_change(network, start, squares)
-                if not change <= max_square:
-                    return DIVERGED, last_step, n_updates, n_pulled, n_evaluated
+            if runs_away(n_updates, network, start, squares, max_square):
+                return DIVERGED, last_step, n_updates, n_pulled
         if step % test_every == 0 or (is_last and step == max_steps):
             version += 1
-            fitted, n = is_fitted(
-                queue, sample, law, record, version, status, network, workspace, arrays
-            )
-            n_evaluated += n
-            if fitted:
-                return FITTED, last_step, n_updates, n_pulled, n_evaluated
-    return STEP_BUDGET, last_step, n_updates, n_pulled, n_evaluated
+            if is_fitted(queue, sample, law, record, version, status, network, workspace, arrays):
+                return FITTED, last_step, n_updates, n_pulled
+    return STEP_BUDGET, last_step, n_updates, n_pulled

@@ -18,11 +18,8 @@ from trainers.batches.events import (
 from trainers.batches.fixed_size import WITH_REPLACEMENT
 from trainers.compiled.compilation import compiled
 from trainers.kernels.look_ahead import INERT, VERSION, apply_batch, classify, settle, step_arrays
-from trainers.kernels.sgd import (
-    rounding_unit,
-    squared_weight_change,
-)
-from trainers.stopping import DIVERGED, DIVERGENCE_CHECK, FITTED, STEP_BUDGET
+from trainers.kernels.sgd import rounding_unit, runs_away
+from trainers.stopping import DIVERGED, FITTED, STEP_BUDGET
 
 
 @compiled(fastmath=True)
@@ -49,14 +46,13 @@ def run_jump(
     tolerance = record.tolerance
     tolerance[0] = max(tolerance[0], rounding_unit(network, law))
     version, n, log_idle = -1, 0, 0.0
-    moved, last_step, n_pulled, n_evaluated = True, 0, 0, 0
+    moved, last_step, n_pulled = True, 0, 0
     while True:
         if moved:
             version += 1
             classify(queue, n_train, sample, law, record, version, status, network, workspace)
-            n_evaluated += n_train
             if settle(sample, law, version, status, network, arrays) == 0:
-                return FITTED, last_step, n_updates, n_pulled, n_evaluated
+                return FITTED, last_step, n_updates, n_pulled
             n = 0
             for p in range(n_train):
                 violators[n] = p
@@ -66,15 +62,17 @@ def run_jump(
         if pending[0] == 0:
             pending[0] = step + steps_to_event(log_idle, stream)
         if pending[0] > max_steps:
-            return STEP_BUDGET, last_step, n_updates, n_pulled, n_evaluated
+            return STEP_BUDGET, last_step, n_updates, n_pulled
         step = pending[0]
         pending[0] = 0
         count = draw_violators(
             violators, n, n_train, batch_size, sampling, log_idle, clock, stream, chosen
         )
-        used = apply_batch(chosen[:count], sample, law, version, status, network, squares, arrays)
+        used = apply_batch(
+            chosen, 0, count, sample, law, version, status, network, squares, arrays
+        )
         if used < 0:
-            return DIVERGED, last_step, n_updates, n_pulled, n_evaluated
+            return DIVERGED, last_step, n_updates, n_pulled
         moved = used > 0
         if not moved:
             continue
@@ -82,7 +80,5 @@ def run_jump(
         n_updates += 1
         n_pulled += used
         tolerance[0] = max(tolerance[0], rounding_unit(network, law))
-        if n_updates % DIVERGENCE_CHECK == 0:
-            change = squared_weight_change(network, start, squares)
-            if not change <= max_square:
-                return DIVERGED, last_step, n_updates, n_pulled, n_evaluated
+        if runs_away(n_updates, network, start, squares, max_square):
+            return DIVERGED, last_step, n_updates, n_pulled

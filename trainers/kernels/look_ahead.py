@@ -163,8 +163,8 @@ def step_arrays(sample, network, activation, batch_size):
 
 
 @compiled(fastmath=True, counted=False)
-def apply_batch(batch, sample, law, version, status, network, squares, arrays):
-    """Take one step: w += (eta/B) sum over the batch of slope y grad f.
+def apply_batch(members, begin, end, sample, law, version, status, network, squares, arrays):
+    """Take one step: w += (eta/B) sum over the batch members[begin:end] of slope y grad f.
 
     The slope of a violator is 1 for hinge and 1 - y F for quadratic_hinge, and that of every
     point is sigma(-y F) for logistic. All gradients are taken at the weights before the step;
@@ -177,12 +177,12 @@ def apply_batch(batch, sample, law, version, status, network, squares, arrays):
     """
     x, y, f0 = sample
     alpha, rate, loss, activation, _ = law
-    traces, deltas, slopes, members, active = arrays
+    traces, deltas, slopes, pulling, active = arrays
     zero, one = network.out.dtype.type(0), network.out.dtype.type(1)
     known = VERSION * version
     n = 0
-    for j in range(batch.shape[0]):
-        p = batch[j]
+    for j in range(begin, end):
+        p = members[j]
         if loss != LOGISTIC and status[p] < known + CANDIDATE:
             continue
         f = fixed_output(x[p], network, activation, traces[n], active)
@@ -196,12 +196,12 @@ def apply_batch(batch, sample, law, version, status, network, squares, arrays):
             status[p] = known + INERT
             continue
         slopes[n] = rate * y[p] * pull(loss, margin, one)
-        members[n] = p
+        pulling[n] = p
         n += 1
     for k in range(n):
         back_propagate(network, activation, traces[k], deltas[k], active)
     for k in range(n):
-        p = members[k]
+        p = pulling[k]
         add_gradient(slopes[k], squares, x[p], traces[k], deltas[k], network, active)
     return n
 

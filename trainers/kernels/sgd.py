@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainers.batches.ahead import fill_ahead, open_batches
+from trainers.batches.ahead import open_batches, row_of
 from trainers.compiled.activations import RELU
 from trainers.compiled.compilation import compiled
 from trainers.compiled.tiles import ROWS
@@ -79,6 +79,14 @@ def squared_weight_change(network, start, squares):
         )
         total += squared_distance(network.biases[last, :1], start.biases[last, :1]) / squares[4]
     return total
+
+
+@compiled(fastmath=True)
+def runs_away(n_updates, network, start, squares, max_square):
+    """Whether the weights moved too far, looked at after every DIVERGENCE_CHECK updates."""
+    if n_updates % DIVERGENCE_CHECK != 0:
+        return False
+    return not squared_weight_change(network, start, squares) <= max_square
 
 
 @compiled(fastmath=True)
@@ -161,8 +169,7 @@ def run_sgd(
     Returns
     -------
     tuple of int
-        Stop code, last step that moved the weights (0 if none did), updates, violators used,
-        points evaluated.
+        Stop code, last step that moved the weights (0 if none did), updates, violators used.
     """
     x = sample.x
     step, max_steps, n_updates, max_square = limits
@@ -179,15 +186,12 @@ def run_sgd(
     in_tiles = look_ahead <= 0 and fits_tiles(width, x.itemsize)
     enough = full_check * n_train
 
-    buffer_start, n_rows, last_step = step, 0, 0
     version, n_known, n_certain = 0, 0, 0
-    n_violators, n_evaluated = 0, 0
+    last_step, n_violators = 0, 0
     seen, hit = 1.0, 1.0
     while step < max_steps:
-        if step >= buffer_start + n_rows:
-            buffer_start = step
-            n_rows = fill_ahead(draw, step, max_steps, ahead)
-        row, end = step - buffer_start, n_rows
+        row = row_of(draw, step, max_steps, ahead)
+        buffer_start, end = step - row, ahead.window[1]
         scans, n_queue, certain = in_tiles and n_known < enough, 0, 0
         found = False
         if scans:
@@ -212,21 +216,22 @@ def run_sgd(
             hit = 0.9 * hit + candidates + certain + 0.02
         n_known += n_queue
         n_certain += certain
-        n_evaluated += n_queue
         if n_queue > 0 and n_known == n_train and n_certain == 0:
             n_certain = settle(sample, law, version, status, network, arrays)
             if n_certain == 0:
-                return FITTED, last_step, n_updates, n_violators, n_evaluated
+                return FITTED, last_step, n_updates, n_violators
         if not scans:
             row = next_candidate(members, offsets, row, end, version, status)
             found = row < end
         step = buffer_start + row
         if not found:
             continue
-        batch = members[offsets[row] : offsets[row + 1]]
-        used = apply_batch(batch, sample, law, version, status, network, squares, arrays)
+        used = apply_batch(
+            members, offsets[row], offsets[row + 1], sample, law, version, status, network,
+            squares, arrays,
+        )  # fmt: skip
         if used < 0:
-            return DIVERGED, last_step, n_updates, n_violators, n_evaluated
+            return DIVERGED, last_step, n_updates, n_violators
         step += 1
         if used == 0:
             continue
@@ -236,13 +241,11 @@ def run_sgd(
         version += 1
         n_known, n_certain = 0, 0
         tolerance[0] = max(tolerance[0], rounding_unit(network, law))
-        if n_updates % DIVERGENCE_CHECK == 0:
-            change = squared_weight_change(network, start, squares)
-            if not change <= max_square:
-                return DIVERGED, last_step, n_updates, n_violators, n_evaluated
+        if runs_away(n_updates, network, start, squares, max_square):
+            return DIVERGED, last_step, n_updates, n_violators
 
     n_queue = queue_unknown(version, status, queue)
     classify(queue, n_queue, sample, law, record, version, status, network, workspace)
     if settle(sample, law, version, status, network, arrays) == 0:
-        return FITTED, last_step, n_updates, n_violators, n_evaluated
-    return STEP_BUDGET, last_step, n_updates, n_violators, n_evaluated
+        return FITTED, last_step, n_updates, n_violators
+    return STEP_BUDGET, last_step, n_updates, n_violators

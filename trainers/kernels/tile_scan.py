@@ -25,7 +25,7 @@ def scan_tiles(
     Parameters
     ----------
     members, offsets : arrays
-        Batches, as in :mod:`trainers.batches.ahead`.
+        Batches, as in :mod:`trainers.batches.ahead`; -1 behind the offsets of batch `end` - 1.
     enough : float
         Number of points after which the search ends, too.
     queue : int64 array (12 or more,)
@@ -42,9 +42,9 @@ def scan_tiles(
     known = VERSION * version
     hit, place, n, evaluated, certain = end, offsets[row], 0, 0, 0
     stop = offsets[row + 1]
-    while place == stop and row < end:
+    while place == stop:
         row += 1
-        stop = offsets[min(row + 1, end)]
+        stop = offsets[row + 1]
     while True:
         while n < ROWS and row < end and (n > 0 or row <= hit):
             p = members[place]
@@ -56,9 +56,9 @@ def scan_tiles(
             elif status[p] >= known + CANDIDATE and row < hit:
                 hit = row
             place += 1
-            while place == stop and row < end:
+            while place == stop:
                 row += 1
-                stop = offsets[min(row + 1, end)]
+                stop = offsets[row + 1]
         if n == 0:
             return min(hit, row), hit < end, evaluated, certain
         for r in range(n, ROWS):

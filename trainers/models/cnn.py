@@ -15,6 +15,7 @@ import numpy as np
 from search_spaces import InvalidSettingError, Point
 from search_spaces.choices import IMAGES, SELECTIONS
 from trainers.batches.streams import Purpose, generator
+from trainers.models.known import check_settings
 
 _PATCH = 9
 _KNOWN: dict[str, tuple[object, ...]] = {
@@ -35,13 +36,7 @@ def check_known(point: Point, who: str) -> None:
     who
         What is named in the message, such as ``model=cnn``.
     """
-    for name, known in _KNOWN.items():
-        value = getattr(point, name)
-        if value not in known:
-            shown = ", ".join(str(choice) for choice in known)
-            raise InvalidSettingError(
-                f"{name}={value} cannot be trained with {who}; allowed: {shown}"
-            )
+    check_settings(point, _KNOWN, f"with {who}")
 
 
 def check_cnn(point: Point) -> None:

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from search_spaces import InvalidSettingError, Point, Seeds
+from search_spaces import Point, Seeds
 from trainers.batches.ahead import batch_draw
 from trainers.batches.fixed_size import FULL_BATCH, WITH_REPLACEMENT, WITHOUT_REPLACEMENT
 from trainers.data import dataset_of, signed_inputs
 from trainers.measurement import Measurement
+from trainers.models.known import check_settings
 from trainers.perceptron.events import (
     TRAJECTORY,
     fill_products,
@@ -72,13 +73,7 @@ def check_perceptron(point: Point) -> None:
     InvalidSettingError
         Naming the setting that no perceptron knows.
     """
-    for name, known in _TRAINABLE.items():
-        value = getattr(point, name)
-        if value not in known:
-            shown = ", ".join(str(choice) for choice in known)
-            raise InvalidSettingError(
-                f"{name}={value} cannot be trained by model=perceptron; allowed: {shown}"
-            )
+    check_settings(point, _TRAINABLE, "by model=perceptron")
 
 
 def prepare_perceptron(point: Point, seeds: Seeds) -> PerceptronProblem:
@@ -139,7 +134,7 @@ def train_perceptron(
         result = run_perceptron(problem.z, problem.signals, problem.radius, *law, *batches, *end)
     else:
         result = run_sequential(problem.z, *law, draw, *end)
-    code, *counts, _ = result
+    code, *counts = result
     margins, margins_test = margins_of(problem.z, w), margins_of(problem.z_test, w)
     return PerceptronMeasurement.of(
         point,

@@ -34,8 +34,8 @@ from trainers.batches.events import (
 from trainers.compiled.compilation import compiled
 from trainers.stopping import DIVERGED, FITTED, STEP_BUDGET
 
-STEP, LAST_STEP, UPDATES, VIOLATORS, EVALUATED = 0, 1, 2, 3, 4
-"""Places of the counters: present step, last step that moved w, updates, violators, points."""
+STEP, LAST_STEP, UPDATES, VIOLATORS = 0, 1, 2, 3
+"""Places of the counters: present step, last step that moved w, updates, violators."""
 TRAJECTORY = 48
 """Most recorded powers of two."""
 
@@ -187,7 +187,6 @@ def search(sample, law, limits, stream, w, counters, trajectory):
                 chosen[used] = chosen[j]
                 used += 1
         idle += count
-        counters[EVALUATED] += count
         if used == 0:
             continue
         move(z, chosen, used, temperature, w, pull)
@@ -270,7 +269,6 @@ def follow(sample, law, limits, stream, w, counters, trajectory):
     n = count_suspects(signals, w, kappa, radius, SLACK)
     store = empty_store(n_train, n)
     fill_products(z, 0, n, w, margins)
-    counters[EVALUATED] += n
     fresh = True
     while np.isfinite(w[0]):
         n_violators = find_violators(margins, n, kappa, violators)
@@ -335,13 +333,13 @@ def run_perceptron(z, signals, radius, kappa, temperature, batch_size, replaceme
     Returns
     -------
     tuple of int
-        Stop code, last step that moved w, updates, violators used, points evaluated.
+        Stop code, last step that moved w, updates, violators used.
     """
     sample = z, signals, radius
     law = kappa, temperature, batch_size, replacement
     limits = Budget(max_steps, max_updates)
-    counters = np.zeros(5, np.int64)
+    counters = np.zeros(4, np.int64)
     stream = open_stream(seed)
     search(sample, law, limits, stream, w, counters, trajectory)
     code = follow(sample, law, limits, stream, w, counters, trajectory)
-    return code, counters[LAST_STEP], counters[UPDATES], counters[VIOLATORS], counters[EVALUATED]
+    return code, counters[LAST_STEP], counters[UPDATES], counters[VIOLATORS]

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainers.batches.ahead import fill_ahead, open_batches
+from trainers.batches.ahead import open_batches, row_of
 from trainers.compiled.compilation import compiled
 from trainers.perceptron.events import (
-    EVALUATED,
     LAST_STEP,
     STEP,
     UPDATES,
@@ -41,24 +40,21 @@ def run_sequential(z, kappa, temperature, draw, max_steps, max_updates, w, traje
     """
     n_train = z.shape[0]
     ahead = open_batches(draw, n_train, 0)
-    buffer_start, n_rows = 0, 0
+    members, offsets = ahead.members, ahead.offsets
     chosen = np.empty(draw.batch_size, np.int64)
     pull = np.empty(w.shape[0])
-    counters = np.zeros(5, np.int64)
+    counters = np.zeros(4, np.int64)
     idle, code = 0, STEP_BUDGET
     while counters[STEP] < max_steps and counters[UPDATES] < max_updates:
-        if counters[STEP] == buffer_start + n_rows:
-            buffer_start = counters[STEP]
-            n_rows = fill_ahead(draw, buffer_start, max_steps, ahead)
-        row = counters[STEP] - buffer_start
-        batch = ahead.members[ahead.offsets[row] : ahead.offsets[row + 1]]
+        row = row_of(draw, counters[STEP], max_steps, ahead)
+        begin, end = offsets[row], offsets[row + 1]
         counters[STEP] += 1
         used = 0
-        for p in batch:
+        for j in range(begin, end):
+            p = members[j]
             if product(z[p], w) < kappa:
                 chosen[used] = p
                 used += 1
-        counters[EVALUATED] += batch.size
         if used > 0:
             move(z, chosen, used, temperature, w, pull)
             record(counters, used, w, trajectory)
@@ -67,7 +63,7 @@ def run_sequential(z, kappa, temperature, draw, max_steps, max_updates, w, traje
                 code = DIVERGED
                 break
         else:
-            idle += batch.size
+            idle += end - begin
         if idle > n_train // 2:
             idle = 0
             if is_fitted(z, w, kappa):
@@ -75,4 +71,4 @@ def run_sequential(z, kappa, temperature, draw, max_steps, max_updates, w, traje
                 break
     if code == STEP_BUDGET and is_fitted(z, w, kappa):
         code = FITTED
-    return code, counters[LAST_STEP], counters[UPDATES], counters[VIOLATORS], counters[EVALUATED]
+    return code, counters[LAST_STEP], counters[UPDATES], counters[VIOLATORS]

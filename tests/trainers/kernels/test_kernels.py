@@ -177,8 +177,8 @@ def test_a_scan_stops_at_the_first_batch_with_a_violator_and_knows_all_of_it(
     record = Record(np.full(90, np.nan, np.float32), tolerance)
     status, queue = np.full(90, -1), np.empty(2 * ROWS, np.int64)
     row, found, evaluated, certain = scan_tiles(
-        batches.ravel(), np.arange(41) * batch_size, 0, 40, 1e9, sample, law, record, 3, status,
-        weights, workspace(weights), queue,
+        batches.ravel(), np.append(np.arange(41) * batch_size, -1), 0, 40, 1e9, sample, law,
+        record, 3, status, weights, workspace(weights), queue,
     )  # fmt: skip
     assert (row, found) == (first, first < 40)
     known = status >= 3 * VERSION

@@ -22,7 +22,7 @@ from analysis.report.content import (
     ReportTable,
 )
 from analysis.report.joined import after_comma, joined_content, suffix_of
-from analysis.report.methods import TRAINING_CONVENTIONS, bootstrap_sentence
+from analysis.report.methods import TRAINING_CONVENTIONS, bootstrap_sentence, from_to
 from analysis.report.tables import estimate_text, quality_text, table_of
 
 
@@ -101,7 +101,7 @@ def _answer(plane: BatchPlane) -> Answer:
 def _figures(plane: BatchPlane) -> list[PlannedFigure]:
     suffix = suffix_of(plane.label)
     runs = plane.grid.n_runs[plane.grid.n_runs > 0]
-    n = f"{runs.min()}" + (f" to {runs.max()}" if runs.max() > runs.min() else "")
+    n = from_to(runs)
     at = after_comma(plane.label)
     hollow = "Hollow: η > η_max/2, beyond the stable step; in no fit"
     law = plane.headline_law

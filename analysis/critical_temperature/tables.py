@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from analysis.critical_temperature.law import ScalingLaw
 from analysis.critical_temperature.test_error.logistic import NOT_IDENTIFIABLE
 from analysis.estimates import interval_text
 from analysis.fits.collapse import NO_COLLAPSE
+from analysis.fits.power_law import PowerLaw
+from analysis.key import Key
 from analysis.locating.located import NOT_MEASURED
 from analysis.report.content import ReportTable
 from analysis.report.tables import estimate_text, quality_text, table_of
@@ -41,30 +46,22 @@ def _end(temperature: float | None) -> str:
 
 def exponent_table(law: ScalingLaw) -> ReportTable:
     """All exponents with errors, quality of fit, range and definition."""
-    columns = (
-        "quantity",
-        "value (68 %)",
-        "95 % interval",
-        "χ²/dof (p)",
-        "n",
-        "fit range",
-        "definition",
-    )
+    columns = ("quantity", "value (68 %)", "95 % interval", "χ²/dof (p)", "n", "fit range",
+               "definition")  # fmt: skip
     fits = law.power_laws()
-    rows = []
-    for key, estimate in law.estimates().items():
-        if not key.has("n_train"):
-            rows.append(
-                (
-                    key,
-                    str(estimate),
-                    interval_text(estimate),
-                    quality_text(fits.get(key)),
-                    str(estimate.n),
-                    estimate.fit_range,
-                    estimate.definition,
-                )
-            )
+    rows = [
+        (
+            key,
+            str(estimate),
+            interval_text(estimate),
+            quality_text(fits.get(key)),
+            str(estimate.n),
+            estimate.fit_range,
+            estimate.definition,
+        )
+        for key, estimate in law.estimates().items()
+        if not key.has("n_train")
+    ]
     rows += [
         (key, _missing(fit.remarks[0]), "", "", "", fit.fit_range, fit.remarks[0])
         for key, fit in fits.items()
@@ -82,22 +79,17 @@ def _missing(reason: str) -> str:
 
 def model_table(law: ScalingLaw) -> ReportTable:
     """AIC of every law of T_c against P that was tried, relative to the power law."""
-    rows = []
-    for key, fit in law.power_laws().items():
-        if not fit.determined:
-            continue
-        reference = fit.aic["power law"]
-        differences = (fit.aic.get(name) for name in _MODELS)
-        rows.append(
-            (
-                key,
-                *("" if aic is None else f"{aic - reference:+.1f}" for aic in differences),
-                "; ".join(fit.remarks),
-            )
-        )
+    fits = {key: fit for key, fit in law.power_laws().items() if fit.determined}
+    columns: dict[str, Callable[[Any], str]] = {"quantity": lambda item: item[0]}
+    columns |= {name: partial(_preference, name) for name in _MODELS}
+    columns["remarks"] = lambda item: "; ".join(item[1].remarks)
     title = (
         "Model comparison: AIC = χ² + 2k minus that of the power law (positive: the power law is "
         "preferred); logarithm: T_c = A − B ln P, quadratic: a term (ln P)², broken: two powers"
     )
-    columns = ("quantity", *_MODELS, "remarks")
-    return ReportTable(title, columns, tuple(rows), keys=True, remarks=True)
+    return table_of(title, fits.items(), columns, keys=True, remarks=True)
+
+
+def _preference(name: str, item: tuple[Key, PowerLaw]) -> str:
+    aic = item[1].aic
+    return f"{aic[name] - aic['power law']:+.1f}" if name in aic else ""

@@ -21,7 +21,7 @@ from analysis.report.content import (
     ReportTable,
 )
 from analysis.report.joined import after_comma, joined_content, suffix_of
-from analysis.report.methods import TRAINING_CONVENTIONS, bootstrap_sentence
+from analysis.report.methods import TRAINING_CONVENTIONS, bootstrap_sentence, from_to
 from analysis.report.tables import estimate_text, table_of
 from analysis.table import setting_text
 
@@ -98,8 +98,7 @@ def _figures(law: OptimalLaw) -> list[PlannedFigure]:
     measured = figures.measured_optima(law)
     if not measured:
         return []
-    seeds = sorted({optimum.n_seeds for optimum in measured})
-    n = f"{seeds[0]}" + (f" to {seeds[-1]}" if len(seeds) > 1 else "")
+    n = from_to(optimum.n_seeds for optimum in measured)
     at = f"P = {law.n_train}{after_comma(law.label)}"
     planned = [
         PlannedFigure(

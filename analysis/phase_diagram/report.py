@@ -18,7 +18,7 @@ from analysis.report.content import (
     ReportTable,
 )
 from analysis.report.joined import after_comma, joined_content, suffix_of
-from analysis.report.methods import TRAINING_CONVENTIONS, bootstrap_sentence
+from analysis.report.methods import TRAINING_CONVENTIONS, bootstrap_sentence, from_to
 from analysis.report.tables import estimate_table, estimate_text, table_of
 from analysis.table import setting_text
 
@@ -102,8 +102,7 @@ def _answer(diagram: PhaseDiagram) -> Answer:
 
 def _figures(diagram: PhaseDiagram) -> list[PlannedFigure]:
     suffix = suffix_of(diagram.label)
-    seeds = sorted({scan.curves.n_clusters for scan in diagram.scans})
-    n = f"{seeds[0]}" + (f" to {seeds[-1]}" if len(seeds) > 1 else "")
+    n = from_to(scan.curves.n_clusters for scan in diagram.scans)
     at = f"P = {diagram.n_train}{after_comma(diagram.label)}"
     planned = [
         PlannedFigure(

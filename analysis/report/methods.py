@@ -6,7 +6,7 @@ runs; a setting the table does not name is not mentioned.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -56,7 +56,18 @@ def _seeds(frame: pd.DataFrame) -> str:
     keys = [name for name in names if name in frame]
     counts = frame.groupby(keys)["seed"].nunique()
     low, high = int(counts.min()), int(counts.max())
-    return f"{low} seeds" if low == high else f"{low} to {high} seeds per point"
+    return f"{from_to((low, high))} seeds{'' if low == high else ' per point'}"
+
+
+def from_to(numbers: Iterable[int]) -> str:
+    """Return a range of whole numbers in words.
+
+    >>> from_to([8, 32, 16]), from_to([8, 8])
+    ('8 to 32', '8')
+    """
+    known = list(numbers)
+    low, high = min(known), max(known)
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def bootstrap_sentence(n_bootstrap: int, into: str) -> str:
@@ -158,7 +169,7 @@ def seeds_of(frame: pd.DataFrame, word: str = "seeds") -> str:
         return f"{frame['seed'].nunique()} {word}"
     counts = frame.groupby("point")["seed"].nunique()
     low, high = int(counts.min()), int(counts.max())
-    return f"{low} {word}" if low == high else f"{low} to {high} {word} per configuration"
+    return f"{from_to((low, high))} {word}{'' if low == high else ' per configuration'}"
 
 
 def paragraphs(context: ReportContext, *texts: str) -> tuple[str, ...]:

@@ -41,13 +41,17 @@ def run_sequential(z, kappa, temperature, draw, max_steps, max_updates, w, traje
     n_train = z.shape[0]
     ahead = open_batches(draw, n_train, 0)
     members, offsets = ahead.members, ahead.offsets
+    row, n_rows = 0, 0
     chosen = np.empty(draw.batch_size, np.int64)
     pull = np.empty(w.shape[0])
     counters = np.zeros(4, np.int64)
     idle, code = 0, STEP_BUDGET
     while counters[STEP] < max_steps and counters[UPDATES] < max_updates:
-        row = row_of(draw, counters[STEP], max_steps, ahead)
+        if row == n_rows:
+            row = row_of(draw, counters[STEP], max_steps, ahead)
+            n_rows = ahead.window[1]
         begin, end = offsets[row], offsets[row + 1]
+        row += 1
         counters[STEP] += 1
         used = 0
         for j in range(begin, end):

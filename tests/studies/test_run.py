@@ -121,10 +121,10 @@ def test_the_folder_remembers_its_settings(ray_study, thermometer):
     assert "nothing to train" in done.stdout
 
 
-def test_same_table_whatever_runs_it(ray_study, thermometer, tmp_path):
+def test_same_table_whatever_runs_it(ray_study, run_thermometer, tmp_path):
     home, _ = ray_study
     arguments = ["--executor", "serial", "--no-tracking", "--out", "study"]
-    done = thermometer(tmp_path, "run", STUDY, *SMALL, *arguments)
+    done = run_thermometer(tmp_path, "run", STUDY, *SMALL, *arguments)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "study/table.csv").read_bytes() == (home / "study/table.csv").read_bytes()
     report = json.loads((home / "study/report.json").read_text())

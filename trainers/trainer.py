@@ -16,10 +16,10 @@ from trainers.data import dataset_of
 from trainers.images.backend import train_images
 from trainers.kernels.backend import solve
 from trainers.kernels.preparation import keep_at_most, prepare_problem
+from trainers.known import check_settings
 from trainers.measurement import Measurement
 from trainers.memory import budget, check_memory
 from trainers.models.cnn import check_cnn, check_known
-from trainers.models.known import check_settings
 from trainers.models.replica import prepare_replica
 from trainers.perceptron.backend import check_perceptron, prepare_perceptron, train_perceptron
 from trainers.threads import one_thread

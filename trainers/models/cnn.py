@@ -15,7 +15,7 @@ import numpy as np
 from search_spaces import InvalidSettingError, Point
 from search_spaces.choices import IMAGES, SELECTIONS
 from trainers.batches.streams import Purpose, generator
-from trainers.models.known import check_settings
+from trainers.known import check_settings
 
 _PATCH = 9
 _KNOWN: dict[str, tuple[object, ...]] = {

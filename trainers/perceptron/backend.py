@@ -16,8 +16,8 @@ from search_spaces import Point, Seeds
 from trainers.batches.ahead import batch_draw
 from trainers.batches.fixed_size import FULL_BATCH, WITH_REPLACEMENT, WITHOUT_REPLACEMENT
 from trainers.data import dataset_of, signed_inputs
+from trainers.known import check_settings
 from trainers.measurement import Measurement
-from trainers.models.known import check_settings
 from trainers.perceptron.events import (
     TRAJECTORY,
     fill_products,

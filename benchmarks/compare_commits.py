@@ -34,7 +34,8 @@ _CHANGING = re.compile(
 _DRAWINGS = re.compile(
     r"<svg.*?</svg>|data:[^\"]*|<style.*?</style>|<script.*?</script>", re.DOTALL
 )
-_TIMES = {"seconds", "duration", "started", "ended"}
+_SPEED = re.compile(r"[\d.]+ core seconds in \d+ trials")
+_TIMES = {"seconds", "duration", "started", "ended", "written"}
 _STORE = """
 import json, sys
 from mlflow.tracking import MlflowClient
@@ -52,7 +53,9 @@ for experiment in client.search_experiments():
         token = page.token
         if not token:
             break
-print(json.dumps(runs))
+for same in runs.values():
+    same.sort(key=lambda run: json.dumps(run, sort_keys=True))
+print(json.dumps(runs, sort_keys=True))
 """
 
 
@@ -92,7 +95,7 @@ def is_same(old: Any, new: Any) -> bool:
         return math.isclose(old, new, rel_tol=TOLERANCE, abs_tol=1e-300) or (old != old != new)
     if not (isinstance(old, str) and isinstance(new, str)):
         return bool(old == new)
-    old, new = _CHANGING.sub("", old), _CHANGING.sub("", new)
+    old, new = (_CHANGING.sub("", _SPEED.sub("", text)) for text in (old, new))
     if old == new:
         return True
     before, after = _NUMBER.findall(old), _NUMBER.findall(new)
@@ -103,13 +106,12 @@ def is_same(old: Any, new: Any) -> bool:
 
 
 def text_differences(old: Path, new: Path) -> Iterator[str]:
-    """Yield the first line in which two text files differ, drawings aside."""
+    """Yield the lines in which two text files differ, drawings aside."""
     texts = (_DRAWINGS.sub("", path.read_text(encoding="utf-8")) for path in (old, new))
     before, after = (text.splitlines() for text in texts)
     for number, (a, b) in enumerate(zip_longest(before, after, fillvalue=""), start=1):
         if not is_same(a, b):
             yield f"line {number}: {_difference(a, b)}"
-            return
 
 
 def _difference(old: str, new: str) -> str:
@@ -123,7 +125,7 @@ def _difference(old: str, new: str) -> str:
 def folder_differences(old: Path, new: Path) -> Iterator[str]:
     """Yield how two folders of results differ: files, JSON, CSV, pages and bibliographies."""
     names = [{str(p.relative_to(f)) for p in f.rglob("*") if p.is_file()} for f in (old, new)]
-    kept = [{name for name in each if "mlflow" not in name} for each in names]
+    kept = [{name for name in each if not name.startswith("ml")} for each in names]
     for name in sorted(kept[0] ^ kept[1]):
         yield f"{name}: only in the {'old' if name in kept[0] else 'new'} one"
     for name in sorted(kept[0] & kept[1]):

@@ -7,7 +7,7 @@ that of a few seeds alone is too uncertain to decide which point counts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -108,6 +108,10 @@ class GrowthLaw(PowerLaw):
 
     means: SeedMeans = field(repr=False)
     """The data in the fit."""
+
+    def subset(self, keep: BoolArray) -> PowerLaw:
+        """Return the law of some points; their seeds alone stand behind its errors."""
+        return replace(super().subset(keep), n_clusters=self.means.select(keep).n_seeds)
 
 
 def fit_growth(

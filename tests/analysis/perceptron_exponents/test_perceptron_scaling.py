@@ -224,6 +224,19 @@ def test_weights_are_numbers_of_runs_with_one_pooled_spread() -> None:
     assert fit.exponent.value == pytest.approx(expected[0])
 
 
+def test_an_exponent_without_a_point_rests_on_the_seeds_of_the_others() -> None:
+    rng = np.random.default_rng(5)
+    logs = np.log(2.0) * np.arange(4)[:, None] + 0.1 * rng.standard_normal((4, 6))
+    logs[:3, 4:] = np.nan
+    means = SeedMeans(2.0 ** np.arange(4), logs)
+    fit = fit_growth(means, "g", "x = 1..8", 50, 0)
+    assert fit is not None
+    without_the_last = fit_growth(means.select(means.positions < 8), "g", "x = 1..4", 50, 0)
+    assert without_the_last is not None
+    assert (fit.slope.n, without_the_last.slope.n, fit.leave_one_out[8.0].n) == (6, 4, 4)
+    assert fit.leave_one_out[8.0].stderr == pytest.approx(without_the_last.slope.stderr)
+
+
 def test_means_need_no_seed_column() -> None:
     frame = make_rows((128, 256), n_seeds=3).drop(columns="seed")
     means = seed_means(frame, "weight_norm", "n_train")

@@ -27,7 +27,8 @@ import json, os, sys, time
 from pathlib import Path
 from search_spaces import SearchSpace
 from studies.execution.driver import Budget, Driver
-from studies.execution.executors import Lane, RayExecutor
+from studies.execution.executors import Lane
+from studies.execution.ray_executor import RayExecutor
 from studies.execution.interrupt import Interrupt
 from studies.ledger.base import Ledger
 from studies.plans.queue import PackQueue, Unit

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import house
 
-MOST_LINES = 47_000
+MOST_LINES = 46_975
 """Lower it with every change that takes lines away; never raise it."""
 MOST_MODULES = 16
 ROOT = Path(__file__).resolve().parent
